@@ -1,0 +1,1 @@
+"""The gateway: reads cards, decides, writes down, signals, delivers."""

@@ -1,0 +1,122 @@
+"""The doors of the gateway on one page: what each outer part promises to the core, and what it must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from protocol.cards import CardUid
+from protocol.taps import ClockReading, TapId
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from protocol.taps import Draft, JsonObject
+
+Signal = Literal["accepted", "repeated", "refused"]
+Caution = Literal["wait", "alarm"]
+
+
+@dataclass(frozen=True, slots=True)
+class CardSeen:
+    """A card that came into a reader's field: the number and CLOCK_BOOTTIME in ns when it was first seen."""
+
+    card: CardUid
+    seen_mono_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A card seen at a station, not judged: where, which number, and the clock at first sight."""
+
+    station: str
+    card: CardUid
+    clock: ClockReading
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Proof that a record is on the disk. Only Journal.append makes one; Signals.show asks for it."""
+
+    tap: TapId
+    station: str
+    card: str
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Warning_:
+    """Something a person should notice that promises nothing: `wait` or `alarm`, with the error's code."""
+
+    caution: Caution
+    station: str | None
+    card: str | None
+    code: str
+
+
+class Clock(Protocol):
+    """The only way to the time. CLOCK_BOOTTIME counts through sleep and never steps."""
+
+    def read(self) -> ClockReading:
+        """The clock now, with its provenance and error bound; never raises, never blocks."""
+
+    def reading_at(self, mono_ns: int) -> ClockReading:
+        """The reading that `read` would have given when CLOCK_BOOTTIME was `mono_ns` (of this boot)."""
+
+    def mono_ns(self) -> int:
+        """CLOCK_BOOTTIME in nanoseconds."""
+
+
+class Reader(Protocol):
+    """One card reader on one thread. Implementers import no other driver, never beep, never touch storage.
+
+    A driver's life: `open` (raise ReaderLost when it may work later, ReaderRefused when it never will) -> `poll`
+    again and again -> `close`. Any exception but these two that escapes a driver is treated as ReaderLost.
+    """
+
+    def open(self) -> None:
+        """Take the device exclusively and make it ready; at most 3 s. Raises ReaderLost, ReaderRefused."""
+
+    def poll(self) -> Sequence[CardUid]:
+        """Every card in the field now, possibly none; at most 300 ms, 15-20 ms of it asleep. Raises ReaderLost."""
+
+    def close(self) -> None:
+        """Give up every descriptor; never raises, may be called twice."""
+
+
+class Journal(Protocol):
+    """The gateway's append-only book. See edge/journal.py for the trick."""
+
+    def append(self, draft: Draft, station: str, card: str, signal: Signal) -> Recorded:
+        """Commit one record with fsync, then return its name for life.
+
+        Threads may call at once; those that come while a commit runs share the next one. When this returns the record
+        survives a power cut. When it raises (JournalFull, JournalFailed) nothing of the draft is stored.
+        """
+
+    def note(self, kind: str, data: JsonObject) -> TapId:
+        """Commit a record that stands for no signal (an anchor, an alarm, a head)."""
+
+
+class Signals(Protocol):
+    """Light, beep and screen. An implementation never raises and never blocks longer than one write."""
+
+    def show(self, recorded: Recorded) -> None:
+        """Tell the person that the tap is recorded."""
+
+    def warn(self, warning: Warning_) -> None:
+        """Tell that something is wrong or slow; promises nothing."""
+
+
+class Link(Protocol):
+    """The wire to the hub; bytes in, bytes out. QoS 1, clean session, resubscribed at each connect."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Hand over one message; False when there is no connection or the window is full. Promises nothing."""
+
+    def start(self, on_message: Callable[[str, bytes, bool], None], on_state: Callable[[bool], None]) -> None:
+        """Connect and stay connected; `on_message(topic, payload, retained)`, `on_state(connected)`."""
+
+    def stop(self) -> None:
+        """Disconnect cleanly; at most 1 s."""

@@ -1,0 +1,1 @@
+"""Card readers: one driver a file, opened by URL; presence and supervision are shared."""

@@ -1,0 +1,1 @@
+"""The school: one ledger, the devices, and the road to the city."""

@@ -1,0 +1,90 @@
+"""Batches: a header line that signs a range of a journal, then each record's exact bytes on a line of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from protocol.envelope import EVENT_BYTES_MAX, digest, is_digest, is_journal_id
+from protocol.errors import BadMessage
+from protocol.signing import Identity, verify
+from protocol.taps import SEQUENCE_MAX
+
+BATCH_EVENTS_MAX: Final = 500
+BATCH_BYTES_MAX: Final = 512 * 1024
+"""A batch ends at whichever comes first; brokers must take this many bytes and a header (MESSAGE_BYTES_MAX)."""
+MESSAGE_BYTES_MAX: Final = BATCH_BYTES_MAX + 1024
+
+
+class Header(msgspec.Struct, frozen=True):
+    """Names the journal, its first sequence here, how many records follow, the last one's digest, the signature."""
+
+    journal: str
+    first: int
+    count: int
+    head: str
+    sig: str
+
+    @property
+    def last(self) -> int:
+        """The last record's sequence."""
+        return self.first + self.count - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A header and its records' exact bytes, in order of sequence."""
+
+    header: Header
+    lines: tuple[bytes, ...]
+
+
+_header_decoder = msgspec.json.Decoder(Header)
+_header_encoder = msgspec.json.Encoder()
+
+
+def signed_text(journal: str, first: int, count: int, head: str) -> bytes:
+    """The ASCII text that a batch's signature signs."""
+    return f"k12edge.batch.v1\n{journal}\n{first}\n{count}\n{head}".encode("ascii")
+
+
+def encode_batch(identity: Identity, journal: str, first: int, lines: Sequence[bytes]) -> bytes:
+    """Sign and join the records `first`, `first`+1, ... of a journal."""
+    assert 1 <= len(lines) <= BATCH_EVENTS_MAX
+    head = digest(lines[-1])
+    header = Header(journal, first, len(lines), head, identity.sign(signed_text(journal, first, len(lines), head)))
+    return b"\n".join((_header_encoder.encode(header), *lines))
+
+
+def decode_batch(payload: bytes) -> Batch:
+    """Take a batch apart and hold it to its bounds; raises BadMessage. The signature isn't verified yet."""
+    if len(payload) > MESSAGE_BYTES_MAX:
+        raise BadMessage(f"batch of {len(payload)} bytes, at most {MESSAGE_BYTES_MAX} are allowed")
+    parts = payload.split(b"\n")
+    try:
+        header = _header_decoder.decode(parts[0])
+    except (msgspec.DecodeError, RecursionError, ValueError) as problem:
+        raise BadMessage(f"not a batch header: {problem}") from problem
+    if not is_journal_id(header.journal):
+        raise BadMessage("the header's journal is not 16 hex digits")
+    if not 1 <= header.count <= BATCH_EVENTS_MAX:
+        raise BadMessage(f"the header counts {header.count} records, 1 to {BATCH_EVENTS_MAX} are allowed")
+    if header.first < 1 or header.last > SEQUENCE_MAX:
+        raise BadMessage(f"the header begins at {header.first}")
+    if header.count != len(parts) - 1:
+        raise BadMessage(f"the header counts {header.count} records, {len(parts) - 1} lines follow")
+    if not is_digest(header.head):
+        raise BadMessage("the header's head is not a digest")
+    if max(map(len, parts[1:])) > EVENT_BYTES_MAX or not all(parts[1:]):
+        raise BadMessage("a line is empty or longer than a record may be")
+    if digest(parts[-1]) != header.head:
+        raise BadMessage("the last record is not the one that the header's head names")
+    return Batch(header, tuple(parts[1:]))
+
+
+def verify_batch(key: str, header: Header) -> None:
+    """Return if the header was signed by `key`; raises SignatureRefused."""
+    verify(key, signed_text(header.journal, header.first, header.count, header.head), header.sig)

@@ -1,0 +1,75 @@
+"""What gateways and hub say of themselves: the bodies of the state and configuration messages."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from protocol.errors import BadMessage
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class HeldJournal(msgspec.Struct, frozen=True):
+    """What a gateway still has of one journal: first and last sequence held, the head's digest, pruned through."""
+
+    first_held: int
+    last: int
+    head: str | None
+    pruned_through: int
+
+
+class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of dev/<device>/state, signed by the device's `key`.
+
+    `connection` counts connections of this process; `hk0` is the gateway's own card key, sealed to the hub (absent
+    until the hub's box key is known); `owed` records wait for the hub, the oldest for `oldest_age_s`; `mono` and
+    `boot` let the hub's answer anchor the clock; `alarms` are error codes that stand now.
+    """
+
+    state: str
+    connection: int
+    key: str
+    box: str
+    boot: str
+    mono: int
+    wall: str
+    sync: str
+    version: str
+    journal: str
+    journals: dict[str, HeldJournal]
+    owed: int
+    oldest_age_s: int | None = None
+    err: int | None = None
+    hk0: str | None = None
+    disk_free_bytes: int | None = None
+    rosters: dict[str, str] = {}
+    alarms: list[str] = []
+    readers: dict[str, str] = {}
+
+
+class HubState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The retained body of hub/state, plain JSON; `ready` or (by the broker's will) `lost`."""
+
+    state: str
+    epoch: str
+    key: str
+    box: str
+    backup_interval_s: int = 86_400
+    city: bool = False
+
+
+class DeviceConfig(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of dev/<device>/cfg, signed by the hub: `keys` are `[number, secret sealed to the device's box]`."""
+
+    version: int
+    keys: list[tuple[int, str]] = []
+
+
+def decode_body(body: bytes, shape: type[T]) -> T:
+    """Read one of the bodies above; raises BadMessage."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, RecursionError, ValueError) as problem:
+        raise BadMessage(f"not a {shape.__name__}: {problem}") from problem
