@@ -1,4 +1,4 @@
-"""Receipts: what a keeper (hub, city) holds of a device's journals, cumulative, with its holes and the head's digest."""
+"""Receipts: what a keeper (hub, city) holds of a device's journals: cumulative, with holes and a head digest."""
 
 from __future__ import annotations
 

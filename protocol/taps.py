@@ -12,11 +12,23 @@ import msgspec
 JsonObject = Mapping[str, Any]
 Sync = Literal["ntp", "hub", "rtc", "declared", "none"]
 Decision = Literal["accepted", "repeated", "refused"]
-Reason = Literal["no-roster", "no-card-key", "repeat", "unknown", "lost", "not-enrolled", "ambiguous", "random", "misread"]
+Reason = Literal[
+    "no-roster", "no-card-key", "repeat", "unknown", "lost", "not-enrolled", "ambiguous", "random", "misread"
+]
 StationKind = Literal["gate", "canteen", "desk", "care"]
 
 DECISIONS: Final = ("accepted", "repeated", "refused")
-REASONS: Final = ("no-roster", "no-card-key", "repeat", "unknown", "lost", "not-enrolled", "ambiguous", "random", "misread")
+REASONS: Final = (
+    "no-roster",
+    "no-card-key",
+    "repeat",
+    "unknown",
+    "lost",
+    "not-enrolled",
+    "ambiguous",
+    "random",
+    "misread",
+)
 STATION_KINDS: Final = ("gate", "canteen", "desk", "care")
 SYNCS: Final = ("ntp", "hub", "rtc", "declared", "none")
 
