@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from protocol.errors import BadMessage
-from protocol.taps import JOURNAL_ID, SEQUENCE_MAX, JsonObject, TapId, parse_tap_id
+from protocol.taps import JOURNAL_ID, SEQUENCE_MAX, ClockData, ClockReading, JsonObject, TapId, parse_tap_id
 
 TYPE_PREFIX: Final = "vn.k12edge."
 SCHEMA_PREFIX: Final = "urn:k12edge:schema:"
@@ -227,6 +227,11 @@ def rfc3339(unix_ms: int) -> str:
         text = datetime.fromtimestamp(seconds, SCHOOL_ZONE).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
         _seconds_cache = (seconds, text)
     return f"{text}.{rest_ms:03d}+07:00"
+
+
+def clock_data(reading: ClockReading) -> ClockData:
+    """A clock reading in its wire form."""
+    return ClockData(reading.boot, reading.mono_ms, rfc3339(reading.wall_ms), reading.sync, reading.err_ms)
 
 
 def unix_ms_of(text: str) -> int:

@@ -28,7 +28,8 @@ class Release(msgspec.Struct, frozen=True):
 
     `release`: its name `r-<UTC time>-<number>`; `number` grows by one with each; `kind`: of station; `key`: the number
     of the card key that `cards` were keyed with (two keys while one is being changed); `cards`: keyed card id -> the
-    columns of COLUMNS[kind] in that order.
+    columns of COLUMNS[kind] in that order; `blocked`: keyed card id -> why it is not accepted (`lost`, `not-enrolled`,
+    `ambiguous`).
     """
 
     release: str
@@ -37,6 +38,7 @@ class Release(msgspec.Struct, frozen=True):
     kind: str
     keys: list[int]
     cards: dict[str, list[str]]
+    blocked: dict[str, str] = {}
 
 
 _decoder = msgspec.json.Decoder(Release)
@@ -59,6 +61,8 @@ def unpack_release(body: bytes) -> Release:
         raise BadMessage(f"not a roster release: {problem}") from problem
     if release.kind not in STATION_KINDS or release.number < 1 or not release.keys:
         raise BadMessage("the release names no known station kind, number or card key")
+    if not set(release.blocked.values()) <= {"lost", "not-enrolled", "ambiguous"}:
+        raise BadMessage("the release blocks a card for an unknown reason")
     width = len(COLUMNS[release.kind])
     if any(len(row) != width for row in release.cards.values()):
         raise BadMessage("a card of the release has other columns than its station kind")

@@ -84,7 +84,7 @@ class Draft:
 
     kind: str
     time_ms: int
-    data: JsonObject
+    data: JsonObject | msgspec.Struct
     subject: str | None = None
 
 

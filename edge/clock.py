@@ -1,0 +1,136 @@
+"""The gateway's clock: CLOCK_BOOTTIME as the ruler, and what vouches for the wall clock's place on it."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from pathlib import Path
+from typing import Final, Literal
+
+from protocol.taps import ClockReading
+from protocol.time import Anchor, error_at
+
+TimeSource = Literal["auto", "ntp", "hub", "declared"]
+
+STA_UNSYNC: Final = 0x0040
+"""adjtimex(2): the kernel's clock is not synchronised."""
+RESOLUTION_MS: Final = 1
+"""Readings are cut to whole milliseconds."""
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of adjtimex(2) on 64-bit Linux; only the first fields are read."""
+
+    _fields_ = [
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    ]
+
+
+def kernel_error_ms() -> int | None:
+    """The kernel's own bound on its clock's error in ms, None when it isn't synchronised or can't say."""
+    timex = _Timex()
+    try:
+        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+    except (OSError, AttributeError):
+        return None
+    if state < 0 or state == 5 or timex.status & STA_UNSYNC:
+        return None
+    return int(timex.maxerror // 1000) + RESOLUTION_MS
+
+
+def boot_id() -> str:
+    """The first 8 hex digits of the kernel's id of this boot; zeros where it has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", "")[:8]
+    except OSError:
+        return "00000000"
+
+
+class SystemClock:
+    """See ports.Clock. `source` says what may vouch for the time; `declared_error_ms` goes with `declared`."""
+
+    KERNEL_LOOK_NS: Final = 1_000_000_000
+
+    def __init__(self, source: TimeSource = "auto", declared_error_ms: int = 0) -> None:
+        """Start without an anchor."""
+        self._source = source
+        self._declared_error_ms = declared_error_ms
+        self._boot = boot_id()
+        self._anchor: Anchor | None = None
+        self._kernel: int | None = None
+        self._kernel_at_ns: int | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def boot(self) -> str:
+        """The boot id in every reading."""
+        return self._boot
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """The anchor in force."""
+        return self._anchor
+
+    def mono_ns(self) -> int:
+        """See Clock.mono_ns."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def read(self) -> ClockReading:
+        """See Clock.read."""
+        return self.reading_at(self.mono_ns())
+
+    def reading_at(self, mono_ns: int) -> ClockReading:
+        """See Clock.reading_at."""
+        now_ns = self.mono_ns()
+        mono_ms = mono_ns // 1_000_000
+        wall_ms = (time.time_ns() - (now_ns - mono_ns)) // 1_000_000
+        kernel_ms = self._kernel_ms(now_ns)
+        if kernel_ms is not None:
+            return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "ntp", kernel_ms)
+        anchor = self._anchor
+        if anchor is not None:
+            best_ms = anchor.wall_ms + mono_ms - anchor.mono
+            return ClockReading(self._boot, mono_ms, wall_ms, best_ms, "hub", error_at(anchor, mono_ms))
+        if self._source == "declared":
+            return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "declared", self._declared_error_ms)
+        return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "none", None)
+
+    def _kernel_ms(self, now_ns: int) -> int | None:
+        if self._source not in ("auto", "ntp"):
+            return None
+        if self._kernel_at_ns is None or now_ns - self._kernel_at_ns >= self.KERNEL_LOOK_NS:
+            self._kernel, self._kernel_at_ns = kernel_error_ms(), now_ns
+        return self._kernel
+
+    def hear_hub(self, asked_mono_ms: int, hub_wall_ms: int, hub_error_ms: int) -> Anchor | None:
+        """Take the hub's answer to a question asked at `asked_mono_ms`; the new anchor when it is better.
+
+        The hub read its clock at some moment of the round trip: the middle is right within half of it. An anchor
+        that halves the bound in force is kept; smaller gains aren't worth a record.
+        """
+        if self._source not in ("auto", "hub"):
+            return None
+        now_ms = self.mono_ns() // 1_000_000
+        if not 0 <= asked_mono_ms <= now_ms:
+            return None
+        trip_ms = now_ms - asked_mono_ms
+        heard = Anchor(self._boot, asked_mono_ms + trip_ms // 2, hub_wall_ms, hub_error_ms + (trip_ms + 1) // 2 + 1, "hub")
+        with self._lock:
+            if self._anchor is not None and error_at(heard, now_ms) * 2 > error_at(self._anchor, now_ms):
+                return None
+            self._anchor = heard
+        return heard
+
+    def kernel_anchor(self) -> Anchor | None:
+        """An anchor from the NTP-synchronised kernel now, None when it isn't."""
+        reading = self.read()
+        if reading.sync != "ntp" or reading.err_ms is None:
+            return None
+        return Anchor(self._boot, reading.mono_ms, reading.wall_ms, reading.err_ms, "ntp")

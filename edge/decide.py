@@ -1,0 +1,91 @@
+"""The judgement of a sighting: accepted, repeated or refused, from what is on the disk and what was just seen."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from protocol.cards import CardUid, suspicion
+from protocol.roster import Release
+from protocol.taps import Decision, Reason, StationKind
+
+REPEAT_WINDOW_S: Final = {"gate": 5, "canteen": 20, "desk": 5, "care": 5}
+"""Seconds within which the same card at the same station is the same tap; longer at counters, where trays wait."""
+REMEMBERED_CARDS_MAX: Final = 4096
+"""Cards remembered by a station for its repeat window; more than a school passes one gate in a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was decided: the outcome, its reason from the closed list, the pupil believed in, the release it rests on."""
+
+    outcome: Decision
+    reason: Reason | None
+    student: str | None
+    roster: str | None
+
+
+class RecentTaps:
+    """The cards that a station accepted lately, on a time line in ms that only grows within a boot. Bounded."""
+
+    __slots__ = ("_seen", "window_ms")
+
+    def __init__(self, window_ms: int) -> None:
+        """Remember for `window_ms`."""
+        self.window_ms = window_ms
+        self._seen: OrderedDict[str, tuple[int, str | None]] = OrderedDict()
+
+    def accepted(self, card: str, at_ms: int, student: str | None) -> None:
+        """Note an accepted tap."""
+        self._seen.pop(card, None)
+        self._seen[card] = (at_ms, student)
+        while len(self._seen) > REMEMBERED_CARDS_MAX:
+            self._seen.popitem(last=False)
+
+    def pupil_if_repeat(self, card: str, at_ms: int) -> tuple[bool, str | None]:
+        """Whether the card was accepted within the window before `at_ms`, and whom it was for."""
+        found = self._seen.get(card)
+        if found is None or not -self.window_ms < at_ms - found[0] < self.window_ms:
+            return False, None
+        return True, found[1]
+
+
+def decide(
+    card: CardUid,
+    keyed: str,
+    *,
+    school_key: bool,
+    release: Release | None,
+    recent: RecentTaps,
+    at_ms: int,
+) -> Judgement:
+    """Judge one sighting.
+
+    `keyed` is the id that travels, made with the school's key if `school_key`, else with the gateway's own. Doubt is
+    decided for the pupil: without a roster, or a key to look it up, a valid card is accepted and says so.
+    """
+    name = None if release is None else release.release
+    doubt = suspicion(card)
+    if doubt is not None:
+        return Judgement("refused", doubt, None, name)
+    again, pupil = recent.pupil_if_repeat(keyed, at_ms)
+    if again:
+        return Judgement("repeated", "repeat", pupil, name)
+    if not school_key:
+        return Judgement("accepted", "no-card-key", None, name)
+    if release is None:
+        return Judgement("accepted", "no-roster", None, None)
+    row = release.cards.get(keyed)
+    if row is not None:
+        return Judgement("accepted", None, row[0], name)
+    blocked = release.blocked.get(keyed)
+    return Judgement("refused", _BLOCKED.get(blocked or "", "unknown"), None, name)
+
+
+_BLOCKED: Final[dict[str, Reason]] = {"lost": "lost", "not-enrolled": "not-enrolled", "ambiguous": "ambiguous"}
+
+
+def window_ms_of(kind: StationKind, configured_s: float | None) -> int:
+    """The repeat window of a station in ms: as configured, else by its kind."""
+    return int((REPEAT_WINDOW_S[kind] if configured_s is None else configured_s) * 1000)

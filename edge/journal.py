@@ -1,0 +1,420 @@
+"""The gateway's journal: records committed with fsync, chained by digest, named for life. See ports.Journal."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from edge.journalfile import explained, open_for_writing
+from edge.ports import Recorded, Signal
+from protocol.envelope import clock_data, digest, encode_event
+from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
+from protocol.ranges import RangeSet
+from protocol.taps import Draft, JsonObject, TapId
+
+if TYPE_CHECKING:
+    from edge.ports import Clock
+    from protocol.signing import Identity
+
+SEQUENCE_BITS: Final = 40
+"""A record's position is journal.number << 40 | sequence: 10^12 sequences fit, and 8 million process starts."""
+HEAD_EVERY_RECORDS: Final = 1000
+HEAD_EVERY_MS: Final = 600_000
+MARKS_RIDE_MS: Final = 10_000
+"""Marks of what is settled go along with a tap's commit at most this often; apart from one after MARKS_ALONE_MS."""
+MARKS_ALONE_MS: Final = 60_000
+
+_INSERT = "INSERT INTO event (position, raw) VALUES (?, ?)"
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A draft waiting for its commit, and what became of it."""
+
+    draft: Draft
+    tap: TapId | None = None
+    error: Exception | None = None
+    done: bool = False
+
+
+@dataclass(slots=True)
+class Marks:
+    """What is known to be held elsewhere of one journal."""
+
+    hub: RangeSet = field(default_factory=RangeSet)
+    city: RangeSet = field(default_factory=RangeSet)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One journal of the file: its number, id, boot, last sequence, what was pruned, and the marks."""
+
+    number: int
+    journal: str
+    boot: str
+    last: int
+    pruned_through: int
+    pruned_head: str | None
+    salvaged: bool
+    hub: RangeSet
+    city: RangeSet
+
+
+class SqliteJournal:
+    """The book on SQLite: WAL, synchronous=FULL, one writing connection, commits shared by leader and followers.
+
+    The thread that finds the journal idle commits by itself; those that come meanwhile are taken along by the next.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        journal: str,
+        source: str,
+        identity: Identity,
+        clock: Clock,
+        version: str,
+        opener: Callable[[Path], sqlite3.Connection] = open_for_writing,
+    ) -> None:
+        """Open the file and write this run's first record; raises what journalfile.open_for_writing raises."""
+        self.path = path
+        self.journal = journal
+        self._source = source
+        self._identity = identity
+        self._clock = clock
+        self._opener = opener
+        self._waiting: deque[_Slot] = deque()
+        self._commit_lock = threading.Lock()
+        self._marks: dict[str, Marks] = {}
+        self._marks_changed: set[str] = set()
+        self._marks_flushed_ms = clock.read().mono_ms
+        self._heads_at = (0, self._marks_flushed_ms)
+        self._failed: K12EdgeError | None = None
+        self._last = 0
+        self._head: str | None = None
+        self._database = opener(path)
+        try:
+            self.previous = self._open_run(version)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _open_run(self, version: str) -> JournalRow | None:
+        """Number this run and commit `journal.opened`, which names the journal before it."""
+        try:
+            rows = read_journals(self._database)
+        except sqlite3.Error as problem:
+            raise explained(problem, f"{self.path} can't be read") from problem
+        before = next((row for row in reversed(rows) if not row.salvaged), None)
+        self._number = 1 + max((row.number for row in rows), default=0)
+        self._base = self._number << SEQUENCE_BITS
+        reading = self._clock.read()
+        previous = None
+        if before is not None and before.last:
+            head = self._head_of(before)
+            previous = {"journal": before.journal, "last": before.last, "head": head}
+        draft = Draft(
+            "journal.opened",
+            reading.best_ms,
+            {
+                "journal": self.journal,
+                "previous": previous,
+                "key": self._identity.key,
+                "version": version,
+                "clock": clock_data(reading),
+            },
+        )
+        self._row = (self._number, self.journal, reading.boot)
+        slot = _Slot(draft)
+        self._commit([slot], opening=True)
+        if slot.error is not None:
+            raise slot.error
+        return before
+
+    def _head_of(self, row: JournalRow) -> str | None:
+        if row.last == row.pruned_through:
+            return row.pruned_head
+        found = self._database.execute(
+            "SELECT raw FROM event WHERE position = ?", (row.number << SEQUENCE_BITS | row.last,)
+        ).fetchone()
+        return None if found is None else digest(found[0])
+
+    @property
+    def last(self) -> int:
+        """This run's last sequence."""
+        return self._last
+
+    @property
+    def head(self) -> str | None:
+        """The digest of this run's last record."""
+        return self._head
+
+    @property
+    def number(self) -> int:
+        """This run's number in the file."""
+        return self._number
+
+    def append(self, draft: Draft, station: str, card: str, signal: Signal) -> Recorded:
+        """See Journal.append."""
+        return Recorded(self._append(draft), station, card, signal)
+
+    def note(self, kind: str, data: JsonObject) -> TapId:
+        """See Journal.note."""
+        return self._append(Draft(kind, self._clock.read().best_ms, data))
+
+    def _append(self, draft: Draft) -> TapId:
+        slot = _Slot(draft)
+        self._waiting.append(slot)
+        with self._commit_lock:
+            if not slot.done:
+                slots = list(self._waiting)
+                self._waiting.clear()
+                self._commit(slots)
+        if slot.error is not None:
+            raise slot.error
+        assert slot.tap is not None
+        return slot.tap
+
+    def _commit(self, slots: Sequence[_Slot], *, opening: bool = False) -> None:
+        """Store all of the slots or none, in order; every slot is done afterwards. Runs under the commit lock."""
+        try:
+            if self._failed is not None:
+                self._reopen()
+            rows, last, head = self._encoded(slots)
+            if not rows:
+                return
+            self._store(rows, opening=opening)
+            self._last, self._head = last, head
+        except (K12EdgeError, sqlite3.Error, OSError) as problem:
+            error = explained(problem, "the tap was not recorded") if isinstance(problem, sqlite3.Error) else problem
+            for slot in slots:
+                slot.error = slot.error or error
+        finally:
+            for slot in slots:
+                if slot.error is None and slot.tap is None:
+                    slot.error = JournalFailed("the tap was not recorded")
+                slot.done = True
+
+    def _encoded(self, slots: Sequence[_Slot]) -> tuple[list[tuple[int, bytes]], int, str | None]:
+        """The slots' records, each naming the one before; a draft too large fails alone."""
+        sequence, head = self._last, self._head
+        recorded_ms = self._clock.read().wall_ms
+        rows: list[tuple[int, bytes]] = []
+        for slot in slots:
+            tap = TapId(self.journal, sequence + 1)
+            try:
+                raw = encode_event(
+                    tap,
+                    source=self._source,
+                    kind=slot.draft.kind,
+                    time_ms=slot.draft.time_ms,
+                    recorded_ms=recorded_ms,
+                    prev=head,
+                    data=slot.draft.data,
+                    subject=slot.draft.subject,
+                )
+            except BadMessage as problem:
+                slot.error = problem
+                continue
+            slot.tap = tap
+            rows.append((self._base + tap.sequence, raw))
+            sequence, head = tap.sequence, digest(raw)
+        return rows, sequence, head
+
+    def _store(self, rows: list[tuple[int, bytes]], *, opening: bool) -> None:
+        """One transaction: a single row commits by itself, more (or due marks) between BEGIN and COMMIT."""
+        database = self._database
+        now_ms = self._clock.mono_ns() // 1_000_000
+        riding = bool(self._marks_changed) and now_ms - self._marks_flushed_ms >= MARKS_RIDE_MS
+        try:
+            if len(rows) == 1 and not opening and not riding:
+                database.execute(_INSERT, rows[0])
+                return
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(_INSERT, rows)
+            if opening:
+                database.execute("INSERT INTO journal (number, journal, boot) VALUES (?, ?, ?)", self._row)
+            changed = self._write_marks() if riding else set()
+            database.execute("COMMIT")
+        except sqlite3.Error as problem:
+            self._undo(problem)
+            raise
+        if changed:
+            self._marks_changed -= changed
+            self._marks_flushed_ms = now_ms
+
+    def _undo(self, problem: sqlite3.Error) -> None:
+        """After a failed commit: roll back; where the storage itself failed, reopen before the next one."""
+        try:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+        except sqlite3.Error as second:
+            problem = second
+        error = explained(problem, "the commit failed")
+        if not isinstance(error, JournalFull):
+            self._failed = error
+
+    def _reopen(self) -> None:
+        """Make the storage prove itself after an error: everything it shows is written and synced anew.
+
+        A failed fsync may leave pages that look written and are not (the kernel marks them clean). So the log is
+        moved into the database and synced there, and the tail is read again, before anything is built upon it.
+        """
+        self._database.close()
+        self._database = self._opener(self.path)
+        try:
+            busy, _, _ = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise JournalFailed("the log can't be moved into the database while it is being read")
+            found = self._database.execute(
+                "SELECT position, raw FROM event WHERE position BETWEEN ? AND ? ORDER BY position DESC LIMIT 1",
+                (self._base, self._base + (1 << SEQUENCE_BITS) - 1),
+            ).fetchone()
+        except sqlite3.Error as problem:
+            raise explained(problem, "the storage failed again") from problem
+        sequence = 0 if found is None else found[0] - self._base
+        if sequence < self._last:
+            raise JournalDamaged(f"record {self.journal}.{self._last} was acknowledged and is gone")
+        self._last, self._head = sequence, None if found is None else digest(found[1])
+        self._failed = None
+
+    def head_due(self) -> bool:
+        """Whether a signed head should be appended: 1,000 records, or 10 minutes with new ones, since the last."""
+        through, at_ms = self._heads_at
+        fresh = self._last - through
+        aged = self._clock.mono_ns() // 1_000_000 - at_ms >= HEAD_EVERY_MS
+        return fresh >= HEAD_EVERY_RECORDS or (fresh > 0 and aged)
+
+    def sign_head(self) -> TapId:
+        """Append a record that signs the chain so far, so that a file proves itself."""
+        with self._commit_lock:
+            through, head = self._last, self._head
+            assert head is not None
+            sig = self._identity.sign(head_text(self.journal, through, head))
+            slot = _Slot(
+                Draft("journal.head", self._clock.read().best_ms, {"through": through, "head": head, "sig": sig})
+            )
+            self._commit([slot])
+        if slot.error is not None or slot.tap is None:
+            raise slot.error or JournalFailed("the head was not recorded")
+        self._heads_at = (slot.tap.sequence, self._clock.mono_ns() // 1_000_000)
+        return slot.tap
+
+    def settle(self, journal: str, hub: RangeSet | None, city: RangeSet | None) -> None:
+        """Remember what is held elsewhere; it becomes durable with a later commit, or by `flush_marks`."""
+        with self._commit_lock:
+            marks = self._marks.setdefault(journal, Marks())
+            if hub is not None:
+                marks.hub = hub.copy()
+            if city is not None:
+                marks.city = city.copy()
+            self._marks_changed.add(journal)
+
+    def flush_marks(self, *, force: bool = False) -> None:
+        """Write the marks by themselves when they have waited for MARKS_ALONE_MS, or now."""
+        now_ms = self._clock.mono_ns() // 1_000_000
+        with self._commit_lock:
+            if not self._marks_changed or not (force or now_ms - self._marks_flushed_ms >= MARKS_ALONE_MS):
+                return
+            self._within_transaction(lambda: None)
+            self._marks_flushed_ms = now_ms
+
+    def maintain(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Run `work` in a transaction of the writing connection, the marks included. Raises like append."""
+        with self._commit_lock:
+            self._within_transaction(lambda: work(self._database))
+
+    def _within_transaction(self, work: Callable[[], None]) -> None:
+        if self._failed is not None:
+            self._reopen()
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            changed = self._write_marks()
+            work()
+            self._database.execute("COMMIT")
+        except sqlite3.Error as problem:
+            self._undo(problem)
+            raise explained(problem, "maintenance of the journal failed") from problem
+        self._marks_changed -= changed
+
+    def _write_marks(self) -> set[str]:
+        changed = set(self._marks_changed)
+        for journal in changed:
+            marks = self._marks[journal]
+            self._database.execute(
+                "UPDATE journal SET hub_held = ?, city_held = ? WHERE journal = ?",
+                (ranges_text(marks.hub), ranges_text(marks.city), journal),
+            )
+        return changed
+
+    def checkpoint(self, *, truncate: bool = False) -> bool:
+        """Move the log into the database in an idle moment; True when all of it went."""
+        with self._commit_lock:
+            if self._failed is not None:
+                return False
+            try:
+                busy, pages, moved = self._database.execute(
+                    f"PRAGMA wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})"
+                ).fetchone()
+            except sqlite3.Error as problem:
+                self._undo(problem)
+                return False
+        return not busy and pages == moved
+
+    def close(self) -> None:
+        """Write marks, sign the head where the storage still works, and close."""
+        try:
+            if self._failed is None:
+                self.flush_marks(force=True)
+                if self._last > self._heads_at[0]:
+                    self.sign_head()
+        except K12EdgeError:
+            # The records are safe without a head; it only spares the hub's help in a later audit.
+            pass
+        with self._commit_lock:
+            self._database.close()
+
+
+def head_text(journal: str, through: int, head: str) -> bytes:
+    """The ASCII text that a journal's head or a prune checkpoint signs."""
+    return f"k12edge.head.v1\n{journal}\n{through}\n{head}".encode("ascii")
+
+
+def ranges_text(ranges: RangeSet) -> str:
+    """Ranges as the JSON that the file keeps."""
+    return msgspec.json.encode(list(ranges)).decode("ascii")
+
+
+def read_journals(database: sqlite3.Connection) -> list[JournalRow]:
+    """Every journal of the file, oldest first. Raises sqlite3.Error."""
+    rows = []
+    for number, journal, boot, salvaged, pruned_through, pruned_head, hub, city in database.execute(
+        "SELECT number, journal, boot, salvaged, pruned_through, pruned_head, hub_held, city_held FROM journal"
+        " ORDER BY number"
+    ).fetchall():
+        base = number << SEQUENCE_BITS
+        last = database.execute(
+            "SELECT max(position) FROM event WHERE position BETWEEN ? AND ?", (base, base + (1 << SEQUENCE_BITS) - 1)
+        ).fetchone()[0]
+        rows.append(
+            JournalRow(
+                number,
+                journal,
+                boot,
+                pruned_through if last is None else last - base,
+                pruned_through,
+                pruned_head,
+                bool(salvaged),
+                RangeSet(msgspec.json.decode(hub, type=list[tuple[int, int]])),
+                RangeSet(msgspec.json.decode(city, type=list[tuple[int, int]])),
+            )
+        )
+    return rows

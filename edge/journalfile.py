@@ -1,0 +1,137 @@
+"""The journal's file: opened with asserted pragmas, brought to the current schema, or set aside when damaged."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from protocol.errors import JournalDamaged, JournalFailed, JournalFull, K12EdgeError, SchemaTooNew
+
+FILE_NAME: Final = "journal.db"
+PAGE_BYTES: Final = 4096
+"""One page is one write of a tap; SD cards and SSDs write no less. Five taps fit."""
+CHECKPOINT_PAGES: Final = 4000
+"""The WAL's size at which a tap itself checkpoints (16 MB); long before, an idle moment does."""
+APPLICATION_ID: Final = 0x6B313265
+"""`k12e` in ASCII, in the file's header, so that no other database is taken for a journal."""
+
+PRAGMAS: Final = {"journal_mode": "wal", "synchronous": 2, "page_size": PAGE_BYTES, "locking_mode": "normal"}
+"""What must hold at every open; WAL with synchronous=FULL syncs the log at each commit."""
+
+
+def schema_steps() -> list[str]:
+    """The numbered schema files' texts, in order; step n brings user_version from n-1 to n."""
+    folder = resources.files("edge") / "schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    assert [int(name[:3]) for name in names] == list(range(1, len(names) + 1))
+    return [(folder / name).read_text(encoding="utf-8") for name in names]
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """The one connection that writes and checkpoints.
+
+    Creates the file when missing. Raises JournalDamaged, SchemaTooNew, JournalFull, JournalFailed.
+    """
+    try:
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0)
+    except sqlite3.Error as problem:
+        raise explained(problem, f"{path} can't be opened") from problem
+    try:
+        _prepare(database, path)
+    except sqlite3.Error as problem:
+        database.close()
+        raise explained(problem, f"{path} can't be opened") from problem
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    steps = schema_steps()
+    if version > len(steps):
+        raise SchemaTooNew(f"{path} has schema {version}, this software knows up to {len(steps)}")
+    if version == 0:
+        tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables:
+            raise JournalDamaged(f"{path} is another program's database")
+        database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    database.execute("PRAGMA secure_delete = ON")
+    database.execute("PRAGMA cache_size = -1024")
+    for number, step in enumerate(steps[version:], start=version + 1):
+        database.executescript(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")
+    found = {name: database.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
+    assert found == PRAGMAS, f"the journal must be opened as {PRAGMAS}, it is {found}"
+    if version == 0:
+        sync_folder(path.parent)
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection that can't write and never checkpoints, beside the writing one."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=2.0
+    )
+
+
+def explained(problem: sqlite3.Error, what: str) -> K12EdgeError:
+    """The error of ours for one of SQLite's: full, damaged, or failed."""
+    code = getattr(problem, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    text = f"{what}: {problem}"
+    if primary == sqlite3.SQLITE_FULL:
+        return JournalFull(text)
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA):
+        return JournalDamaged(text)
+    if code is None and isinstance(problem, sqlite3.DatabaseError):
+        return JournalDamaged(text)
+    return JournalFailed(text)
+
+
+def set_aside(path: Path, label: str) -> Path:
+    """Rename a damaged file and its log to `journal-damaged-<label>.db`; its bytes stay as they are. Returns the name.
+
+    `label` must be new in the folder. The log goes first: a database without its log is still readable, and a crash
+    between the two renames leaves the damaged file in place, to be set aside again.
+    """
+    target = path.with_name(f"journal-damaged-{label}.db")
+    assert not target.exists(), target
+    for suffix in ("-wal", ""):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            os.rename(source, target.with_name(target.name + suffix))
+    shared = path.with_name(path.name + "-shm")
+    shared.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return target
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace a small file whole or not at all, durable when this returns."""
+    draft = path.with_name(path.name + ".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(draft, path)
+    sync_folder(path.parent)

@@ -1,0 +1,104 @@
+"""A station: one reader with its purpose. It judges a sighting, has it written down, and only then signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.decide import RecentTaps, decide
+from edge.ports import CardSeen, Clock, Journal, Sighting, Signals, Warning_
+from protocol.cards import CardKey
+from protocol.envelope import clock_data, decode_data
+from protocol.errors import BadMessage, K12EdgeError
+from protocol.envelope import Event
+from protocol.roster import Release
+from protocol.taps import SIGNAL_WORDS, TAP_TYPES, Draft, StationKind, TapData, tap_type
+
+
+@dataclass(frozen=True, slots=True)
+class StationPlan:
+    """What a station is for: its name (a slug), kind, direction (`in`, `out` or None), repeat window in ms."""
+
+    name: str
+    kind: StationKind
+    direction: str | None
+    repeat_window_ms: int
+
+
+class Station:
+    """See the room. One thread at a time calls `take`; `keys` and `roster` give what is on the disk now."""
+
+    def __init__(
+        self,
+        plan: StationPlan,
+        *,
+        clock: Clock,
+        journal: Journal,
+        signals: Signals,
+        card_key: Callable[[], CardKey],
+        roster: Callable[[StationKind], Release | None],
+    ) -> None:
+        """Start with no tap remembered; `remember` brings back those before a restart."""
+        self.plan = plan
+        self._clock = clock
+        self._journal = journal
+        self._signals = signals
+        self._card_key = card_key
+        self._roster = roster
+        self._recent = RecentTaps(plan.repeat_window_ms)
+
+    def remember(self, event: Event, now_mono_ms: int, now_best_ms: int, boot: str) -> None:
+        """Bring back an accepted tap of this station from the journal, on this boot's time line."""
+        if event.name not in TAP_TYPES:
+            return
+        try:
+            data = decode_data(event, TapData)
+        except BadMessage:
+            return
+        if data.point != self.plan.name or data.decision != "accepted":
+            return
+        if data.clock.boot == boot:
+            at_ms = data.clock.mono
+        else:
+            from protocol.envelope import unix_ms_of
+
+            at_ms = now_mono_ms - (now_best_ms - unix_ms_of(event.time))
+        self._recent.accepted(data.card, at_ms, data.student)
+
+    def take(self, seen: CardSeen) -> None:
+        """Judge, write down, signal. A tap that can't be written is never accepted: an alarm instead."""
+        sighting = Sighting(self.plan.name, seen.card, self._clock.reading_at(seen.seen_mono_ns))
+        key = self._card_key()
+        keyed = key.keyed(sighting.card)
+        release = self._roster(self.plan.kind)
+        school_key = key.number != 0 and (release is None or key.number in release.keys)
+        at_ms = sighting.clock.mono_ms
+        judged = decide(
+            sighting.card, keyed, school_key=school_key, release=release, recent=self._recent, at_ms=at_ms
+        )
+        data = TapData(
+            kind=self.plan.kind,
+            point=self.plan.name,
+            dir=self.plan.direction,
+            card=keyed,
+            student=judged.student,
+            decision=judged.outcome,
+            reason=judged.reason,
+            signal=SIGNAL_WORDS[judged.outcome],
+            roster=judged.roster,
+            clock=clock_data(sighting.clock),
+        )
+        draft = Draft(
+            tap_type(self.plan.kind, judged.outcome),
+            sighting.clock.best_ms,
+            data,
+            None if judged.student is None else f"student/{judged.student}",
+        )
+        try:
+            recorded = self._journal.append(draft, self.plan.name, keyed, judged.outcome)
+        except K12EdgeError as problem:
+            self._signals.warn(Warning_("alarm", self.plan.name, keyed, problem.code))
+            return
+        self._signals.show(recorded)
+        if judged.outcome == "accepted":
+            self._recent.accepted(keyed, at_ms, judged.student)
