@@ -121,7 +121,9 @@ class SystemClock:
         if not 0 <= asked_mono_ms <= now_ms:
             return None
         trip_ms = now_ms - asked_mono_ms
-        heard = Anchor(self._boot, asked_mono_ms + trip_ms // 2, hub_wall_ms, hub_error_ms + (trip_ms + 1) // 2 + 1, "hub")
+        heard = Anchor(
+            self._boot, asked_mono_ms + trip_ms // 2, hub_wall_ms, hub_error_ms + (trip_ms + 1) // 2 + 1, "hub"
+        )
         with self._lock:
             if self._anchor is not None and error_at(heard, now_ms) * 2 > error_at(self._anchor, now_ms):
                 return None

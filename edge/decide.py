@@ -18,7 +18,7 @@ REMEMBERED_CARDS_MAX: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was decided: the outcome, its reason from the closed list, the pupil believed in, the release it rests on."""
+    """What was decided: outcome, reason from the closed list, the pupil believed in, the release it rests on."""
 
     outcome: Decision
     reason: Reason | None

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from edge.decide import RecentTaps, decide
 from edge.ports import CardSeen, Clock, Journal, Sighting, Signals, Warning_
 from protocol.cards import CardKey
-from protocol.envelope import clock_data, decode_data
+from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
-from protocol.envelope import Event
 from protocol.roster import Release
 from protocol.taps import SIGNAL_WORDS, TAP_TYPES, Draft, StationKind, TapData, tap_type
 
@@ -60,8 +59,6 @@ class Station:
         if data.clock.boot == boot:
             at_ms = data.clock.mono
         else:
-            from protocol.envelope import unix_ms_of
-
             at_ms = now_mono_ms - (now_best_ms - unix_ms_of(event.time))
         self._recent.accepted(data.card, at_ms, data.student)
 
@@ -73,9 +70,7 @@ class Station:
         release = self._roster(self.plan.kind)
         school_key = key.number != 0 and (release is None or key.number in release.keys)
         at_ms = sighting.clock.mono_ms
-        judged = decide(
-            sighting.card, keyed, school_key=school_key, release=release, recent=self._recent, at_ms=at_ms
-        )
+        judged = decide(sighting.card, keyed, school_key=school_key, release=release, recent=self._recent, at_ms=at_ms)
         data = TapData(
             kind=self.plan.kind,
             point=self.plan.name,

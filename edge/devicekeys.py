@@ -1,0 +1,117 @@
+"""The gateway's own secrets on disk: its identity, its own card key, the school's card keys, the hub it knows."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from edge.journalfile import write_durably
+from protocol.cards import KEY_BYTES, CardKey
+from protocol.envelope import octets_of, text_of
+from protocol.errors import BadMessage
+from protocol.signing import SEED_BYTES, Identity, SealRefused
+from protocol.status import DeviceConfig
+
+
+class _Saved(msgspec.Struct, omit_defaults=True):
+    """keys.json: secrets as base64url. The file is readable by its owner only."""
+
+    sign_seed: str
+    box_seed: str
+    hk0: str
+    hub_key: str | None = None
+    hub_box: str | None = None
+    config_version: int = 0
+    card_keys: list[tuple[int, str]] = []
+
+
+class DeviceKeys:
+    """See the room. Every change is written durably before it counts."""
+
+    def __init__(self, data_dir: Path, configured_hub_key: str | None) -> None:
+        """Read keys.json or mint it; an unreadable one is kept aside and named in `damaged`."""
+        self._path = data_dir / "keys.json"
+        self._configured_hub_key = configured_hub_key
+        self._school: CardKey | None = None
+        self.damaged: str | None = None
+        if self._path.exists():
+            try:
+                self._saved = msgspec.json.decode(self._path.read_bytes(), type=_Saved)
+                self.identity = Identity(octets_of(self._saved.sign_seed, 32), octets_of(self._saved.box_seed, 32))
+                self._provisional = CardKey(0, octets_of(self._saved.hk0, KEY_BYTES))
+                self._school = self._newest()
+                return
+            except (msgspec.DecodeError, BadMessage) as problem:
+                # A key file that a failing card cut short must not stop the gate: keep it, begin a new identity,
+                # which a person accepts at the hub.
+                aside = self._path.with_name(f"keys-damaged-{secrets.token_hex(4)}.json")
+                os.rename(self._path, aside)
+                self.damaged = f"{aside.name}: {problem}"
+        self._saved = _Saved(
+            text_of(secrets.token_bytes(SEED_BYTES)),
+            text_of(secrets.token_bytes(SEED_BYTES)),
+            text_of(secrets.token_bytes(KEY_BYTES)),
+        )
+        self.identity = Identity(octets_of(self._saved.sign_seed, 32), octets_of(self._saved.box_seed, 32))
+        self._provisional = CardKey(0, octets_of(self._saved.hk0, KEY_BYTES))
+        self._school = None
+        self._save()
+
+    def _newest(self) -> CardKey | None:
+        keys = [CardKey(number, octets_of(secret, KEY_BYTES)) for number, secret in self._saved.card_keys]
+        return max(keys, key=lambda key: key.number, default=None)
+
+    def _save(self) -> None:
+        write_durably(self._path, msgspec.json.encode(self._saved))
+
+    def card_key(self) -> CardKey:
+        """The newest school key, or the gateway's own (number 0) until it has one."""
+        return self._school or self._provisional
+
+    def card_key_for(self, numbers: list[int]) -> CardKey:
+        """The newest of our keys among `numbers` (those that a release was keyed with), else `card_key`."""
+        held = {number: secret for number, secret in self._saved.card_keys}
+        both = [number for number in numbers if number in held]
+        return CardKey(max(both), octets_of(held[max(both)], KEY_BYTES)) if both else self.card_key()
+
+    @property
+    def hub_key(self) -> str | None:
+        """The hub's public signing key: as configured, else the first one met."""
+        return self._configured_hub_key or self._saved.hub_key
+
+    def meet_hub(self, key: str, box: str) -> bool:
+        """Pin the first hub (or accept the configured one); False when it is another hub than the one we know."""
+        if self.hub_key is not None and key != self.hub_key:
+            return False
+        if self._saved.hub_key != key or self._saved.hub_box != box:
+            self._saved.hub_key, self._saved.hub_box = key, box
+            self._save()
+        return True
+
+    @property
+    def hub_box(self) -> str | None:
+        """The hub's public box key, once met."""
+        return self._saved.hub_box
+
+    def provisional_secret(self) -> bytes:
+        """The gateway's own card key, to be sealed to the hub."""
+        return self._provisional.secret
+
+    def configure(self, config: DeviceConfig) -> bool:
+        """Take over a configuration signed by the hub; False when it isn't newer. Raises BadMessage, SealRefused."""
+        if config.version <= self._saved.config_version:
+            return False
+        opened = []
+        for number, sealed in config.keys:
+            secret = self.identity.open(sealed)
+            if len(secret) != KEY_BYTES or number < 1:
+                raise SealRefused("the sealed card key has a wrong length or number")
+            opened.append((number, text_of(secret)))
+        self._saved.config_version = config.version
+        self._saved.card_keys = opened
+        self._save()
+        self._school = self._newest()
+        return True

@@ -1,0 +1,150 @@
+"""The link to the hub on paho-mqtt: MQTT 3.1.1, QoS 1, clean sessions, its own network thread. See ports.Link."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from protocol.errors import ConfigError
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
+    from paho.mqtt.properties import Properties
+
+log = logging.getLogger("k12edge.link")
+
+KEEPALIVE_S: Final = 15
+"""Half-open connections are noticed within one and a half of it (MQTT 3.1.1, 3.1.2.10)."""
+IN_FLIGHT_MAX: Final = 32
+"""Messages handed over and not yet taken by the broker; more are refused to the caller, never queued."""
+RECONNECT_MIN_S: Final = 1
+RECONNECT_MAX_S: Final = 20
+
+
+class MqttLink:
+    """One connection to the broker, kept up by itself. A PUBACK means nothing but room for the next message."""
+
+    def __init__(
+        self,
+        url: str,
+        client_name: str,
+        rng: Random,
+        subscriptions: Sequence[str],
+        will: Callable[[], tuple[str, bytes]] | None = None,
+    ) -> None:
+        """`url` is mqtt://HOST[:PORT]; `will` gives topic and retained payload for when the connection dies."""
+        self._host, self._port = parse_url(url)
+        # Two clients of one id evict each other for ever, so each process adds a random end to its own.
+        self._client_id = f"{client_name}-{rng.getrandbits(32):08x}"
+        self._subscriptions = list(subscriptions)
+        self._will = will
+        self._lock = threading.Lock()
+        self._in_flight: set[int] = set()
+        self._connected = False
+        self._client: paho.Client | None = None
+        self._on_message: Callable[[str, bytes, bool], None] = lambda *_: None
+        self._on_state: Callable[[bool], None] = lambda _: None
+        self.on_room: Callable[[], None] = lambda: None
+
+    def start(self, on_message: Callable[[str, bytes, bool], None], on_state: Callable[[bool], None]) -> None:
+        """See Link.start."""
+        self._on_message, self._on_state = on_message, on_state
+        client = paho.Client(CallbackAPIVersion.VERSION2, self._client_id, clean_session=True, protocol=paho.MQTTv311)
+        client.max_inflight_messages_set(IN_FLIGHT_MAX)
+        client.max_queued_messages_set(IN_FLIGHT_MAX * 2)
+        client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
+        client.on_connect = self._connect
+        client.on_disconnect = self._disconnect
+        client.on_message = self._message
+        client.on_publish = self._taken
+        client.connect_timeout = 5.0
+        if self._will is not None:
+            topic, payload = self._will()
+            client.will_set(topic, payload, qos=1, retain=True)
+        self._client = client
+        client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S)
+        client.loop_start()
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """See Link.publish."""
+        client = self._client
+        if client is None or not self._connected:
+            return False
+        with self._lock:
+            if len(self._in_flight) >= IN_FLIGHT_MAX:
+                return False
+            answer = client.publish(topic, payload, qos=1, retain=retain)
+            if answer.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return False
+            self._in_flight.add(answer.mid)
+        return True
+
+    def stop(self) -> None:
+        """See Link.stop."""
+        client = self._client
+        if client is not None:
+            client.disconnect()
+            client.loop_stop()
+            self._client = None
+
+    def _connect(
+        self, client: paho.Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            log.warning("the broker refused the connection: %s", reason)
+            return
+        client.subscribe([(topic, 1) for topic in self._subscriptions])
+        with self._lock:
+            self._in_flight.clear()
+        self._connected = True
+        self._on_state(True)
+
+    def _disconnect(
+        self,
+        _client: paho.Client,
+        _data: Any,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        was = self._connected
+        self._connected = False
+        with self._lock:
+            self._in_flight.clear()
+        if was:
+            log.info("connection to the broker lost: %s", reason)
+            self._on_state(False)
+
+    def _message(self, _client: paho.Client, _data: Any, message: MQTTMessage) -> None:
+        try:
+            self._on_message(message.topic, bytes(message.payload), message.retain)
+        except Exception:
+            # One bad message must not end the network thread; it is a fault of ours, so it is logged whole.
+            log.exception("a message on %s could not be handled", message.topic)
+
+    def _taken(self, _client: paho.Client, _data: Any, mid: int, _reason: ReasonCode, _properties: Properties) -> None:
+        with self._lock:
+            full = len(self._in_flight) >= IN_FLIGHT_MAX
+            self._in_flight.discard(mid)
+        if full:
+            self.on_room()
+
+
+def parse_url(url: str) -> tuple[str, int]:
+    """Host and port of mqtt://HOST[:PORT]; raises ConfigError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 1883
+    except ValueError as problem:
+        raise ConfigError(f"{url!r} is not an address: {problem}") from problem
+    if parts.scheme != "mqtt" or not parts.hostname or parts.path not in ("", "/"):
+        raise ConfigError(f"{url!r} is not of the form mqtt://HOST:PORT")
+    return parts.hostname, port

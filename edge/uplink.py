@@ -1,0 +1,323 @@
+"""What is owed to the hub and what to offer next: live taps first, bounded batches, again until receipted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from protocol.batch import BATCH_EVENTS_MAX
+from protocol.ranges import RangeSet
+from protocol.receipts import JournalMarks, Mark, Receipt, held_of
+
+WINDOW_BATCHES: Final = 8
+"""Backlog batches under way at once while nobody taps: about 3 MB, a second of a 20 Mbit/s line."""
+PACED_EVENTS: Final = 50
+"""Records in the one backlog batch under way while people tap, so that its work never stands before a tap's."""
+LIVE_BATCHES: Final = 4
+PACE_MS: Final = 5_000
+REOFFER_MS: Final = 10_000
+REOFFER_MAX_MS: Final = 60_000
+SILENCE_MS: Final = 300_000
+"""Ready, connected, something owed and nothing receipted for so long: the only sign of a wrong permission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Records `first` to `last` of a journal to be sent now, at most; `live` ones go before all others."""
+
+    journal: str
+    first: int
+    last: int
+    live: bool
+
+
+@dataclass(slots=True)
+class _Flight:
+    """An offer on its way: when it is offered again unless a receipt covers it."""
+
+    offer: Offer
+    due_ms: int
+
+
+@dataclass(slots=True)
+class _Book:
+    """One journal as the uplink sees it."""
+
+    journal: str
+    last: int
+    held_from: int
+    settled: RangeSet
+    city: RangeSet
+    unreadable: RangeSet = field(default_factory=RangeSet)
+    attempts: int = 0
+    flights: list[_Flight] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a receipt changed of one journal: the new sets to remember, each None where it stands as before."""
+
+    journal: str
+    hub: RangeSet | None
+    city: RangeSet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What followed from a receipt: marks to remember, and the codes of what was wrong with it."""
+
+    settled: tuple[Settled, ...]
+    alarms: tuple[str, ...]
+
+
+DigestAt = Callable[[str, int], str | None]
+"""The digest of a record that this gateway holds or has pruned through, None where it has neither."""
+
+
+class Uplink:
+    """Pure state of the delivery; the shell moves bytes and tells the time in ms of CLOCK_BOOTTIME."""
+
+    def __init__(self, rng: Random) -> None:
+        """Owe nothing yet."""
+        self._rng = rng
+        self._books: dict[str, _Book] = {}
+        self._current: str | None = None
+        self._live_from = 1
+        self._ready = False
+        self._epoch: str | None = None
+        self._epoch_ready: str | None = None
+        self._tapped_ms: int | None = None
+        self._receipted_ms: int | None = None
+
+    # --- what is owed -------------------------------------------------------------------------------------------
+
+    def add_journal(self, journal: str, last: int, held_from: int, hub: RangeSet, city: RangeSet) -> None:
+        """A journal in the gateway's file, oldest first; records below `held_from` were pruned."""
+        settled = hub.copy()
+        if held_from > 1:
+            settled.add(1, held_from - 1)
+        self._books[journal] = _Book(journal, last, held_from, settled, city.copy())
+        self._current = journal
+
+    def wrote(self, journal: str, last: int, now_ms: int, *, tap: bool) -> None:
+        """The running journal grew to `last`."""
+        self._books[journal].last = max(self._books[journal].last, last)
+        self._current = journal
+        if tap:
+            self._tapped_ms = now_ms
+
+    def owed(self) -> int:
+        """How many records no receipt of the hub covers."""
+        return sum(book.last - len(_within(book.settled, book.last)) for book in self._books.values())
+
+    def oldest_owed(self) -> tuple[str, int] | None:
+        """The first record that no receipt covers."""
+        for book in self._books.values():
+            for first, _ in book.settled.gaps(1, book.last):
+                return book.journal, first
+        return None
+
+    def books(self) -> list[tuple[str, int, int]]:
+        """Journal, first held, last, of each that the hub or the city doesn't hold whole, and of the running one."""
+        return [
+            (book.journal, book.held_from, book.last)
+            for book in self._books.values()
+            if book.journal == self._current
+            or not book.settled.covers(1, max(book.last, 1))
+            or not book.city.covers(1, max(book.last, 1))
+        ]
+
+    def pruned(self, journal: str, through: int) -> None:
+        """Records to `through` left the file; the city holds them."""
+        book = self._books[journal]
+        book.held_from = max(book.held_from, through + 1)
+        book.settled.add(1, through)
+
+    def city_held(self, journal: str) -> RangeSet:
+        """What the city is known to hold of a journal."""
+        return self._books[journal].city.copy()
+
+    # --- the wire -----------------------------------------------------------------------------------------------
+
+    def connected(self, now_ms: int, *, ready: bool, epoch: str | None) -> None:
+        """The link stands and the hub said whether it is ready. A new epoch offers all that is under way again."""
+        if ready and (not self._ready or epoch != self._epoch_ready):
+            for book in self._books.values():
+                book.flights.clear()
+                book.attempts = 0
+            if self._current is not None:
+                self._live_from = self._books[self._current].last + 1
+            self._receipted_ms = now_ms
+        self._ready = ready
+        self._epoch_ready = epoch
+
+    def disconnected(self) -> None:
+        """The link is gone; what was under way is offered again after the next `connected`."""
+        self._ready = False
+
+    def next_offers(self, now_ms: int) -> list[Offer]:
+        """What to send now, live first. Each is under way until a receipt, its due time, or `refused_by_link`."""
+        if not self._ready:
+            return []
+        self._expire(now_ms)
+        offers = self._live(now_ms)
+        paced = self._tapped_ms is not None and now_ms - self._tapped_ms < PACE_MS
+        window, size = (1, PACED_EVENTS) if paced else (WINDOW_BATCHES, BATCH_EVENTS_MAX)
+        under_way = sum(not flight.offer.live for book in self._books.values() for flight in book.flights)
+        for book in self._books.values():
+            limit = book.last if book.journal != self._current else min(book.last, self._live_from - 1)
+            for hole in self._unoffered(book, 1, limit, window - under_way, size):
+                offers.append(self._send(book, Offer(book.journal, *hole, live=False), now_ms))
+                under_way += 1
+            if under_way >= window:
+                break
+        return offers
+
+    def _live(self, now_ms: int) -> list[Offer]:
+        if self._current is None:
+            return []
+        book = self._books[self._current]
+        room = LIVE_BATCHES - sum(flight.offer.live for flight in book.flights)
+        return [
+            self._send(book, Offer(book.journal, *hole, live=True), now_ms)
+            for hole in self._unoffered(book, self._live_from, book.last, room, BATCH_EVENTS_MAX)
+        ]
+
+    def _unoffered(self, book: _Book, first: int, last: int, room: int, size: int) -> list[tuple[int, int]]:
+        """Up to `room` ranges of at most `size` records that are neither settled nor under way, oldest first."""
+        if room <= 0 or first > last or book.settled.covers(first, last):
+            return []
+        taken = book.settled.copy()
+        for low, high in book.unreadable:
+            taken.add(low, high)
+        for flight in book.flights:
+            taken.add(flight.offer.first, flight.offer.last)
+        pieces: list[tuple[int, int]] = []
+        for low, high in taken.gaps(first, last):
+            while low <= high and len(pieces) < room:
+                end = min(high, low + size - 1)
+                pieces.append((low, end))
+                low = end + 1
+            if len(pieces) >= room:
+                break
+        return pieces
+
+    def _send(self, book: _Book, offer: Offer, now_ms: int) -> Offer:
+        wait_ms = min(REOFFER_MAX_MS, REOFFER_MS * 2 ** min(book.attempts, 8))
+        book.flights.append(_Flight(offer, now_ms + wait_ms + self._rng.randrange(wait_ms // 4)))
+        return offer
+
+    def shortened(self, offer: Offer, last: int) -> None:
+        """The shell could take only records to `last` into the batch (its bytes are bounded)."""
+        for flight in self._books[offer.journal].flights:
+            if flight.offer is offer:
+                flight.offer = Offer(offer.journal, offer.first, last, offer.live)
+                return
+
+    def refused_by_link(self, offer: Offer) -> None:
+        """The link took nothing; it may be offered again at once."""
+        book = self._books[offer.journal]
+        book.flights = [flight for flight in book.flights if flight.offer is not offer]
+
+    def unreadable(self, journal: str, first: int, last: int) -> None:
+        """The file doesn't give these records back; they aren't offered again by this process (an alarm names them)."""
+        self._books[journal].unreadable.add(first, last)
+
+    def _expire(self, now_ms: int) -> None:
+        for book in self._books.values():
+            alive = [flight for flight in book.flights if flight.due_ms > now_ms]
+            if len(alive) < len(book.flights):
+                book.attempts += 1
+                book.flights = alive
+
+    def wake_ms(self) -> int | None:
+        """When the next offer falls due again."""
+        return min((flight.due_ms for book in self._books.values() for flight in book.flights), default=None)
+
+    def silent(self, now_ms: int) -> bool:
+        """Whether nothing was receipted for SILENCE_MS although the hub is ready and something is owed."""
+        return (
+            self._ready
+            and self._receipted_ms is not None
+            and now_ms - self._receipted_ms >= SILENCE_MS
+            and self.oldest_owed() is not None
+        )
+
+    # --- receipts -----------------------------------------------------------------------------------------------
+
+    def receipt(self, receipt: Receipt, digest_at: DigestAt, now_ms: int, *, retained: bool = False) -> Heard:
+        """Settle what the receipt proves, by content: its head must be our own digest at that place.
+
+        A receipt that a broker kept (`retained`) may be an older one: where it goes back it is passed over.
+        """
+        new_epoch = receipt.epoch != self._epoch
+        self._epoch = receipt.epoch
+        settled: list[Settled] = []
+        alarms: list[str] = []
+        for journal, marks in receipt.journals.items():
+            book = self._books.get(journal)
+            if book is None:
+                continue
+            if not self._believable(book, marks, digest_at):
+                alarms.append("receipt-contradicts")
+                settled.append(self._forget(book))
+                continue
+            change = self._settle(book, marks, new_epoch=new_epoch)
+            if change is None:
+                if not retained:
+                    alarms.append("receipt-went-back")
+            elif change.hub is not None or change.city is not None:
+                settled.append(change)
+                self._receipted_ms = now_ms
+        return Heard(tuple(settled), tuple(alarms))
+
+    def _believable(self, book: _Book, marks: JournalMarks, digest_at: DigestAt) -> bool:
+        return all(
+            mark is None or mark.through == 0 or _matches(book, mark, digest_at) for mark in (marks.hub, marks.city)
+        )
+
+    def _forget(self, book: _Book) -> Settled:
+        """The keeper holds something else under our names: owe everything that is still here."""
+        book.settled = RangeSet([(1, book.held_from - 1)] if book.held_from > 1 else [])
+        book.city = book.settled.copy()
+        return Settled(book.journal, book.settled.copy(), book.city.copy())
+
+    def _settle(self, book: _Book, marks: JournalMarks, *, new_epoch: bool) -> Settled | None:
+        """Take the keeper's word; None when it went back under the epoch that it already had."""
+        hub = held_of(marks.hub)
+        if book.held_from > 1:
+            hub.add(1, book.held_from - 1)
+        city = book.city if marks.city is None else held_of(marks.city)
+        if book.held_from > 1:
+            city.add(1, book.held_from - 1)
+        back = not _contains(hub, book.settled)
+        if back and not new_epoch:
+            return None
+        hub_changed, city_changed = hub != book.settled, city != book.city
+        book.settled, book.city = hub, city
+        if hub_changed:
+            book.attempts = 0
+            book.flights = [f for f in book.flights if not hub.covers(f.offer.first, f.offer.last)]
+        return Settled(book.journal, hub.copy() if hub_changed else None, city.copy() if city_changed else None)
+
+
+def _matches(book: _Book, mark: Mark, digest_at: DigestAt) -> bool:
+    if mark.through > book.last:
+        return False
+    if mark.through < book.held_from - 1:
+        return True
+    return digest_at(book.journal, mark.through) == mark.head
+
+
+def _contains(larger: RangeSet, smaller: RangeSet) -> bool:
+    return all(larger.covers(first, last) for first, last in smaller)
+
+
+def _within(ranges: RangeSet, last: int) -> RangeSet:
+    if ranges.last <= last:
+        return ranges
+    cut = ranges.copy()
+    cut.remove(last + 1, ranges.last)
+    return cut
