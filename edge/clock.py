@@ -6,12 +6,11 @@ import ctypes
 import threading
 import time
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from edge.config import TimeSource
 from protocol.taps import ClockReading
 from protocol.time import Anchor, error_at
-
-TimeSource = Literal["auto", "ntp", "hub", "declared"]
 
 STA_UNSYNC: Final = 0x0040
 """adjtimex(2): the kernel's clock is not synchronised."""

@@ -8,10 +8,8 @@ from typing import Final
 
 from protocol.cards import CardUid, suspicion
 from protocol.roster import Release
-from protocol.taps import Decision, Reason, StationKind
+from protocol.taps import Decision, Reason
 
-REPEAT_WINDOW_S: Final = {"gate": 5, "canteen": 20, "desk": 5, "care": 5}
-"""Seconds within which the same card at the same station is the same tap; longer at counters, where trays wait."""
 REMEMBERED_CARDS_MAX: Final = 4096
 """Cards remembered by a station for its repeat window; more than a school passes one gate in a minute."""
 
@@ -84,8 +82,3 @@ def decide(
 
 
 _BLOCKED: Final[dict[str, Reason]] = {"lost": "lost", "not-enrolled": "not-enrolled", "ambiguous": "ambiguous"}
-
-
-def window_ms_of(kind: StationKind, configured_s: float | None) -> int:
-    """The repeat window of a station in ms: as configured, else by its kind."""
-    return int((REPEAT_WINDOW_S[kind] if configured_s is None else configured_s) * 1000)

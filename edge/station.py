@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from edge.config import StationPlan
 from edge.decide import RecentTaps, decide
 from edge.ports import CardSeen, Clock, Journal, Sighting, Signals, Warning_
 from protocol.cards import CardKey
@@ -12,16 +12,6 @@ from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
 from protocol.roster import Release
 from protocol.taps import SIGNAL_WORDS, TAP_TYPES, Draft, StationKind, TapData, tap_type
-
-
-@dataclass(frozen=True, slots=True)
-class StationPlan:
-    """What a station is for: its name (a slug), kind, direction (`in`, `out` or None), repeat window in ms."""
-
-    name: str
-    kind: StationKind
-    direction: str | None
-    repeat_window_ms: int
 
 
 class Station:

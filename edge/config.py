@@ -1,0 +1,134 @@
+"""The gateway's configuration: one TOML file, every key bounded, unknown keys refused."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, cast, get_args
+
+from protocol.errors import ConfigError
+from protocol.settings import Key, Settings, read_settings
+from protocol.signing import is_public_key
+from protocol.taps import STATION_KINDS, StationKind
+
+TimeSource = Literal["auto", "ntp", "hub", "declared"]
+
+REPEAT_WINDOW_S: Final = {"gate": 5, "canteen": 20, "desk": 5, "care": 5}
+"""Seconds within which the same card at the same station is the same tap; longer at counters, where trays wait."""
+
+KEYS: Final = (
+    Key("gateway", "id", "slug", "The gateway's id, unique in its school.", needed=True),
+    Key("gateway", "school", "slug", "The school's id, as the hub has it.", needed=True),
+    Key("gateway", "data_dir", "path", "Where the journal, keys and rosters are kept.", "/var/lib/k12edge/gateway"),
+    Key("gateway", "hub_key", "text", "The hub's public key; without it the first hub met is the hub."),
+    Key("station", "name", "slug", "The station's name, unique in its gateway.", needed=True, many=True),
+    Key("station", "kind", "choice", "What the station is for.", needed=True, choices=STATION_KINDS, many=True),
+    Key("station", "direction", "choice", "Which way people pass a gate.", choices=("in", "out"), many=True),
+    Key("station", "reader", "text", "The reader's address, such as pn532:///dev/ttyUSB0.", needed=True, many=True),
+    Key(
+        "station",
+        "repeat_window_s",
+        "number",
+        "Seconds within which the same card is the same tap; 5, at counters 20.",
+        low=0,
+        high=600,
+        many=True,
+    ),
+    Key("signals", "sinks", "list", "Where signals go: terminal, jsonl:- or jsonl:PATH.", ["terminal"], high=8),
+    Key("uplink", "url", "text", "The broker's address, mqtt://HOST:PORT; without it nothing is sent."),
+    Key(
+        "time",
+        "source",
+        "choice",
+        "What may vouch for the time: the NTP-synchronised kernel, the hub, both, or a person.",
+        "auto",
+        choices=get_args(TimeSource),
+    ),
+    Key(
+        "time",
+        "declared_error_ms",
+        "whole",
+        "With source declared: the wall clock's error bound.",
+        1000,
+        high=86_400_000,
+    ),
+)
+"""Every key there is; docs/reference/config.md is held against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationPlan:
+    """What a station is for: its name (a slug), kind, direction (`in`, `out` or None), repeat window in ms."""
+
+    name: str
+    kind: StationKind
+    direction: str | None
+    repeat_window_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """A gateway as configured; `readers` are the stations' reader addresses, in the order of `stations`."""
+
+    gateway_id: str
+    school: str
+    data_dir: Path
+    hub_key: str | None
+    stations: tuple[StationPlan, ...]
+    readers: tuple[str, ...]
+    sinks: tuple[str, ...]
+    uplink_url: str | None
+    time_source: TimeSource
+    declared_error_ms: int
+
+
+def load_config(path: Path) -> GatewayConfig:
+    """Read the file; raises ConfigError."""
+    return config_from(str(path), read_toml(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's document; raises ConfigError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} is not TOML: {problem}") from problem
+
+
+def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
+    """The configuration that a document says; raises ConfigError."""
+    settings: Settings = read_settings(file, document, KEYS)
+    gateway, time = settings.one["gateway"], settings.one["time"]
+    stations = settings.many["station"]
+    names = [station["name"] for station in stations]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{file}: [[station]]: name = {name!r} stands {names.count(name)} times")
+    readers = [station["reader"] for station in stations]
+    for reader in readers:
+        if readers.count(reader) > 1:
+            raise ConfigError(f"{file}: [[station]]: reader = {reader!r} is given to {readers.count(reader)} stations")
+    if gateway["hub_key"] is not None and not is_public_key(gateway["hub_key"]):
+        raise ConfigError(f"{file}: [gateway]: hub_key is not a public key of 43 characters (k12edge hub keys show)")
+    return GatewayConfig(
+        gateway["id"],
+        gateway["school"],
+        Path(gateway["data_dir"]),
+        gateway["hub_key"],
+        tuple(_plan(station) for station in stations),
+        tuple(readers),
+        tuple(settings.one["signals"]["sinks"]),
+        settings.one["uplink"]["url"],
+        cast(TimeSource, time["source"]),
+        time["declared_error_ms"],
+    )
+
+
+def _plan(station: Any) -> StationPlan:
+    kind = cast(StationKind, station["kind"])
+    direction = station["direction"] or ("in" if kind == "gate" else None)
+    window_s = REPEAT_WINDOW_S[kind] if station["repeat_window_s"] is None else station["repeat_window_s"]
+    return StationPlan(station["name"], kind, direction, int(window_s * 1000))
