@@ -1,0 +1,85 @@
+"""Reading the journal's file beside its writer: the records of an offer, the digest that a receipt names."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from edge.journal import SEQUENCE_BITS, JournalRow, read_journals
+from edge.journalfile import explained, open_for_reading
+from protocol.batch import BATCH_BYTES_MAX
+from protocol.envelope import digest
+from protocol.errors import JournalDamaged
+
+
+class BookReader:
+    """One thread's read-only view. Raises JournalDamaged, JournalFailed."""
+
+    def __init__(self, path: Path) -> None:
+        """Open beside the writer."""
+        try:
+            self._database = open_for_reading(path)
+        except sqlite3.Error as problem:
+            raise explained(problem, f"{path} can't be read") from problem
+        self._path = path
+        self._pruned: dict[str, tuple[int, str | None]] = {}
+        self._numbers: dict[str, int] = {}
+
+    def journals(self) -> list[JournalRow]:
+        """Every journal of the file, oldest first."""
+        try:
+            rows = read_journals(self._database)
+        except sqlite3.Error as problem:
+            raise explained(problem, f"{self._path} can't be read") from problem
+        for row in rows:
+            self._numbers[row.journal] = row.number
+            self._pruned[row.journal] = (row.pruned_through, row.pruned_head)
+        return rows
+
+    def lines(self, journal: str, first: int, last: int, bytes_max: int = BATCH_BYTES_MAX) -> list[bytes]:
+        """The records from `first` on, to `last` or to where `bytes_max` are reached; at least one.
+
+        Raises JournalDamaged when record `first` isn't there.
+        """
+        base = self._numbers[journal] << SEQUENCE_BITS
+        found: list[bytes] = []
+        size = 0
+        try:
+            for position, raw in self._database.execute(
+                "SELECT position, raw FROM event WHERE position BETWEEN ? AND ? ORDER BY position",
+                (base + first, base + last),
+            ):
+                size += len(raw) + 1
+                if position != base + first + len(found) or (found and size > bytes_max):
+                    break
+                found.append(raw)
+        except sqlite3.Error as problem:
+            if not found:
+                raise explained(problem, f"record {journal}.{first} can't be read") from problem
+        if not found:
+            raise JournalDamaged(f"record {journal}.{first} is not in {self._path.name}")
+        return found
+
+    def digest_at(self, journal: str, sequence: int) -> str | None:
+        """The digest of a record held, or of the last one pruned; None where there is neither."""
+        pruned = self._pruned.get(journal)
+        if pruned is not None and pruned[0] == sequence:
+            return pruned[1]
+        number = self._numbers.get(journal)
+        if number is None:
+            return None
+        try:
+            found = self._database.execute(
+                "SELECT raw FROM event WHERE position = ?", (number << SEQUENCE_BITS | sequence,)
+            ).fetchone()
+        except sqlite3.Error as problem:
+            raise explained(problem, f"record {journal}.{sequence} can't be read") from problem
+        return None if found is None else digest(found[0])
+
+    def learn(self, journal: str, number: int) -> None:
+        """The running journal's number."""
+        self._numbers[journal] = number
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._database.close()

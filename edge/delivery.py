@@ -1,0 +1,310 @@
+"""The delivery: one thread that moves what is owed over the link, hears receipts, and keeps the hub told."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, get_args
+
+import msgspec
+
+from edge.bookreader import BookReader
+from edge.journal import SqliteJournal
+from edge.uplink import Heard, Uplink
+from protocol.batch import encode_batch
+from protocol.envelope import decode_event, rfc3339, unix_ms_of
+from protocol.errors import BadMessage, JournalDamaged, K12EdgeError
+from protocol.receipts import HubTime, decode_receipt
+from protocol.signing import fingerprint, open_message, seal, sign_message
+from protocol.status import DeviceConfig, DeviceState, HeldJournal, HubState, decode_body
+from protocol.taps import StationKind
+from protocol.time import Anchor
+from protocol.topics import device_topic, hub_state_topic, roster_topic
+
+if TYPE_CHECKING:
+    from edge.clock import SystemClock
+    from edge.devicekeys import DeviceKeys
+    from edge.ports import Link
+    from edge.rosterstore import RosterStore
+
+log = logging.getLogger("k12edge.delivery")
+
+STATE_EVERY_MS: Final = 30_000
+"""How often a gateway says how it is, and asks the hub's clock, while connected."""
+INBOX_MAX: Final = 256
+"""Messages from the hub waiting to be handled; the broker sends the rest again (QoS 1) or the hub does."""
+HEALTH_MS: Final = 1_000
+
+
+class Delivery:
+    """See the room. `vitals` gives the health part of the state message, `alarm` tells a person once per code."""
+
+    def __init__(
+        self,
+        *,
+        school: str,
+        device: str,
+        version: str,
+        journal: SqliteJournal,
+        uplink: Uplink,
+        link: Link | None,
+        keys: DeviceKeys,
+        rosters: RosterStore,
+        clock: SystemClock,
+        vitals: Callable[[], dict[str, object]],
+        alarm: Callable[[str, str], None],
+        anchored: Callable[[Anchor], None],
+    ) -> None:
+        """Nothing starts yet. The first reader of the file is opened on the delivery's own thread."""
+        self._school, self._device, self._version = school, device, version
+        self._journal, self._uplink, self._link = journal, uplink, link
+        self._keys, self._rosters, self._clock = keys, rosters, clock
+        self._vitals, self._alarm, self._anchored = vitals, alarm, anchored
+        self._inbox: queue.Queue[tuple[str, bytes, bool]] = queue.Queue(INBOX_MAX)
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._connections = 0
+        self._connected = False
+        self._hub: HubState | None = None
+        self._state_due_ms = 0
+        self._announce = False
+        self._taps = 0
+        self._last_seen = 0
+        self._stranger: str | None = None
+        self.progress_mono_ns = clock.mono_ns()
+        self.dropped_messages = 0
+
+    @staticmethod
+    def subscriptions(school: str, device: str, kinds: set[StationKind]) -> list[str]:
+        """What a gateway with stations of these kinds listens to."""
+        topics = [device_topic(school, device, leaf) for leaf in ("receipt", "cmd", "cfg")]
+        return [*topics, hub_state_topic(school), *(roster_topic(school, kind) for kind in sorted(kinds))]
+
+    # --- called from other threads ----------------------------------------------------------------------------
+
+    def tapped(self) -> None:
+        """A tap was written: it is offered at once."""
+        self._taps += 1
+        self._wake.set()
+
+    def on_message(self, topic: str, payload: bytes, retained: bool) -> None:
+        """The link's thread hands over a message; a full inbox drops it, counted (the hub says it again)."""
+        try:
+            self._inbox.put_nowait((topic, payload, retained))
+        except queue.Full:
+            self.dropped_messages += 1
+        self._wake.set()
+
+    def on_state(self, connected: bool) -> None:
+        """The link's thread tells whether it stands."""
+        self._connected = connected
+        if connected:
+            self._connections += 1
+            self._announce = True
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Something may be sendable again."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stop.set()
+        self._wake.set()
+
+    # --- the thread -------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Deliver until stopped. Storage errors are retried with a pause; nothing here can lose a record."""
+        while not self._stop.is_set():
+            try:
+                self._session()
+            except K12EdgeError as problem:
+                self._alarm(problem.code, str(problem))
+                self.progress_mono_ns = self._clock.mono_ns()
+                self._stop.wait(1.0)
+
+    def _session(self) -> None:
+        reader = BookReader(self._journal.path)
+        try:
+            self._load(reader)
+            while not self._stop.is_set():
+                self._step(reader)
+                now_ms = self._now_ms()
+                self.progress_mono_ns = self._clock.mono_ns()
+                due_ms = self._uplink.wake_ms()
+                wait_ms = HEALTH_MS if due_ms is None else max(10, min(HEALTH_MS, due_ms - now_ms))
+                self._wake.wait(wait_ms / 1000)
+                self._wake.clear()
+        finally:
+            reader.close()
+
+    def _load(self, reader: BookReader) -> None:
+        for row in reader.journals():
+            self._uplink.add_journal(row.journal, row.last, row.pruned_through + 1, row.hub, row.city)
+        self._last_seen = 0
+
+    def _now_ms(self) -> int:
+        return self._clock.mono_ns() // 1_000_000
+
+    def _step(self, reader: BookReader) -> None:
+        now_ms = self._now_ms()
+        if not self._connected:
+            self._uplink.disconnected()
+            self._hub = None
+        while True:
+            try:
+                topic, payload, retained = self._inbox.get_nowait()
+            except queue.Empty:
+                break
+            self._handle(reader, topic, payload, retained)
+        last, taps = self._journal.last, self._taps
+        if last != self._last_seen:
+            self._uplink.wrote(self._journal.journal, last, now_ms, tap=taps > 0)
+            self._last_seen, self._taps = last, 0
+        if self._connected and self._link is not None:
+            if self._announce or now_ms >= self._state_due_ms:
+                self._publish_state(reader)
+            self._offer(reader)
+        if self._uplink.silent(now_ms):
+            self._alarm("nothing-receipted", "the hub is ready and receipts nothing; check the broker's permissions")
+        self._journal.flush_marks()
+        if self._journal.head_due():
+            self._journal.sign_head()
+
+    def _offer(self, reader: BookReader) -> None:
+        assert self._link is not None
+        for offer in self._uplink.next_offers(self._now_ms()):
+            try:
+                lines = reader.lines(offer.journal, offer.first, offer.last)
+            except JournalDamaged as problem:
+                self._uplink.unreadable(offer.journal, offer.first, offer.first)
+                self._uplink.refused_by_link(offer)
+                self._alarm("journal-damaged", str(problem))
+                continue
+            if len(lines) < offer.last - offer.first + 1:
+                self._uplink.shortened(offer, offer.first + len(lines) - 1)
+                self._wake.set()
+            payload = encode_batch(self._keys.identity, offer.journal, offer.first, lines)
+            if not self._link.publish(device_topic(self._school, self._device, "ev"), payload):
+                self._uplink.refused_by_link(offer)
+
+    # --- what the hub says ------------------------------------------------------------------------------------
+
+    def _handle(self, reader: BookReader, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            if topic == hub_state_topic(self._school):
+                self._hear_hub(payload)
+            elif topic == device_topic(self._school, self._device, "receipt"):
+                self._hear_receipt(reader, self._opened(topic, payload), retained=retained)
+            elif topic == device_topic(self._school, self._device, "cfg"):
+                self._hear_config(self._opened(topic, payload))
+            else:
+                for kind in get_args(StationKind):
+                    if topic == roster_topic(self._school, kind):
+                        self._rosters.take(kind, self._opened(topic, payload))
+        except BadMessage as problem:
+            self._alarm(problem.code, f"a message on {topic} is refused: {problem}")
+        except OSError as problem:
+            self._alarm("journal-full", f"a message on {topic} can't be kept: {problem}")
+
+    def _opened(self, topic: str, payload: bytes) -> bytes:
+        key = self._keys.hub_key
+        if key is None:
+            raise BadMessage("no hub was met yet")
+        return open_message(key, topic, payload)
+
+    def _hear_hub(self, payload: bytes) -> None:
+        if not payload:
+            return
+        state = decode_body(payload, HubState)
+        if state.state != "ready":
+            self._hub = None
+            self._uplink.connected(self._now_ms(), ready=False, epoch=None)
+            return
+        if not self._keys.meet_hub(state.key, state.box):
+            if self._stranger != state.key:
+                self._stranger = state.key
+                self._alarm("foreign-hub", f"another hub answers here: {fingerprint(state.key)}")
+            return
+        if self._hub is None:
+            log.info("hub ready, fingerprint %s", fingerprint(state.key))
+        self._hub = state
+        self._announce = True
+        self._uplink.connected(self._now_ms(), ready=True, epoch=state.epoch)
+
+    def _hear_receipt(self, reader: BookReader, body: bytes, *, retained: bool) -> None:
+        receipt = decode_receipt(body)
+        if receipt.time is not None and not retained:
+            self._hear_time(receipt.time)
+        heard: Heard = self._uplink.receipt(receipt, reader.digest_at, self._now_ms(), retained=retained)
+        for change in heard.settled:
+            self._journal.settle(change.journal, change.hub, change.city)
+        for code in heard.alarms:
+            self._alarm(code, "the hub's receipt is not about our records")
+
+    def _hear_time(self, time: HubTime) -> None:
+        if time.echo_boot != self._clock.boot:
+            return
+        anchor = self._clock.hear_hub(time.echo_mono, time.hub, time.err)
+        if anchor is not None:
+            self._anchored(anchor)
+
+    def _hear_config(self, body: bytes) -> None:
+        if self._keys.configure(decode_body(body, DeviceConfig)):
+            log.info("card keys received")
+
+    # --- what we say ------------------------------------------------------------------------------------------
+
+    def _publish_state(self, reader: BookReader) -> None:
+        assert self._link is not None
+        topic = device_topic(self._school, self._device, "state")
+        body = msgspec.json.encode(self._state(reader))
+        if self._link.publish(topic, sign_message(self._keys.identity, topic, body), retain=True):
+            self._announce = False
+            self._state_due_ms = self._now_ms() + STATE_EVERY_MS
+
+    def _state(self, reader: BookReader) -> DeviceState:
+        reading = self._clock.read()
+        oldest = self._uplink.oldest_owed()
+        held: dict[str, HeldJournal] = {}
+        for journal, held_from, last in self._uplink.books()[-64:]:
+            head = reader.digest_at(journal, last) if last else None
+            held[journal] = HeldJournal(held_from, last, head, held_from - 1)
+        hk0 = None
+        if self._keys.hub_box is not None:
+            hk0 = seal(self._keys.hub_box, self._keys.provisional_secret())
+        return DeviceState(
+            state="ready",
+            connection=self._connections,
+            key=self._keys.identity.key,
+            box=self._keys.identity.box,
+            boot=reading.boot,
+            mono=reading.mono_ms,
+            wall=rfc3339(reading.wall_ms),
+            sync=reading.sync,
+            version=self._version,
+            journal=self._journal.journal,
+            journals=held,
+            owed=self._uplink.owed(),
+            oldest_age_s=None if oldest is None else self._age_s(reader, *oldest, reading.best_ms),
+            err=reading.err_ms,
+            hk0=hk0,
+            rosters=self._rosters.names(),
+            **self._vitals(),  # type: ignore[arg-type]  # The health room's keys are DeviceState's.
+        )
+
+    def _age_s(self, reader: BookReader, journal: str, sequence: int, now_ms: int) -> int | None:
+        try:
+            event = decode_event(reader.lines(journal, sequence, sequence)[0])
+            return max(0, (now_ms - unix_ms_of(event.time)) // 1000)
+        except (BadMessage, JournalDamaged):
+            return None
+
+
+def will_message(school: str, device: str, keys: DeviceKeys) -> tuple[str, bytes]:
+    """What the broker says for us when the connection dies: state `lost`, signed."""
+    topic = device_topic(school, device, "state")
+    return topic, sign_message(keys.identity, topic, b'{"state":"lost"}')
