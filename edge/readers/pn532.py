@@ -1,0 +1,155 @@
+"""PN532 boards on UART or USB serial, through nfcpy's chip set over our own line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from edge.readers.pn532wire import ACK, Pn532Wire
+from protocol.cards import CardUid
+from protocol.errors import CardNumberError, ReaderLost
+
+BAUD: Final = 115200
+"""The chip's speed at power-up (UM0701-02, 7.2.3). Never raised: a crash would leave it fast and mute for others."""
+LEFT_BAUDS: Final = (921600, 460800, 230400)
+"""Speeds at which another program may have left the chip, likeliest first."""
+BAUD_CODE_115200: Final = 0x04
+"""SetSerialBaudRate's code for 115200 (UM0701-02, 7.2.4)."""
+WAKE: Final = b"\x55\x55" + bytes(14)
+"""Wakes the chip from low power and from half a frame (UM0701-02, 7.2.11); zeros are a long preamble."""
+LIST_TIMEOUT_S: Final = 0.15
+"""An answer to InListPassiveTarget takes some 10 ms; nfcpy's own second of patience eats taps when one is lost."""
+FIRST_ACK_MS: Final = 150
+SLOW_FIRST_ACK_MS: Final = 800
+"""A Raspberry Pi's USB host may hold back the first byte of a ttyUSB."""
+
+log = logging.getLogger("k12edge.pn532")
+
+
+class Pn532Reader:
+    """See ports.Reader. Polls for ISO 14443 A cards, two at a time."""
+
+    def __init__(self, path: str) -> None:
+        """`path` of the tty; it may appear later."""
+        self._path = path
+        self._wire: Pn532Wire | None = None
+        self._chip: Any = None
+        self._targets = 2
+
+    def open(self) -> None:
+        """See Reader.open: wake, ask the version at every speed, go back to 115200, prepare the chip."""
+        self.close()
+        try:
+            self._wire = Pn532Wire(self._path, BAUD)
+            self._rouse(self._wire)
+            self._chip = self._prepared(self._wire)
+        except Exception as problem:
+            self.close()
+            raise ReaderLost(f"no PN532 answers on {self._path}: {_said(problem)}") from problem
+
+    def _rouse(self, wire: Pn532Wire) -> None:
+        first_ms = SLOW_FIRST_ACK_MS if "ttyUSB" in self._path else FIRST_ACK_MS
+        for baud, patience_ms in ((BAUD, first_ms), *((left, FIRST_ACK_MS) for left in LEFT_BAUDS), (BAUD, first_ms)):
+            wire.baudrate = baud
+            if not self._answers(wire, patience_ms):
+                continue
+            if baud != BAUD:
+                log.warning("%s: the chip was left at %d baud, set back to %d", self._path, baud, BAUD)
+                _exchange(wire, bytes((0x10, BAUD_CODE_115200)), FIRST_ACK_MS)
+                # The chip changes its speed after our acknowledgement of its answer.
+                wire.write(ACK)
+                wire.baudrate = BAUD
+                if not self._answers(wire, FIRST_ACK_MS):
+                    continue
+            _exchange(wire, bytes((0x14, 0x01, 0x00, 0x00)), FIRST_ACK_MS)
+            return
+        raise ReaderLost("the chip is silent at every speed")
+
+    def _answers(self, wire: Pn532Wire, patience_ms: int) -> bool:
+        try:
+            return _exchange(wire, b"\x02", patience_ms, WAKE)[:1] == b"\x32"
+        except OSError:
+            return False
+
+    def _prepared(self, wire: Pn532Wire) -> Any:
+        from nfc.clf.pn532 import Chipset, Device
+
+        chip = Chipset(wire, _quiet)
+        Device(chip, _quiet)
+        return chip
+
+    def poll(self) -> Sequence[CardUid]:
+        """See Reader.poll."""
+        if self._chip is None:
+            raise ReaderLost("the reader is not open")
+        try:
+            # The field goes off between looks, so that a card that was activated answers again.
+            self._chip.rf_configuration(0x01, b"\x02")
+            answer = self._chip.command(0x4A, bytearray((self._targets, 0x00)), LIST_TIMEOUT_S)
+        except Exception as problem:
+            if self._targets == 2 and getattr(problem, "errno", None) == 0x7F:
+                # A chip (or clone) that refuses to list two targets lists one.
+                self._targets = 1
+                return ()
+            raise ReaderLost(f"{self._path}: {_said(problem)}") from problem
+        return parse_targets(bytes(answer or b"\x00"))
+
+    def close(self) -> None:
+        """See Reader.close."""
+        wire, self._wire, self._chip = self._wire, None, None
+        if wire is not None:
+            wire.close()
+
+
+_quiet = logging.getLogger("k12edge.pn532.nfcpy")
+_quiet.setLevel(logging.CRITICAL)
+
+
+def _exchange(wire: Pn532Wire, command: bytes, patience_ms: int, before: bytes = b"") -> bytes:
+    """Send one command before nfcpy takes over; the answer's data. Raises OSError when there is none."""
+    data = b"\xd4" + command
+    frame = b"\x00\x00\xff" + bytes((len(data), -len(data) & 0xFF)) + data + bytes((-sum(data) & 0xFF, 0))
+    wire.write(before + frame)
+    answer = wire.read(patience_ms)
+    if bytes(answer) == ACK:
+        answer = wire.read(FIRST_ACK_MS)
+    if len(answer) < 9 or answer[5] != 0xD5 or answer[6] != command[0] + 1 or sum(answer[5:-1]) & 0xFF:
+        raise OSError("the chip answered something else")
+    return bytes(answer[7:-2])
+
+
+def parse_targets(answer: bytes) -> tuple[CardUid, ...]:
+    """The cards in an InListPassiveTarget answer for 106 kbit/s type A (UM0701-02, 7.3.5).
+
+    NbTg, then for each: Tg, SENS_RES (2), SEL_RES, length and bytes of NFCID1, and an ATS (its first byte its length)
+    where the chip did RATS by itself. A cut or impossible answer gives what was whole before.
+    """
+    cards: list[CardUid] = []
+    at = 1
+    for number in range(1, min(answer[0] if answer else 0, 2) + 1):
+        if len(answer) < at + 5 or answer[at] != number:
+            break
+        selected, length = answer[at + 3], answer[at + 4]
+        uid = answer[at + 5 : at + 5 + length]
+        if len(uid) != length:
+            break
+        at += 5 + length
+        more = number < answer[0]
+        if selected & 0x20 and at < len(answer) and not (more and _begins_target(answer, at, number + 1)):
+            at += max(answer[at], 1)
+        try:
+            cards.append(CardUid.from_bytes("a", uid))
+        except CardNumberError:
+            continue
+    return tuple(cards)
+
+
+def _begins_target(answer: bytes, at: int, number: int) -> bool:
+    """Whether a target's entry, not an ATS, stands at `at` (an ATS of length 2 may begin alike)."""
+    return answer[at] == number and len(answer) >= at + 5 and answer[at + 4] in (4, 7, 10)
+
+
+def _said(problem: BaseException) -> str:
+    text = str(problem)
+    return f"{type(problem).__name__}: {text}" if text else type(problem).__name__

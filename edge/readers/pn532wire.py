@@ -1,0 +1,114 @@
+"""The PN532's serial line: whole frames in and out of a tty at any path, taken exclusively."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import termios
+import time
+from contextlib import suppress
+from typing import Final
+
+import serial
+
+START: Final = b"\x00\x00\xff"
+"""Preamble and start code (UM0701-02, 6.2.1.1)."""
+ACK: Final = bytes.fromhex("0000ff00ff00")
+NACK: Final = bytes.fromhex("0000ffff0000")
+FRAME_BYTES_MAX: Final = 300
+"""The longest extended frame is 265 data bytes and 11 around them; anything longer is noise."""
+
+
+class Pn532Wire:
+    """What nfcpy's chip set calls a transport: `write` a frame, `read` the next within some milliseconds.
+
+    Noise before a frame is skipped, so that one bad byte costs no more than the frame that it hit.
+    """
+
+    TYPE = "TTY"
+
+    def __init__(self, path: str, baud: int) -> None:
+        """Open the tty for ourselves alone; raises OSError, serial.SerialException, termios.error."""
+        self._tty = serial.Serial(path, baud, timeout=0, write_timeout=1.0, exclusive=True)
+        self._descriptor = self._tty.fileno()
+        self._buffer = bytearray()
+        self.port = path
+
+    @property
+    def baudrate(self) -> int:
+        """The line's speed in baud."""
+        return int(self._tty.baudrate)
+
+    @baudrate.setter
+    def baudrate(self, value: int) -> None:
+        self._tty.baudrate = value
+
+    def write(self, frame: bytes | bytearray) -> None:
+        """Send a frame; whatever was left to read belongs to an earlier exchange and is dropped."""
+        self._buffer.clear()
+        termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        view = memoryview(bytes(frame))
+        deadline = time.monotonic() + 1.0
+        while view:
+            _, writable, _ = select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
+            if not writable:
+                raise OSError(errno.ETIMEDOUT, "the reader's line takes no data")
+            view = view[os.write(self._descriptor, view) :]
+
+    def read(self, timeout: float) -> bytearray:
+        """The next frame within `timeout` ms; raises OSError(ETIMEDOUT), or EIO when the line has ended."""
+        deadline = time.monotonic() + timeout / 1000
+        while True:
+            frame = self._take()
+            if frame is not None:
+                return frame
+            remaining = deadline - time.monotonic()
+            readable, _, _ = select.select([self._descriptor], [], [], max(0.0, remaining))
+            if not readable:
+                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            octets = os.read(self._descriptor, 512)
+            if not octets:
+                raise OSError(errno.EIO, "the reader's line has ended")
+            self._buffer += octets
+
+    def _take(self) -> bytearray | None:
+        """A whole frame from the buffer, None while more is needed."""
+        buffer = self._buffer
+        while True:
+            at = buffer.find(START)
+            if at < 0:
+                # All but a possible beginning of a start code is noise.
+                del buffer[:-2]
+                return None
+            del buffer[:at]
+            if len(buffer) < 6:
+                return None
+            if buffer[:6] in (ACK, NACK):
+                length = 6
+            elif buffer[3] == 0xFF and buffer[4] == 0xFF:
+                if len(buffer) < 8:
+                    return None
+                length = 10 + (buffer[5] << 8 | buffer[6])
+            elif (buffer[3] + buffer[4]) & 0xFF == 0:
+                length = 7 + buffer[3]
+            else:
+                del buffer[:1]
+                continue
+            if length > FRAME_BYTES_MAX:
+                del buffer[:1]
+                continue
+            if len(buffer) < length:
+                return None
+            frame = bytearray(buffer[:length])
+            del buffer[:length]
+            return frame
+
+    def close(self) -> None:
+        """Give the tty back; never raises."""
+        try:
+            self._tty.close()
+        except (OSError, termios.error, serial.SerialException):
+            # The device may be gone; pyserial has then already given its descriptor back or never will.
+            with suppress(OSError):
+                os.close(self._descriptor)

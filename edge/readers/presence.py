@@ -1,0 +1,52 @@
+"""Which cards are in a reader's field: one sighting for each time that a card comes, however the coupling flickers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from edge.ports import CardSeen
+from protocol.cards import CardUid, suspicion
+
+GONE_NS: Final = 500_000_000
+"""Unseen for so long, a card has left. A card at the edge of the field answers only every few polls."""
+HELD_OVER_NS: Final = 2_000_000_000
+"""After a reader was reopened, cards that were in its field may take so long to be seen again."""
+CARDS_MAX: Final = 64
+"""Cards followed at once; a field holds two or three, noise could invent more."""
+
+
+class Presence:
+    """Pure. Time is CLOCK_BOOTTIME in ns. All random numbers (telephones) are one card: they change at each look."""
+
+    def __init__(self) -> None:
+        """Nothing is in the field."""
+        self._until_ns: dict[str, int] = {}
+
+    def step(self, now_ns: int, cards: Sequence[CardUid]) -> tuple[CardSeen, ...]:
+        """What came with this look at the field: a sighting for each card that was not there before."""
+        for name in [name for name, until_ns in self._until_ns.items() if until_ns <= now_ns]:
+            del self._until_ns[name]
+        seen: list[CardSeen] = []
+        for card in cards:
+            name = "random" if suspicion(card) == "random" else card.canonical
+            if name not in self._until_ns:
+                if len(self._until_ns) >= CARDS_MAX:
+                    # Forget the card unseen for longest rather than the one just held to the reader.
+                    del self._until_ns[min(self._until_ns, key=self._until_ns.__getitem__)]
+                seen.append(CardSeen(card, now_ns))
+            self._until_ns[name] = max(self._until_ns.get(name, 0), now_ns + GONE_NS)
+        return tuple(seen)
+
+    def reopened(self, now_ns: int) -> None:
+        """The reader was away for a moment: who was there is taken to be there still."""
+        for name in self._until_ns:
+            self._until_ns[name] = now_ns + HELD_OVER_NS
+
+    def lost(self, now_ns: int) -> None:
+        """The reader went away: cards in its field aren't taken for gone while it is."""
+        for name, until_ns in list(self._until_ns.items()):
+            if until_ns <= now_ns:
+                del self._until_ns[name]
+            else:
+                self._until_ns[name] = now_ns + HELD_OVER_NS
