@@ -25,7 +25,7 @@ check: venv
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/lint-imports --no-cache | tail -n 3
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q tests/houserules
 
 lock:

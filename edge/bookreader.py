@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from edge.journal import SEQUENCE_BITS, JournalRow, read_journals
 from edge.journalfile import explained, open_for_reading
+from edge.journalrows import SEQUENCE_BITS, JournalRow, read_journals
 from protocol.batch import BATCH_BYTES_MAX
 from protocol.envelope import digest
 from protocol.errors import JournalDamaged

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from edge.journalfile import explained, open_for_writing
+from edge.journalrows import SEQUENCE_BITS, JournalRow, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
 from protocol.envelope import clock_data, digest, encode_event
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from edge.ports import Clock
     from protocol.signing import Identity
 
-SEQUENCE_BITS: Final = 40
-"""A record's position is journal.number << 40 | sequence: 10^12 sequences fit, and 8 million process starts."""
 HEAD_EVERY_RECORDS: Final = 1000
 HEAD_EVERY_MS: Final = 600_000
 MARKS_RIDE_MS: Final = 10_000
@@ -50,21 +47,6 @@ class Marks:
 
     hub: RangeSet = field(default_factory=RangeSet)
     city: RangeSet = field(default_factory=RangeSet)
-
-
-@dataclass(frozen=True, slots=True)
-class JournalRow:
-    """One journal of the file: its number, id, boot, last sequence, what was pruned, and the marks."""
-
-    number: int
-    journal: str
-    boot: str
-    last: int
-    pruned_through: int
-    pruned_head: str | None
-    salvaged: bool
-    hub: RangeSet
-    city: RangeSet
 
 
 class SqliteJournal:
@@ -381,40 +363,3 @@ class SqliteJournal:
             pass
         with self._commit_lock:
             self._database.close()
-
-
-def head_text(journal: str, through: int, head: str) -> bytes:
-    """The ASCII text that a journal's head or a prune checkpoint signs."""
-    return f"k12edge.head.v1\n{journal}\n{through}\n{head}".encode("ascii")
-
-
-def ranges_text(ranges: RangeSet) -> str:
-    """Ranges as the JSON that the file keeps."""
-    return msgspec.json.encode(list(ranges)).decode("ascii")
-
-
-def read_journals(database: sqlite3.Connection) -> list[JournalRow]:
-    """Every journal of the file, oldest first. Raises sqlite3.Error."""
-    rows = []
-    for number, journal, boot, salvaged, pruned_through, pruned_head, hub, city in database.execute(
-        "SELECT number, journal, boot, salvaged, pruned_through, pruned_head, hub_held, city_held FROM journal"
-        " ORDER BY number"
-    ).fetchall():
-        base = number << SEQUENCE_BITS
-        last = database.execute(
-            "SELECT max(position) FROM event WHERE position BETWEEN ? AND ?", (base, base + (1 << SEQUENCE_BITS) - 1)
-        ).fetchone()[0]
-        rows.append(
-            JournalRow(
-                number,
-                journal,
-                boot,
-                pruned_through if last is None else last - base,
-                pruned_through,
-                pruned_head,
-                bool(salvaged),
-                RangeSet(msgspec.json.decode(hub, type=list[tuple[int, int]])),
-                RangeSet(msgspec.json.decode(city, type=list[tuple[int, int]])),
-            )
-        )
-    return rows

@@ -20,6 +20,7 @@ WAKE: Final = b"\x55\x55" + bytes(14)
 """Wakes the chip from low power and from half a frame (UM0701-02, 7.2.11); zeros are a long preamble."""
 LIST_TIMEOUT_S: Final = 0.15
 """An answer to InListPassiveTarget takes some 10 ms; nfcpy's own second of patience eats taps when one is lost."""
+PREPARE_TRIES: Final = 4
 FIRST_ACK_MS: Final = 150
 SLOW_FIRST_ACK_MS: Final = 800
 """A Raspberry Pi's USB host may hold back the first byte of a ttyUSB."""
@@ -59,8 +60,9 @@ class Pn532Reader:
                 _exchange(wire, bytes((0x10, BAUD_CODE_115200)), FIRST_ACK_MS)
                 # The chip changes its speed after our acknowledgement of its answer.
                 wire.write(ACK)
+                wire.drain()
                 wire.baudrate = BAUD
-                if not self._answers(wire, FIRST_ACK_MS):
+                if not any(self._answers(wire, FIRST_ACK_MS) for _ in range(3)):
                     continue
             _exchange(wire, bytes((0x14, 0x01, 0x00, 0x00)), FIRST_ACK_MS)
             return
@@ -75,9 +77,17 @@ class Pn532Reader:
     def _prepared(self, wire: Pn532Wire) -> Any:
         from nfc.clf.pn532 import Chipset, Device
 
-        chip = Chipset(wire, _quiet)
-        Device(chip, _quiet)
-        return chip
+        for tries_left in reversed(range(PREPARE_TRIES)):
+            try:
+                chip = Chipset(wire, _quiet)
+                Device(chip, _quiet)
+            except Exception:
+                # One of its dozen exchanges met noise; beginning anew is cheaper than to reopen the line.
+                if not tries_left:
+                    raise
+            else:
+                return chip
+        raise AssertionError
 
     def poll(self) -> Sequence[CardUid]:
         """See Reader.poll."""

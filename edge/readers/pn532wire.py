@@ -19,6 +19,9 @@ NACK: Final = bytes.fromhex("0000ffff0000")
 FRAME_BYTES_MAX: Final = 300
 """The longest extended frame is 265 data bytes and 11 around them; anything longer is noise."""
 
+ADAPTER_S: Final = 0.02
+"""What a USB adapter may still hold after tcdrain: its latency timer (16 ms on FTDI) and a byte's time."""
+
 
 class Pn532Wire:
     """What nfcpy's chip set calls a transport: `write` a frame, `read` the next within some milliseconds.
@@ -55,6 +58,12 @@ class Pn532Wire:
             if not writable:
                 raise OSError(errno.ETIMEDOUT, "the reader's line takes no data")
             view = view[os.write(self._descriptor, view) :]
+
+    def drain(self) -> None:
+        """Wait until all that was written has left at the present speed."""
+        termios.tcdrain(self._descriptor)
+        # A USB adapter's own buffer is beyond the kernel's sight; it empties within a frame of its bus or two.
+        time.sleep(ADAPTER_S)
 
     def read(self, timeout: float) -> bytearray:
         """The next frame within `timeout` ms; raises OSError(ETIMEDOUT), or EIO when the line has ended."""

@@ -1,0 +1,66 @@
+"""The rows of a journal's file: which journals it holds, how far each goes, and what is known to be held elsewhere."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from protocol.ranges import RangeSet
+
+SEQUENCE_BITS: Final = 40
+"""A record's position is journal.number << 40 | sequence: 10^12 sequences fit, and 8 million process starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One journal of the file: its number, id, boot, last sequence, what was pruned, and the marks."""
+
+    number: int
+    journal: str
+    boot: str
+    last: int
+    pruned_through: int
+    pruned_head: str | None
+    salvaged: bool
+    hub: RangeSet
+    city: RangeSet
+
+
+def head_text(journal: str, through: int, head: str) -> bytes:
+    """The ASCII text that a journal's head or a prune checkpoint signs."""
+    return f"k12edge.head.v1\n{journal}\n{through}\n{head}".encode("ascii")
+
+
+def ranges_text(ranges: RangeSet) -> str:
+    """Ranges as the JSON that the file keeps."""
+    return msgspec.json.encode(list(ranges)).decode("ascii")
+
+
+def read_journals(database: sqlite3.Connection) -> list[JournalRow]:
+    """Every journal of the file, oldest first. Raises sqlite3.Error."""
+    rows = []
+    for number, journal, boot, salvaged, pruned_through, pruned_head, hub, city in database.execute(
+        "SELECT number, journal, boot, salvaged, pruned_through, pruned_head, hub_held, city_held FROM journal"
+        " ORDER BY number"
+    ).fetchall():
+        base = number << SEQUENCE_BITS
+        last = database.execute(
+            "SELECT max(position) FROM event WHERE position BETWEEN ? AND ?", (base, base + (1 << SEQUENCE_BITS) - 1)
+        ).fetchone()[0]
+        rows.append(
+            JournalRow(
+                number,
+                journal,
+                boot,
+                pruned_through if last is None else last - base,
+                pruned_through,
+                pruned_head,
+                bool(salvaged),
+                RangeSet(msgspec.json.decode(hub, type=list[tuple[int, int]])),
+                RangeSet(msgspec.json.decode(city, type=list[tuple[int, int]])),
+            )
+        )
+    return rows

@@ -1,0 +1,129 @@
+"""The ledger's database file: opened with its promises asserted, migrated by numbered steps, written by one thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from protocol.errors import NeedsHands, SchemaTooNew, Transient
+
+SCHEMA: Final = Path(__file__).parent / "schema"
+APPLICATION_ID: Final = 0x4B313248
+"""`K12H`: tells the file from any other SQLite database."""
+CACHE_KIB: Final = 8192
+JOURNAL_BYTES_MAX: Final = 64 * 1024 * 1024
+
+
+class LedgerFull(Transient):
+    """The hub's disk took no more; nothing was accepted, gateways keep and offer again."""
+
+    code = "ledger-full"
+    hint = "Free space on the hub's disk; accepting resumes by itself."
+
+
+class LedgerFailed(NeedsHands):
+    """The hub's storage reported an error; nothing of the transaction was accepted."""
+
+    code = "ledger-failed"
+    hint = "Check the hub's disk. Gateways keep everything until the hub works again."
+
+
+def explained(problem: sqlite3.Error, what: str) -> LedgerFull | LedgerFailed:
+    """The error of ours for one of SQLite's."""
+    if getattr(problem, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_TOOBIG"):
+        return LedgerFull(f"{what}: {problem}")
+    return LedgerFailed(f"{what}: {problem}")
+
+
+class Database:
+    """The one connection that writes and checkpoints; used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; raises SchemaTooNew, LedgerFailed, LedgerFull."""
+        self.path = path
+        self._undo: list[Callable[[], None]] = []
+        try:
+            self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+            self._prepare()
+        except sqlite3.Error as problem:
+            raise explained(problem, f"{path} can't be opened") from problem
+
+    def _prepare(self) -> None:
+        run = self.connection.execute
+        run(f"PRAGMA cache_size = -{CACHE_KIB}")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA foreign_keys = ON")
+        run("PRAGMA secure_delete = ON")
+        run(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}")
+        # A build or a file that silently keeps other settings would break the promise, so each is read back.
+        wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+        for name, value in wanted.items():
+            found = run(f"PRAGMA {name}").fetchone()[0]
+            if found != value:
+                raise LedgerFailed(f"{self.path}: PRAGMA {name} is {found!r}, not {value!r}")
+        self._migrate()
+
+    def _migrate(self) -> None:
+        steps = sorted(SCHEMA.glob("[0-9][0-9][0-9].sql"))
+        found = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        owner = self.connection.execute("PRAGMA application_id").fetchone()[0]
+        if found > len(steps):
+            raise SchemaTooNew(f"{self.path} has schema {found}, this software knows {len(steps)}")
+        if found and owner != APPLICATION_ID:
+            raise LedgerFailed(f"{self.path} is another program's database")
+        for number, step in enumerate(steps[found:], found + 1):
+            text = step.read_text(encoding="utf-8")
+            self.connection.executescript(
+                f"BEGIN IMMEDIATE;\n{text}\nPRAGMA application_id = {APPLICATION_ID};\n"
+                f"PRAGMA user_version = {number};\nCOMMIT;"
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All within is stored, or nothing and what `on_rollback` was told is undone. Raises LedgerFull, LedgerFailed.
+
+        May be entered again inside itself; then the outer one decides.
+        """
+        if self.connection.in_transaction:
+            yield self.connection
+            return
+        self._undo.clear()
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException as problem:
+            self._roll_back()
+            if isinstance(problem, sqlite3.Error):
+                raise explained(problem, "the transaction failed") from problem
+            raise
+
+    def _roll_back(self) -> None:
+        try:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        finally:
+            for undo in self._undo:
+                undo()
+            self._undo.clear()
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        """Call `undo` if the transaction under way doesn't commit: for what is remembered beside the file."""
+        assert self.connection.in_transaction
+        self._undo.append(undo)
+
+    def close(self) -> None:
+        """Close the file; SQLite moves the log into it."""
+        self.connection.close()
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection that can't write, for pages and audits; its reads never wait for the writer."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    connection.row_factory = sqlite3.Row
+    return connection

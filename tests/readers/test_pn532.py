@@ -1,0 +1,160 @@
+"""The PN532 driver, nfcpy and pyserial included, against the emulated chip on a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import serial
+
+from edge.ports import CardSeen
+from edge.readers.pn532 import Pn532Reader, parse_targets
+from edge.readers.supervisor import ReaderSupervisor
+from protocol.cards import CardUid
+from protocol.errors import ReaderLost
+from sim.emulators.bench import Bench
+from sim.emulators.pn532 import Faults, FieldCard, Pn532Emulator
+
+CARD = FieldCard(bytes.fromhex("04A1B2C3D4E580"))
+OTHER = FieldCard(bytes.fromhex("DEADBEEF"))
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with Bench() as bench:
+        yield bench
+
+
+@pytest.fixture
+def chip(bench: Bench, tmp_path: Path) -> Pn532Emulator:
+    return bench.add(tmp_path / "đầu đọc 1")
+
+
+class Kept:
+    """A supervised reader on its thread and what it saw."""
+
+    def __init__(self, link: Path) -> None:
+        self.seen: list[CardSeen] = []
+        self.changed = threading.Condition()
+        self.stop = threading.Event()
+        self.keeper = ReaderSupervisor("r", Pn532Reader(str(link)), self._see, time.monotonic_ns, random.Random(1))
+        self.thread = threading.Thread(target=self.keeper.run, args=(self.stop,))
+        self.thread.start()
+
+    def _see(self, seen: CardSeen) -> None:
+        with self.changed:
+            self.seen.append(seen)
+            self.changed.notify_all()
+
+    def wait(self, what: Callable[[], bool], timeout_s: float = 10) -> bool:
+        with self.changed:
+            return self.changed.wait_for(what, timeout_s)
+
+    def close(self) -> None:
+        self.stop.set()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def kept(chip: Pn532Emulator) -> Iterator[Kept]:
+    kept = Kept(chip.link)
+    try:
+        assert kept.keeper.ready.wait(5)
+        yield kept
+    finally:
+        kept.close()
+
+
+def test_sees_cards_of_both_lengths_and_two_at_once(chip: Pn532Emulator) -> None:
+    reader = Pn532Reader(str(chip.link))
+    reader.open()
+    try:
+        assert reader.poll() == ()
+        chip.place(CARD)
+        assert reader.poll() == (CardUid("a", "04A1B2C3D4E580"),)
+        chip.place(CARD, OTHER)
+        assert reader.poll() == (CardUid("a", "04A1B2C3D4E580"), CardUid("a", "DEADBEEF"))
+        chip.remove()
+        assert reader.poll() == ()
+    finally:
+        reader.close()
+
+
+def test_five_taps_a_second_are_all_caught_once(chip: Pn532Emulator, kept: Kept) -> None:
+    for number in range(25):
+        chip.place(FieldCard(bytes((0x04, 1, 2, 3, 4, 5, number))))
+        assert kept.wait(lambda number=number: len(kept.seen) == number + 1)  # type: ignore[misc]
+        chip.remove()
+    assert len({seen.card for seen in kept.seen}) == 25
+
+
+@pytest.mark.parametrize("baud", [921600, 460800, 230400])
+def test_a_chip_left_at_another_speed_is_rescued(chip: Pn532Emulator, baud: int) -> None:
+    chip.baud = baud
+    chip.place(CARD)
+    reader = Pn532Reader(str(chip.link))
+    reader.open()
+    try:
+        assert chip.baud == 115200
+        assert len(reader.poll()) == 1
+    finally:
+        reader.close()
+
+
+def test_the_line_is_ours_alone(chip: Pn532Emulator) -> None:
+    reader = Pn532Reader(str(chip.link))
+    reader.open()
+    try:
+        with pytest.raises(serial.SerialException):
+            serial.Serial(str(chip.link), exclusive=True)
+    finally:
+        reader.close()
+
+
+def test_unplugged_and_plugged_again_goes_on(bench: Bench, chip: Pn532Emulator, kept: Kept) -> None:
+    chip.place(CARD)
+    assert kept.wait(lambda: len(kept.seen) == 1)
+    chip.place()
+    bench.do(chip.unplug)
+    bench.do(chip.plug)
+    chip.place(OTHER)
+    assert kept.wait(lambda: len(kept.seen) == 2)
+    assert kept.keeper.counts.losses >= 1
+
+
+@pytest.mark.parametrize("fault", ["noise", "short", "nack", "silent", "error"])
+def test_faults_on_the_wire_lose_no_card_that_stays_a_moment(chip: Pn532Emulator, kept: Kept, fault: str) -> None:
+    chip.faults = Faults(**{fault: 0.1})
+    for number in range(8):
+        chip.place(FieldCard(bytes((0x04, 9, 2, 3, 4, 5, number))))
+        assert kept.wait(lambda number=number: len(kept.seen) > number), (fault, number)  # type: ignore[misc]
+        chip.remove()
+    assert len(kept.seen) == 8
+
+
+def test_no_device_is_a_lost_reader(tmp_path: Path) -> None:
+    with pytest.raises(ReaderLost):
+        Pn532Reader(str(tmp_path / "nothing")).open()
+
+
+@pytest.mark.parametrize(
+    ("answer", "cards"),
+    [
+        ("00", []),
+        ("01 01 0004 08 04 DEADBEEF", ["DEADBEEF"]),
+        ("01 01 0344 20 07 04A1B2C3D4E580 05 7580 6002", ["04A1B2C3D4E580"]),  # with an ATS
+        ("02 01 0344 20 07 04A1B2C3D4E580 02 0004 08 04 DEADBEEF", ["04A1B2C3D4E580", "DEADBEEF"]),
+        ("01 01 0004 08 07 0102", []),  # cut
+        ("02 01 0004 08 04 DEADBEEF", ["DEADBEEF"]),  # says two, holds one
+        ("01 01 0004 08 05 0102030405", []),  # no such length
+        ("FF", []),
+        ("", []),
+    ],
+)
+def test_list_answers(answer: str, cards: list[str]) -> None:
+    assert [card.hex for card in parse_targets(bytes.fromhex(answer.replace(" ", "")))] == cards
