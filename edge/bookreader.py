@@ -76,9 +76,34 @@ class BookReader:
             raise explained(problem, f"record {journal}.{sequence} can't be read") from problem
         return None if found is None else digest(found[0])
 
-    def learn(self, journal: str, number: int) -> None:
-        """The running journal's number."""
-        self._numbers[journal] = number
+    def next_held(self, journal: str, after: int) -> int | None:
+        """The first record after `after` that is in the file, None where there is none."""
+        base = self._numbers[journal] << SEQUENCE_BITS
+        try:
+            found = self._database.execute(
+                "SELECT min(position) FROM event WHERE position > ? AND position < ?",
+                (base + after, base + (1 << SEQUENCE_BITS)),
+            ).fetchone()[0]
+        except sqlite3.Error:
+            return None
+        return None if found is None else int(found) - base
+
+    def newest(self, count: int) -> list[bytes]:
+        """The last records of the file, oldest first; what can't be read is left out."""
+        found: list[bytes] = []
+        try:
+            for (raw,) in self._database.execute("SELECT raw FROM event ORDER BY position DESC LIMIT ?", (count,)):
+                found.append(raw)
+        except sqlite3.Error:
+            return found[::-1]
+        return found[::-1]
+
+    def boot_offsets(self) -> dict[str, int]:
+        """Boot id -> Unix ms at which its CLOCK_BOOTTIME was 0, for boots that met an anchor."""
+        try:
+            return dict(self._database.execute("SELECT boot, offset_ms FROM boot").fetchall())
+        except sqlite3.Error as problem:
+            raise explained(problem, f"{self._path} can't be read") from problem
 
     def close(self) -> None:
         """Give the file back."""

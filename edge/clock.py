@@ -135,3 +135,10 @@ class SystemClock:
         if reading.sync != "ntp" or reading.err_ms is None:
             return None
         return Anchor(self._boot, reading.mono_ms, reading.wall_ms, reading.err_ms, "ntp")
+
+    def declared_anchor(self) -> Anchor | None:
+        """An anchor from a person's word that the wall clock is right, None unless it was configured."""
+        if self._source != "declared":
+            return None
+        reading = self.read()
+        return Anchor(self._boot, reading.mono_ms, reading.wall_ms, self._declared_error_ms, "declared")

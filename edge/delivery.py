@@ -33,13 +33,19 @@ log = logging.getLogger("k12edge.delivery")
 
 STATE_EVERY_MS: Final = 30_000
 """How often a gateway says how it is, and asks the hub's clock, while connected."""
+STATE_AGAIN_MS: Final = 2_000
+"""Sooner than that a gateway doesn't say again whether it owes anything."""
 INBOX_MAX: Final = 256
 """Messages from the hub waiting to be handled; the broker sends the rest again (QoS 1) or the hub does."""
 HEALTH_MS: Final = 1_000
 
 
 class Delivery:
-    """See the room. `vitals` gives the health part of the state message, `alarm` tells a person once per code."""
+    """See the room.
+
+    `vitals` gives the health part of the state message, `alarm` tells a person once per code. `prepare` is called
+    before the file is first read (records of a damaged file come back), `upkeep` between two steps.
+    """
 
     def __init__(
         self,
@@ -56,12 +62,16 @@ class Delivery:
         vitals: Callable[[], dict[str, object]],
         alarm: Callable[[str, str], None],
         anchored: Callable[[Anchor], None],
+        prepare: Callable[[], None],
+        upkeep: Callable[[BookReader, Uplink, int], None],
     ) -> None:
         """Nothing starts yet. The first reader of the file is opened on the delivery's own thread."""
         self._school, self._device, self._version = school, device, version
         self._journal, self._uplink, self._link = journal, uplink, link
         self._keys, self._rosters, self._clock = keys, rosters, clock
         self._vitals, self._alarm, self._anchored = vitals, alarm, anchored
+        self._prepare, self._upkeep = prepare, upkeep
+        self.backup_interval_s = 86_400
         self._inbox: queue.Queue[tuple[str, bytes, bool]] = queue.Queue(INBOX_MAX)
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -70,6 +80,7 @@ class Delivery:
         self._hub: HubState | None = None
         self._state_due_ms = 0
         self._announce = False
+        self._told_idle = False
         self._taps = 0
         self._last_seen = 0
         self._stranger: str | None = None
@@ -88,6 +99,10 @@ class Delivery:
         """A tap was written: it is offered at once."""
         self._taps += 1
         self._wake.set()
+
+    def use(self, link: Link) -> None:
+        """Take the link that was made; before `run`."""
+        self._link = link
 
     def on_message(self, topic: str, payload: bytes, retained: bool) -> None:
         """The link's thread hands over a message; a full inbox drops it, counted (the hub says it again)."""
@@ -123,10 +138,16 @@ class Delivery:
                 self._session()
             except K12EdgeError as problem:
                 self._alarm(problem.code, str(problem))
+            except Exception as problem:
+                # A fault of ours: taps are recorded all the same, and delivery begins anew from the file.
+                log.exception("the delivery failed")
+                self._alarm("internal-fault", f"the delivery failed: {type(problem).__name__}")
+            if not self._stop.is_set():
                 self.progress_mono_ns = self._clock.mono_ns()
                 self._stop.wait(1.0)
 
     def _session(self) -> None:
+        self._prepare()
         reader = BookReader(self._journal.path)
         try:
             self._load(reader)
@@ -138,8 +159,14 @@ class Delivery:
                 wait_ms = HEALTH_MS if due_ms is None else max(10, min(HEALTH_MS, due_ms - now_ms))
                 self._wake.wait(wait_ms / 1000)
                 self._wake.clear()
+            self._take_leave()
         finally:
             reader.close()
+
+    def _take_leave(self) -> None:
+        """A clean end makes the broker drop the will, so we say it ourselves."""
+        if self._connected and self._link is not None:
+            self._link.publish(*will_message(self._school, self._device, self._keys), retain=True)
 
     def _load(self, reader: BookReader) -> None:
         for row in reader.journals():
@@ -165,14 +192,18 @@ class Delivery:
             self._uplink.wrote(self._journal.journal, last, now_ms, tap=taps > 0)
             self._last_seen, self._taps = last, 0
         if self._connected and self._link is not None:
-            if self._announce or now_ms >= self._state_due_ms:
-                self._publish_state(reader)
             self._offer(reader)
+            idle = self._uplink.owed() == 0
+            turned = idle != self._told_idle and now_ms >= self._state_due_ms - STATE_EVERY_MS + STATE_AGAIN_MS
+            if self._announce or turned or now_ms >= self._state_due_ms:
+                self._told_idle = idle
+                self._publish_state(reader)
         if self._uplink.silent(now_ms):
             self._alarm("nothing-receipted", "the hub is ready and receipts nothing; check the broker's permissions")
         self._journal.flush_marks()
         if self._journal.head_due():
             self._journal.sign_head()
+        self._upkeep(reader, self._uplink, now_ms)
 
     def _offer(self, reader: BookReader) -> None:
         assert self._link is not None
@@ -180,7 +211,8 @@ class Delivery:
             try:
                 lines = reader.lines(offer.journal, offer.first, offer.last)
             except JournalDamaged as problem:
-                self._uplink.unreadable(offer.journal, offer.first, offer.first)
+                held = reader.next_held(offer.journal, offer.first) or offer.last + 1
+                self._uplink.unreadable(offer.journal, offer.first, max(offer.first, held - 1))
                 self._uplink.refused_by_link(offer)
                 self._alarm("journal-damaged", str(problem))
                 continue
@@ -232,6 +264,7 @@ class Delivery:
         if self._hub is None:
             log.info("hub ready, fingerprint %s", fingerprint(state.key))
         self._hub = state
+        self.backup_interval_s = state.backup_interval_s
         self._announce = True
         self._uplink.connected(self._now_ms(), ready=True, epoch=state.epoch)
 

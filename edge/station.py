@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from edge.config import StationPlan
 from edge.decide import RecentTaps, decide
 from edge.ports import CardSeen, Clock, Journal, Sighting, Signals, Warning_
-from protocol.cards import CardKey
+from protocol.cards import CardKey, CardUid
 from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
 from protocol.roster import Release
@@ -15,7 +17,7 @@ from protocol.taps import SIGNAL_WORDS, TAP_TYPES, Draft, StationKind, TapData, 
 
 
 class Station:
-    """See the room. One thread at a time calls `take`; `keys` and `roster` give what is on the disk now."""
+    """See the room. One thread at a time calls `take`; `card_key` and `roster` give what is on the disk now."""
 
     def __init__(
         self,
@@ -24,16 +26,21 @@ class Station:
         clock: Clock,
         journal: Journal,
         signals: Signals,
-        card_key: Callable[[], CardKey],
+        card_key: Callable[[Release | None], CardKey],
         roster: Callable[[StationKind], Release | None],
+        seal_raw: Callable[[CardUid], str | None] = lambda _: None,
     ) -> None:
-        """Start with no tap remembered; `remember` brings back those before a restart."""
+        """Start with no tap remembered; `remember` brings back those before a restart.
+
+        `seal_raw` gives the number in a box for the hub, so that an unknown card can be found out later.
+        """
         self.plan = plan
         self._clock = clock
         self._journal = journal
         self._signals = signals
         self._card_key = card_key
         self._roster = roster
+        self._seal_raw = seal_raw
         self._recent = RecentTaps(plan.repeat_window_ms)
 
     def remember(self, event: Event, now_mono_ms: int, now_best_ms: int, boot: str) -> None:
@@ -52,15 +59,20 @@ class Station:
             at_ms = now_mono_ms - (now_best_ms - unix_ms_of(event.time))
         self._recent.accepted(data.card, at_ms, data.student)
 
+    def keyed(self, card: CardUid) -> str:
+        """The id under which this card travels now."""
+        return self._card_key(self._roster(self.plan.kind)).keyed(card)
+
     def take(self, seen: CardSeen) -> None:
         """Judge, write down, signal. A tap that can't be written is never accepted: an alarm instead."""
         sighting = Sighting(self.plan.name, seen.card, self._clock.reading_at(seen.seen_mono_ns))
-        key = self._card_key()
-        keyed = key.keyed(sighting.card)
         release = self._roster(self.plan.kind)
+        key = self._card_key(release)
+        keyed = key.keyed(sighting.card)
         school_key = key.number != 0 and (release is None or key.number in release.keys)
         at_ms = sighting.clock.mono_ms
         judged = decide(sighting.card, keyed, school_key=school_key, release=release, recent=self._recent, at_ms=at_ms)
+        raw = self._seal_raw(sighting.card) if judged.reason == "unknown" or sighting.card.partial else None
         data = TapData(
             kind=self.plan.kind,
             point=self.plan.name,
@@ -72,6 +84,7 @@ class Station:
             signal=SIGNAL_WORDS[judged.outcome],
             roster=judged.roster,
             clock=clock_data(sighting.clock),
+            raw=msgspec.UNSET if raw is None else raw,
         )
         draft = Draft(
             tap_type(self.plan.kind, judged.outcome),

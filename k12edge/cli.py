@@ -1,1 +1,200 @@
-"""The command line."""
+"""The command line: one program, `k12edge`, for gateways, hubs, the reference city, the demonstration and audits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from protocol.errors import AlreadyRunning, ConfigError, K12EdgeError
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_RUNNING: Final = 3
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; docs/reference/cli.md is held against it."""
+    parser = argparse.ArgumentParser(
+        prog="k12edge", description="School gateways that bring every acknowledged tap to the city exactly once."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    gateway = commands.add_parser("gateway", help="run a gateway: read cards, record, signal, deliver")
+    _config(gateway, _gateway)
+    _hub(commands)
+    city = commands.add_parser("city", help="run the reference K12 records service")
+    city.add_argument("--listen", required=True, metavar="HOST:PORT", help="where to listen; port 0 takes a free one")
+    city.add_argument("--data", required=True, type=Path, metavar="DIR", help="where the records are kept")
+    city.add_argument("--faults", type=Path, metavar="FILE", help="faults to play, for tests (JSON)")
+    city.set_defaults(run=_city)
+    demo = commands.add_parser("demo", help="a fast school day over the whole chain, with parts killed in the middle")
+    demo.add_argument(
+        "--pupils", type=int, default=1763, metavar="N", help="pupils of the school (default: %(default)s)"
+    )
+    demo.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="what chance is drawn from (default: %(default)s)"
+    )
+    demo.add_argument("--no-faults", action="store_true", help="kill nothing")
+    demo.add_argument("--json", action="store_true", help="print the reconciliation as one JSON object")
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="work in this empty directory and leave it")
+    demo.set_defaults(run=_demo)
+    verify = commands.add_parser("verify", help="prove journal files, or name the first bad record; writes nothing")
+    verify.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a journal file or a gateway's data_dir")
+    verify.add_argument("--witness", metavar="FILE|URL", help="what the hub holds: its address, or a saved answer")
+    verify.add_argument("--json", action="store_true", help="one JSON object a path")
+    verify.set_defaults(run=_verify)
+    journal = commands.add_parser("journal", help="print a journal's records, oldest first; writes nothing")
+    journal.add_argument("path", type=Path, metavar="PATH", help="a journal file or a gateway's data_dir")
+    journal.add_argument("--json", action="store_true", help="one JSON object a record, with id and type")
+    journal.set_defaults(run=_journal)
+    doctor = commands.add_parser("doctor", help="look whether this machine and configuration can do the job")
+    _config(doctor, _doctor)
+    return parser
+
+
+def _hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    hub = commands.add_parser("hub", help="run a school's hub, or speak to it")
+    _config(hub, _run_hub)
+    actions = hub.add_subparsers(dest="action", metavar="ACTION")
+    roster = actions.add_parser("roster", help="the school's roster").add_subparsers(required=True, metavar="ACTION")
+    load = roster.add_parser("import", help="publish a CSV as a new release, whole or not at all")
+    load.add_argument("file", type=Path, metavar="FILE", help="CSV: pupil_key,display_name,class,card_uid")
+    _config(load, _hub_action("roster-import", "file"))
+    devices = actions.add_parser("devices", help="gateways").add_subparsers(required=True, metavar="ACTION")
+    _config(devices.add_parser("list", help="every gateway, its state and fingerprints"), _hub_action("devices-list"))
+    accept = devices.add_parser("accept", help="count a gateway's records; also before its first contact")
+    accept.add_argument("device", metavar="ID", help="the gateway's id")
+    accept.add_argument("--fingerprint", metavar="F", help="bind this key only; without it the first key is bound")
+    _config(accept, _hub_action("devices-accept", "device", "fingerprint"))
+    retire = devices.add_parser("retire", help="keep a gateway's later records apart")
+    retire.add_argument("device", metavar="ID", help="the gateway's id")
+    _config(retire, _hub_action("devices-retire", "device"))
+    keys = actions.add_parser("keys", help="hub keys, card keys, accepted devices").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    _config(keys.add_parser("show", help="the hub's public key and fingerprint"), _hub_action("keys-show"))
+    save = keys.add_parser("export", help="write them to a file, which is secret")
+    save.add_argument("file", type=Path, metavar="FILE", help="where to write; must not exist")
+    _config(save, _hub_action("keys-export", "file"))
+    restore = keys.add_parser("import", help="take them over into an empty or restored hub")
+    restore.add_argument("file", type=Path, metavar="FILE", help="what `keys export` wrote")
+    _config(restore, _hub_action("keys-import", "file"))
+
+
+def _config(parser: argparse.ArgumentParser, run: Command) -> None:
+    # `hub` and its actions share the option; an action must not reset what stood before it.
+    parser.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the TOML configuration")
+    parser.set_defaults(run=run)
+
+
+def _configured(arguments: argparse.Namespace) -> Path:
+    path = getattr(arguments, "config", None)
+    if path is None:
+        raise ConfigError("--config FILE is missing")
+    assert isinstance(path, Path)
+    return path
+
+
+def _gateway(arguments: argparse.Namespace) -> int:
+    from edge.app import run_gateway
+    from edge.config import load_config
+
+    return run_gateway(load_config(_configured(arguments)))
+
+
+def _run_hub(arguments: argparse.Namespace) -> int:
+    from hub.app import run_hub
+    from hub.config import load_hub_config
+
+    return run_hub(load_hub_config(_configured(arguments)))
+
+
+def _hub_action(action: str, *names: str) -> Command:
+    def run(arguments: argparse.Namespace) -> int:
+        from hub.config import load_hub_config
+        from hub.control import carry_out
+
+        words = {name: getattr(arguments, name) for name in names}
+        print(carry_out(load_hub_config(_configured(arguments)), action, words))
+        return EXIT_OK
+
+    return run
+
+
+def _city(arguments: argparse.Namespace) -> int:
+    from protocol.settings import parse_listen
+    from sim.city.app import run_city
+
+    host, port = parse_listen(arguments.listen)
+    return run_city(host, port, arguments.data, faults=arguments.faults)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from sim.demo.day import run_demo
+
+    return run_demo(
+        pupils=arguments.pupils,
+        seed=arguments.seed,
+        faults=not arguments.no_faults,
+        as_json=arguments.json,
+        keep=arguments.keep,
+    )
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from edge.verify import verify_path
+
+    worst = EXIT_OK
+    for path in arguments.paths:
+        report = verify_path(path, arguments.witness)
+        if arguments.json:
+            print(json.dumps(report.as_json(), ensure_ascii=False))
+        else:
+            print("\n".join(report.lines))
+        worst = max(worst, report.exit_code)
+    return worst
+
+
+def _journal(arguments: argparse.Namespace) -> int:
+    from edge.listing import list_journal
+
+    for line in list_journal(arguments.path, arguments.json):
+        print(line)
+    return EXIT_OK
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from k12edge.doctor import examine
+
+    return examine(_configured(arguments))
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (docs/reference/cli.md)."""
+    arguments = build_parser().parse_args(words)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run: Command = arguments.run
+    try:
+        return run(arguments)
+    except K12EdgeError as problem:
+        print(f"k12edge: {problem} [{problem.code}]\n  {problem.hint}", file=sys.stderr)
+        if isinstance(problem, ConfigError):
+            return EXIT_USAGE
+        return EXIT_RUNNING if isinstance(problem, AlreadyRunning) else EXIT_FAILED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        sys.stderr.close()
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,12 +40,14 @@ def explained(problem: sqlite3.Error, what: str) -> LedgerFull | LedgerFailed:
 
 
 class Database:
-    """The one connection that writes and checkpoints; used by one thread at a time."""
+    """The one connection that writes and checkpoints; whoever uses it holds `lock`, which `transaction` takes."""
 
     def __init__(self, path: Path) -> None:
         """Open or make the file; raises SchemaTooNew, LedgerFailed, LedgerFull."""
         self.path = path
+        self.lock = threading.RLock()
         self._undo: list[Callable[[], None]] = []
+        self._before_commit: list[Callable[[], None]] = []
         try:
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
             self._prepare()
@@ -88,26 +91,34 @@ class Database:
 
         May be entered again inside itself; then the outer one decides.
         """
-        if self.connection.in_transaction:
-            yield self.connection
-            return
-        self._undo.clear()
-        try:
-            self.connection.execute("BEGIN IMMEDIATE")
-            yield self.connection
-            self.connection.execute("COMMIT")
-        except BaseException as problem:
-            self._roll_back()
-            if isinstance(problem, sqlite3.Error):
-                raise explained(problem, "the transaction failed") from problem
-            raise
+        with self.lock:
+            if self.connection.in_transaction:
+                yield self.connection
+                return
+            self._undo.clear()
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+                yield self.connection
+                for work in self._before_commit:
+                    work()
+                self.connection.execute("COMMIT")
+            except BaseException as problem:
+                self._roll_back()
+                if isinstance(problem, sqlite3.Error):
+                    raise explained(problem, "the transaction failed") from problem
+                raise
+            self._undo.clear()
+
+    def before_commit(self, work: Callable[[], None]) -> None:
+        """Call `work` at the end of every transaction, inside it: for rows that are written once for many changes."""
+        self._before_commit.append(work)
 
     def _roll_back(self) -> None:
         try:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
         finally:
-            for undo in self._undo:
+            for undo in reversed(self._undo):
                 undo()
             self._undo.clear()
 

@@ -145,13 +145,10 @@ CREATE TABLE forward_exceptions (
 CREATE INDEX forward_due ON forward_exceptions (state, due_ms);
 CREATE INDEX forward_boot ON forward_exceptions (boot) WHERE boot IS NOT NULL;
 
--- Certain moments of each boot, for effective time; see protocol/anchors.py.
+-- Certain moments of each boot, for effective time, as JSON; see protocol/anchors.py.
 CREATE TABLE anchors (
     source TEXT NOT NULL,
     boot TEXT NOT NULL,
-    mono INTEGER NOT NULL,
-    wall_ms INTEGER NOT NULL,
-    err INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    PRIMARY KEY (source, boot, mono, wall_ms, kind)
+    kept TEXT NOT NULL,
+    PRIMARY KEY (source, boot)
 ) STRICT, WITHOUT ROWID;

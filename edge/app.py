@@ -1,0 +1,360 @@
+"""The gateway put together: the only room that chooses real parts and starts threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from edge.bookreader import BookReader
+from edge.clock import SystemClock
+from edge.config import GatewayConfig, StationPlan
+from edge.delivery import Delivery, will_message
+from edge.devicekeys import DeviceKeys
+from edge.health import Health
+from edge.journalfile import FILE_NAME, set_aside, sync_folder
+from edge.lane import Lane
+from edge.lock import InstanceLock
+from edge.ports import Recorded, Warning_
+from edge.readers.opening import make_reader
+from edge.readers.supervisor import ReaderSupervisor
+from edge.rosterstore import RosterStore
+from edge.salvage import open_journal, salvage
+from edge.signals import LineSignals
+from edge.station import Station
+from edge.upkeep import Upkeep
+from edge.uplink import Uplink
+from edge.watchdog import Watchdog, notify
+from protocol.cards import CardKey, CardUid
+from protocol.envelope import decode_event
+from protocol.errors import BadMessage, ConfigError, K12EdgeError
+from protocol.roster import Release
+from protocol.settings import is_loopback
+from protocol.signing import seal
+from protocol.time import Anchor
+from protocol.topics import device_source
+
+log = logging.getLogger("k12edge.gateway")
+
+VERSION: Final = "0.1.0"
+REMEMBERED_RECORDS: Final = 1_000
+"""Records read back at the start for the repeat windows: more than nine stations write in the longest default one."""
+DISK_LOW_BYTES: Final = 64 * 1024 * 1024
+PATIENCE_LOOK_S: Final = 0.04
+END_S: Final = 2.0
+READER_PATIENCE_S: Final = 30
+DELIVERY_PATIENCE_S: Final = 120
+LANE_PATIENCE_S: Final = 120
+"""Longer than any wait that a thread may meet by design (fsyncs of 5 s, reopening with backoff)."""
+
+
+class Gateway:
+    """All parts of one running gateway. `run` returns when `stop` is set."""
+
+    def __init__(self, config: GatewayConfig, stop: threading.Event) -> None:
+        """Open everything that a tap needs; raises NeedsHands."""
+        self.config, self.stop = config, stop
+        self.again = False
+        self._parts = ExitStack()
+        try:
+            self._open()
+        except BaseException:
+            self._parts.close()
+            raise
+
+    def _open(self) -> None:
+        config = self.config
+        make_data_dir(config.data_dir)
+        self._parts.enter_context(InstanceLock(config.data_dir))
+        self.clock = SystemClock(config.time_source, config.declared_error_ms)
+        self.signals = LineSignals(config.sinks, self.clock.mono_ns)
+        self._parts.callback(self.signals.close)
+        self.health = Health()
+        self.keys = DeviceKeys(config.data_dir, config.hub_key)
+        self.rosters = RosterStore(config.data_dir, config.school)
+        damaged = set_suspect_aside(config.data_dir)
+        self.journal, broken = open_journal(
+            config.data_dir,
+            journal=secrets.token_hex(8),
+            source=device_source(config.school, config.gateway_id),
+            identity=self.keys.identity,
+            clock=self.clock,
+            version=VERSION,
+        )
+        damaged += broken
+        self._parts.callback(self.journal.close)
+        self.last_tap_ms = 0
+        self._busy = threading.Event()
+        self.lanes: list[Lane] = []
+        self.supervisors: list[ReaderSupervisor] = []
+        for plan, reader in zip(config.stations, config.readers, strict=True):
+            self._add_station(plan, reader)
+        self._remember()
+        self.upkeep = Upkeep(
+            self.journal, self.keys.identity, self.clock, lambda: self.last_tap_ms, self._backup_interval_s
+        )
+        self.delivery = self._delivery()
+        for name in (*damaged, *self.rosters.damaged, *([self.keys.damaged] if self.keys.damaged else [])):
+            self.alarm("journal-damaged" if name in damaged else "file-damaged", f"set aside: {name}")
+
+    def _add_station(self, plan: StationPlan, reader: str) -> None:
+        station = Station(
+            plan,
+            clock=self.clock,
+            journal=self.journal,
+            signals=self,
+            card_key=self._card_key,
+            roster=self.rosters.current,
+            seal_raw=self._seal_raw,
+        )
+        lane = Lane(station, self, self.clock.mono_ns, self._busy)
+        rng = Random(secrets.randbits(64))
+        self.lanes.append(lane)
+        self.supervisors.append(ReaderSupervisor(plan.name, make_reader(reader), lane.put, self.clock.mono_ns, rng))
+
+    def _delivery(self) -> Delivery:
+        config = self.config
+        return Delivery(
+            school=config.school,
+            device=config.gateway_id,
+            version=VERSION,
+            journal=self.journal,
+            uplink=Uplink(Random(secrets.randbits(64))),
+            link=None,
+            keys=self.keys,
+            rosters=self.rosters,
+            clock=self.clock,
+            vitals=self._vitals,
+            alarm=self.alarm,
+            anchored=self._anchored,
+            prepare=self._salvage,
+            upkeep=self.upkeep,
+        )
+
+    def _card_key(self, release: Release | None) -> CardKey:
+        return self.keys.card_key() if release is None else self.keys.card_key_for(release.keys)
+
+    def _seal_raw(self, card: CardUid) -> str | None:
+        box = self.keys.hub_box
+        return None if box is None else seal(box, card.canonical.encode("ascii"))
+
+    def _remember(self) -> None:
+        """Bring back the repeat windows, so that a restart makes no second tap of a card still in the hand."""
+        reading = self.clock.read()
+        reader = BookReader(self.journal.path)
+        try:
+            for raw in reader.newest(REMEMBERED_RECORDS):
+                try:
+                    event = decode_event(raw)
+                except BadMessage:
+                    continue
+                for lane in self.lanes:
+                    lane.station.remember(event, reading.mono_ms, reading.best_ms, reading.boot)
+        finally:
+            reader.close()
+
+    # --- Signals, on their way to the sinks ---------------------------------------------------------------------
+
+    def show(self, recorded: Recorded) -> None:
+        """See Signals.show; the delivery is told afterwards."""
+        self.signals.show(recorded)
+        self.last_tap_ms = self.clock.mono_ns() // 1_000_000
+        self.delivery.tapped()
+
+    def warn(self, warning: Warning_) -> None:
+        """See Signals.warn; an alarm also stands in the gateway's state."""
+        self.signals.warn(warning)
+        if warning.caution == "alarm":
+            self.health.raised(warning.code, self.clock.mono_ns() // 1_000_000)
+            if warning.code == "journal-damaged":
+                self._begin_anew()
+
+    # --- what the delivery asks and tells -----------------------------------------------------------------------
+
+    def alarm(self, code: str, detail: str) -> None:
+        """Tell a person: the log, the signals and a record, once in a while for each code."""
+        if not self.health.raised(code, self.clock.mono_ns() // 1_000_000):
+            return
+        log.warning("%s: %s", code, detail)
+        self.signals.warn(Warning_("alarm", None, None, code))
+        try:
+            self.journal.note("device.alarm", {"code": code, "detail": detail[:500]})
+        except K12EdgeError as problem:
+            # The alarm may be about this very journal; the signal and the log have told it.
+            log.warning("the alarm could not be recorded: %s", problem)
+
+    def _begin_anew(self) -> None:
+        """The file broke under a tap: the next opening of it sets it aside and begins a fresh one."""
+        mark_damaged(self.config.data_dir)
+        self.again = True
+        self.stop.set()
+
+    def _anchored(self, anchor: Anchor) -> None:
+        self.upkeep.anchor(anchor)
+
+    def _salvage(self) -> None:
+        for row in salvage(self.config.data_dir, self.journal):
+            log.info("journal %s of a damaged file is offered again, to record %d", row.journal, row.last)
+
+    def _backup_interval_s(self) -> int:
+        return self.delivery.backup_interval_s
+
+    def _vitals(self) -> dict[str, object]:
+        found = os.statvfs(self.config.data_dir)
+        free_bytes = found.f_bavail * found.f_frsize
+        if free_bytes < DISK_LOW_BYTES:
+            self.alarm("disk-low", f"{free_bytes} bytes are free")
+        return {
+            "disk_free_bytes": free_bytes,
+            "alarms": self.health.standing(self.clock.mono_ns() // 1_000_000),
+            "readers": {keeper.name: keeper.counts.error or "ready" for keeper in self.supervisors},
+        }
+
+    # --- running ------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Read, decide, write down, signal and deliver until `stop` is set."""
+        lanes = [_thread(f"lane-{lane.station.plan.name}", lane.run) for lane in self.lanes]
+        readers = [_thread(f"reader-{keeper.name}", keeper.run, self.stop) for keeper in self.supervisors]
+        _thread("patience", self._watch_patience)
+        watchdog = self._watchdog()
+        _thread("watchdog", watchdog.run, self.stop)
+        delivery = _thread("delivery", self._deliver)
+        notify("READY=1")
+        log.info(
+            "gateway %s of %s: journal %s, %d stations",
+            self.config.gateway_id,
+            self.config.school,
+            self.journal.journal,
+            len(self.lanes),
+        )
+        self.stop.wait()
+        notify("STOPPING=1")
+        self._end(readers, lanes, delivery)
+
+    def _end(self, readers: list[threading.Thread], lanes: list[threading.Thread], delivery: threading.Thread) -> None:
+        deadline = time.monotonic() + END_S
+        for thread in readers:
+            thread.join(max(0.0, min(1.0, deadline - time.monotonic())))
+        for lane in self.lanes:
+            lane.end()
+        for thread in lanes:
+            thread.join(max(0.1, deadline - time.monotonic()))
+        self.delivery.stop()
+        delivery.join(max(0.1, deadline - time.monotonic()))
+        self._busy.set()
+        self._parts.close()
+
+    def _deliver(self) -> None:
+        """The delivery's thread; the link's library is loaded here, after the first tap can be taken."""
+        link = None
+        url = self.config.uplink_url
+        if url is not None:
+            from edge.mqtt import MqttLink, parse_url
+
+            host, _ = parse_url(url)
+            if not is_loopback(host):
+                self.health.warn_always("plain-link")
+                log.warning("plain-link: the link to %s is not encrypted; anybody on this network can read it", host)
+            kinds = {plan.kind for plan in self.config.stations}
+            school, device = self.config.school, self.config.gateway_id
+            link = MqttLink(
+                url,
+                f"{school}-{device}",
+                Random(secrets.randbits(64)),
+                Delivery.subscriptions(school, device, kinds),
+                lambda: will_message(school, device, self.keys),
+            )
+            link.on_room = self.delivery.nudge
+            self.delivery.use(link)
+            link.start(self.delivery.on_message, self.delivery.on_state)
+        try:
+            self.delivery.run()
+        finally:
+            if link is not None:
+                link.stop()
+
+    def _watch_patience(self) -> None:
+        """Say `wait` where a card waits for its record; asleep while no card is under way."""
+        while not self.stop.is_set():
+            self._busy.wait()
+            self._busy.clear()
+            while any([lane.patience() for lane in self.lanes]) and not self.stop.wait(PATIENCE_LOOK_S):
+                pass
+
+    def _watchdog(self) -> Watchdog:
+        watchdog = Watchdog()
+        for keeper in self.supervisors:
+            watchdog.watch(f"reader {keeper.name}", _progress(keeper), READER_PATIENCE_S)
+        for lane in self.lanes:
+            watchdog.watch(f"lane {lane.station.plan.name}", lane.progress, LANE_PATIENCE_S)
+        watchdog.watch("delivery", lambda: self.delivery.progress_mono_ns, DELIVERY_PATIENCE_S)
+        return watchdog
+
+
+def _progress(keeper: ReaderSupervisor) -> Callable[[], object]:
+    return lambda: keeper.progress_mono_ns
+
+
+def _thread(name: str, work: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the directory, readable by its owner only, and its name durable; raises ConfigError."""
+    try:
+        new = not data_dir.exists()
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if new:
+            sync_folder(data_dir.parent)
+        if not os.access(data_dir, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as problem:
+        raise ConfigError(f"[gateway]: data_dir = {data_dir} can't be written: {problem.strerror}") from problem
+
+
+DAMAGE_MARK: Final = "journal-suspect"
+
+
+def mark_damaged(data_dir: Path) -> None:
+    """Have the next start set the journal's file aside without building upon it."""
+    (data_dir / DAMAGE_MARK).touch()
+
+
+def set_suspect_aside(data_dir: Path) -> list[str]:
+    """Set a file aside that broke under the last run; the names set aside."""
+    mark, path = data_dir / DAMAGE_MARK, data_dir / FILE_NAME
+    if not mark.exists():
+        return []
+    names = [set_aside(path, secrets.token_hex(4)).name] if path.exists() else []
+    mark.unlink()
+    return names
+
+
+def run_gateway(config: GatewayConfig) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. Raises NeedsHands where it can't start."""
+    stop = threading.Event()
+    ended = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        ended.set()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    while True:
+        gateway = Gateway(config, stop)
+        gateway.run()
+        if ended.is_set() or not gateway.again:
+            return 0
+        stop.clear()

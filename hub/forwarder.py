@@ -1,0 +1,117 @@
+"""The forwarder: one thread that submits what the city is owed and writes each answer before the next step."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from hub.forwarding import BATCH_MAX, Forwarding
+from protocol.errors import K12EdgeError
+
+if TYPE_CHECKING:
+    from hub.city.k12records import CityClient
+    from hub.clock import HubClock
+    from hub.store.forwardrows import ForwardRows
+    from hub.store.ledger import Ledger
+
+log = logging.getLogger("k12edge.forwarder")
+
+IDLE_S: Final = 5.0
+FAILED_PAUSE_S: Final = 1.0
+
+
+class Forwarder:
+    """See the room. `told(device, journal)` hears which journals the city answered about."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        rows: ForwardRows,
+        forwarding: Forwarding,
+        client: CityClient,
+        clock: HubClock,
+        told: Callable[[str, str], None],
+    ) -> None:
+        """Nothing is submitted yet."""
+        self._ledger, self._rows, self._forwarding = ledger, rows, forwarding
+        self._client, self._clock, self._told = client, clock, told
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self.trouble: str | None = None
+        self.progress = 0
+
+    def wake(self) -> None:
+        """There is something new."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End `run` after the answer under way."""
+        self._stopping.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Forward until stopped."""
+        while not self._stopping.is_set():
+            self.progress += 1
+            try:
+                worked = self._step()
+            except K12EdgeError as problem:
+                log.error("the ledger can't be used: %s", problem)
+                self._stopping.wait(FAILED_PAUSE_S)
+                continue
+            except Exception:
+                # A fault of ours mustn't end the road to the city for good; what is owed stands in its rows.
+                log.exception("forwarding failed")
+                self._stopping.wait(FAILED_PAUSE_S)
+                continue
+            if not worked:
+                self._wake.wait(self._idle_s())
+                self._wake.clear()
+        self._client.close()
+
+    def _idle_s(self) -> float:
+        now_ms = self._clock.now_ms()
+        dues = [self._forwarding.paused_until_ms] if self._forwarding.paused_until_ms > now_ms else []
+        if not dues:
+            with self._ledger.database.lock:
+                due_ms = self._rows.next_due_ms()
+            dues = [] if due_ms is None else [due_ms]
+        return max(0.02, min(IDLE_S, (min(dues) - now_ms) / 1000)) if dues else IDLE_S
+
+    def _step(self) -> bool:
+        """Submit one batch; False when nothing is due."""
+        now_ms = self._clock.now_ms()
+        database = self._ledger.database
+        with database.transaction():
+            self._rows.release_anchored()
+            window = self._rows.window(now_ms, BATCH_MAX)
+            if window.held_back and not window.owed:
+                self._rows.write(window, [], [], now_ms)
+                return True
+        batch = self._forwarding.next_batch(now_ms, window.owed)
+        if not batch:
+            return False
+        answer = self._client.submit([owed.raw for owed in batch])
+        now_ms = self._clock.now_ms()
+        verdict = self._forwarding.apply(now_ms, batch, answer)
+        touched: set[tuple[str, str]] = set()
+        if verdict.changes:
+            with database.transaction():
+                touched = self._rows.write(window, batch, verdict.changes, now_ms)
+        if verdict.alarm is not None:
+            with database.transaction():
+                self._ledger.alarm(verdict.alarm, "city", self._forwarding.pause_reason or "", now_ms)
+        self._note(self._forwarding.pause_reason)
+        for device, journal in touched:
+            self._told(device, journal)
+        return True
+
+    def _note(self, reason: str | None) -> None:
+        if reason != self.trouble:
+            if reason is None:
+                log.info("the city answers")
+            else:
+                log.warning("the city can't be used now: %s", reason)
+        self.trouble = reason

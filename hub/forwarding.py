@@ -1,0 +1,188 @@
+"""Forwarding: what the city is owed next, and what each of its answers means for every record. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Literal
+
+Status = Literal["held", "dead", "waiting"]
+
+BATCH_MAX: Final = 500
+RETRY_FIRST_MS: Final = 1_000
+RETRY_MAX_MS: Final = 60_000
+RETRYABLE_FIRST_MS: Final = 30_000
+RETRYABLE_MAX_MS: Final = 3_600_000
+"""An `unknown-student` waits for the city's own data entry, which takes hours, not seconds."""
+MISROUTED_MS: Final = 60_000
+RETRY_AFTER_MAX_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A record that the city has not answered: its place in the ledger, its name, how often it was tried."""
+
+    position: int
+    source: str
+    event_id: str
+    raw: bytes
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The city's word on one event. `retryable` and `problem` (the type) go with `rejected`."""
+
+    status: Literal["stored", "duplicate", "rejected"]
+    problem: str | None = None
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PerEvent:
+    """An answer in the contract's form: results by (source, id); an event may be missing from it."""
+
+    results: dict[tuple[str, str], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """413: the same in halves."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRequest:
+    """400, 415, 422: something in the batch isn't taken; it is looked for."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """429 or 503 with a time."""
+
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No answer, 5xx, 202, a wrong body, a refused token: nothing is known of any event."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Misrouted:
+    """3xx, 403, 404, 410: the address or the permission is wrong; a person must look."""
+
+    status: int
+
+
+Answer = PerEvent | TooLarge | BadRequest | RetryAfter | Unreachable | Misrouted
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is now known of one record: `held`, `dead` with a problem, or `waiting` until `due_ms`."""
+
+    position: int
+    status: Status
+    due_ms: int = 0
+    attempts: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer means: durable changes, to be written before the next step, and an alarm's code if any."""
+
+    changes: tuple[Change, ...] = ()
+    alarm: str | None = None
+
+
+class Forwarding:
+    """The sender's state: batch size, pause. What must survive a crash stands in the records' own rows."""
+
+    def __init__(self, rng: Random) -> None:
+        """Full batches, no pause."""
+        self._rng = rng
+        self._size = BATCH_MAX
+        self._failures = 0
+        self.paused_until_ms = 0
+        self.pause_reason: str | None = None
+
+    def next_batch(self, now_ms: int, owed: Sequence[Owed]) -> list[Owed]:
+        """What to submit now: the first of `owed`, as many as are taken at once; [] while paused."""
+        if now_ms < self.paused_until_ms:
+            return []
+        return list(owed[: self._size])
+
+    def apply(self, now_ms: int, batch: Sequence[Owed], answer: Answer) -> Verdict:
+        """What the answer to a batch means."""
+        match answer:
+            case PerEvent(results):
+                return self._judge(now_ms, batch, results)
+            case TooLarge() if len(batch) > 1:
+                self._size = max(1, len(batch) // 2)
+                return Verdict()
+            case TooLarge():
+                return self._bury(batch[0], "urn:k12edge:problem:too-large")
+            case BadRequest() if len(batch) > 1:
+                # Halving finds the poison in log2 steps; the sound half goes through on the way.
+                self._size = max(1, len(batch) // 2)
+                return Verdict()
+            case BadRequest(problem):
+                return self._bury(batch[0], problem)
+            case RetryAfter(after_ms):
+                self._pause(now_ms, min(after_ms, RETRY_AFTER_MAX_MS), "asked to wait")
+                return Verdict()
+            case Misrouted(status):
+                self._pause(now_ms, MISROUTED_MS, f"status {status}")
+                return Verdict(alarm="city-misrouted")
+            case Unreachable(reason):
+                self._back_off(now_ms, reason)
+                return Verdict()
+
+    def _judge(self, now_ms: int, batch: Sequence[Owed], results: dict[tuple[str, str], Result]) -> Verdict:
+        changes: list[Change] = []
+        for owed in batch:
+            result = results.get((owed.source, owed.event_id))
+            if result is None:
+                continue
+            if result.status in ("stored", "duplicate"):
+                changes.append(Change(owed.position, "held"))
+            elif result.retryable:
+                due_ms = now_ms + self._jittered(RETRYABLE_FIRST_MS, RETRYABLE_MAX_MS, owed.attempts)
+                changes.append(Change(owed.position, "waiting", due_ms, owed.attempts + 1, result.problem))
+            else:
+                changes.append(Change(owed.position, "dead", 0, owed.attempts + 1, result.problem or "rejected"))
+        if changes:
+            self._recovered()
+            self._size = min(BATCH_MAX, self._size * 2)
+        else:
+            # An answer about none of what was sent is no answer.
+            self._back_off(now_ms, "an answer about no event")
+        return Verdict(tuple(changes))
+
+    def _bury(self, owed: Owed, problem: str) -> Verdict:
+        self._recovered()
+        self._size = min(BATCH_MAX, self._size * 2)
+        return Verdict((Change(owed.position, "dead", 0, owed.attempts + 1, problem),))
+
+    def _recovered(self) -> None:
+        self._failures = 0
+        self.paused_until_ms = 0
+        self.pause_reason = None
+
+    def _back_off(self, now_ms: int, reason: str) -> None:
+        self._pause(now_ms, self._jittered(RETRY_FIRST_MS, RETRY_MAX_MS, self._failures), reason)
+        self._failures += 1
+
+    def _pause(self, now_ms: int, pause_ms: int, reason: str) -> None:
+        self.paused_until_ms = now_ms + pause_ms
+        self.pause_reason = reason
+
+    def _jittered(self, first_ms: int, most_ms: int, times: int) -> int:
+        whole_ms: int = min(most_ms, first_ms * (1 << min(times, 16)))
+        return whole_ms // 2 + self._rng.randrange(whole_ms // 2 + 1)

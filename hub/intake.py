@@ -1,0 +1,129 @@
+"""The intake: what a device's batch is worth, record by record. Pure: bytes in, verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from protocol.envelope import Event, decode_data, decode_event, digest_bytes, expected_event, text_of
+from protocol.errors import BadMessage
+from protocol.taps import TAP_TYPES, TapData
+
+Fault = Literal["unreadable", "unknown-version", "foreign-source", "misplaced", "bad-data", "chain-broken"]
+
+_TAP_NAMES: Final = frozenset(TAP_TYPES)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A record that can be taken: its sequence, bytes, digest, and the decoded envelope."""
+
+    sequence: int
+    raw: bytes
+    digest: bytes
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """A record to be set aside with its bytes, and why."""
+
+    sequence: int
+    raw: bytes
+    fault: Fault
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A batch taken apart. `broken_before`: the stored record before the first doesn't fit the first one's `prev`."""
+
+    sound: tuple[Sound, ...]
+    faulty: tuple[Faulty, ...]
+    broken_before: bool
+
+
+def examine(
+    lines: Sequence[bytes], journal: str, first: int, source: str, before: bytes | None, after_prev: str | None
+) -> Examined:
+    """Judge each line of a batch of records `first`, `first`+1, ... of a journal of `source`.
+
+    `before`: the stored digest of record `first`-1; `after_prev`: what the stored record after the last names as its
+    `prev`; each None where that record isn't stored. A record whose bytes differ from what its successor names is the
+    bad one; where it also fails to name its predecessor, it is bad by itself and the predecessor is not.
+    """
+    digests = [digest_bytes(line) for line in lines]
+    events: list[Event | Faulty] = []
+    for place, line in enumerate(lines):
+        events.append(_read(line, journal, first + place, source))
+    broken = _broken_links(events, digests, before, after_prev)
+    bad = {at + 1 if at + 1 in broken and at + 1 < len(lines) else at for at in broken}
+    sound: list[Sound] = []
+    faulty: list[Faulty] = []
+    for place, event in enumerate(events):
+        if isinstance(event, Faulty):
+            faulty.append(event)
+        elif place in bad:
+            detail = f"record {event.id} is not the one that the chain names"
+            faulty.append(Faulty(first + place, lines[place], "chain-broken", detail))
+        else:
+            sound.append(Sound(first + place, lines[place], digests[place], event))
+    return Examined(tuple(sound), tuple(faulty), -1 in bad)
+
+
+def _broken_links(
+    events: Sequence[Event | Faulty], digests: Sequence[bytes], before: bytes | None, after_prev: str | None
+) -> set[int]:
+    """Places whose record isn't what its successor names; -1 is the stored record before the batch."""
+    broken: set[int] = set()
+    digest = before
+    for place, event in enumerate(events):
+        if digest is not None and isinstance(event, Event) and event.prev != text_of(digest):
+            broken.add(place - 1)
+        digest = digests[place]
+    if after_prev is not None and digest is not None and after_prev != text_of(digest):
+        broken.add(len(events) - 1)
+    return broken
+
+
+def _read(line: bytes, journal: str, sequence: int, source: str) -> Event | Faulty:
+    event = expected_event(line, journal, sequence, source)
+    if event is None:
+        return _explained(line, journal, sequence, source)
+    if event.name in _TAP_NAMES:
+        try:
+            decode_data(event, TapData)
+        except BadMessage as problem:
+            return Faulty(sequence, line, "bad-data", str(problem))
+    elif bytes(event.data)[:1] != b"{":
+        return Faulty(sequence, line, "bad-data", f"record {event.id}: its data is not an object")
+    return event
+
+
+def _explained(line: bytes, journal: str, sequence: int, source: str) -> Faulty:
+    """Why a line isn't the record that must stand here."""
+    try:
+        event = decode_event(line)
+    except BadMessage as problem:
+        return Faulty(sequence, line, "unknown-version" if _is_event(line) else "unreadable", str(problem))
+    if event.id != f"{journal}.{sequence}":
+        detail = f"record {event.id} stands in the place of {journal}.{sequence}"
+        return Faulty(sequence, line, "misplaced", detail)
+    return Faulty(sequence, line, "foreign-source", f"record {event.id} is said to come from {event.source[:100]}")
+
+
+class _Typed(msgspec.Struct):
+    """Enough to see that a line is a record of some version."""
+
+    type: str
+    specversion: str
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        return msgspec.json.decode(line, type=_Typed).type.startswith("vn.k12edge.")
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return False

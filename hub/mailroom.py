@@ -1,0 +1,224 @@
+"""The mailroom: takes device messages in groups, one transaction each, then acknowledges and sends receipts."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from hub.reception import Followups
+from protocol.errors import K12EdgeError
+from protocol.topics import parse_device_topic
+
+if TYPE_CHECKING:
+    from hub.clock import HubClock
+    from hub.mqtt import HubLink, Message
+    from hub.receipts import Receipts
+    from hub.reception import Reception
+    from hub.store.ledger import Ledger
+    from hub.store.ownjournal import OwnJournal
+    from protocol.status import DeviceState
+
+log = logging.getLogger("k12edge.mailroom")
+
+WAITING_MAX: Final = 64
+"""Messages taken from the broker and not yet in the ledger: at most 33 MB; then the link's thread waits."""
+GROUP_MAX: Final = 32
+RECEIPT_EVERY_MS: Final = 20
+"""Under load one receipt a device in this time; the last commit always gets its own."""
+CITY_RECEIPT_EVERY_MS: Final = 250
+FAILED_PAUSE_S: Final = 1.0
+IDLE_S: Final = 1.0
+
+
+class Mailroom:
+    """One thread, `run`. `send_config` publishes a device's configuration after it was accepted."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reception: Reception,
+        receipts: Receipts,
+        own: OwnJournal,
+        clock: HubClock,
+        send_config: Callable[[str], None],
+        on_records: Callable[[], None],
+    ) -> None:
+        """`on_records` is told when new records were committed."""
+        self._ledger, self._reception, self._receipts, self._own = ledger, reception, receipts, own
+        self._clock, self._send_config, self._on_records = clock, send_config, on_records
+        self._inbox: queue.Queue[Message | None] = queue.Queue(WAITING_MAX)
+        self._link: HubLink | None = None
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._due: dict[str, set[str]] = {}
+        self._due_ms: dict[str, int] = {}
+        self._asking: dict[str, DeviceState] = {}
+        self._sent_ms: dict[str, int] = {}
+        self.progress = 0
+        self.failed: str | None = None
+
+    def use(self, link: HubLink) -> None:
+        """Receipts go out by this link."""
+        self._link = link
+
+    def on_message(self, message: Message) -> None:
+        """The link's thread hands over; blocks while WAITING_MAX wait."""
+        while not self._stopping.is_set():
+            try:
+                self._inbox.put(message, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+
+    def receipt_due(self, device: str, *journals: str) -> None:
+        """A device shall hear of what changed: soon, not at once (the city answered, a person accepted it)."""
+        with self._lock:
+            self._due.setdefault(device, set()).update(journals)
+            self._due_ms.setdefault(device, self._clock.mono_ms() + CITY_RECEIPT_EVERY_MS)
+
+    def stop(self) -> None:
+        """End `run` after the group under way."""
+        self._stopping.set()
+        try:
+            self._inbox.put_nowait(None)
+        except queue.Full:
+            return
+
+    def run(self) -> None:
+        """Take messages until stopped."""
+        while not self._stopping.is_set():
+            group = self._next_group()
+            if group:
+                self._take(group)
+            self._send_receipts()
+            self._tend()
+            self.progress += 1
+
+    def _next_group(self) -> list[Message]:
+        with self._lock:
+            due_ms = min(self._due_ms.values(), default=None)
+        wait_s = IDLE_S if due_ms is None else max(0.0, min(IDLE_S, (due_ms - self._clock.mono_ms()) / 1000))
+        group: list[Message] = []
+        try:
+            first = self._inbox.get(timeout=wait_s) if wait_s > 0 else self._inbox.get_nowait()
+            while first is not None:
+                group.append(first)
+                if len(group) >= GROUP_MAX:
+                    break
+                first = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+        return group
+
+    # --- one group ----------------------------------------------------------------------------------------------------
+
+    def _take(self, group: list[Message]) -> None:
+        try:
+            follow = self._transact(group)
+        except K12EdgeError as problem:
+            # Nothing of the group is stored and nothing is receipted: the gateways offer it again.
+            self._fail(problem)
+            follow = Followups()
+        except Exception:
+            log.exception("a group of %d messages failed; each is taken by itself", len(group))
+            follow = self._take_singly(group)
+        for message in group:
+            if self._link is not None and message.connection >= 0:
+                self._link.acknowledge(message)
+        self._follow(follow)
+
+    def _transact(self, group: list[Message]) -> Followups:
+        follow = Followups()
+        with self._ledger.database.transaction():
+            for message in group:
+                self._take_one(message, follow)
+        self.failed = None
+        return follow
+
+    def _take_one(self, message: Message, follow: Followups) -> None:
+        topic = parse_device_topic(message.topic)
+        if topic is None:
+            return
+        if topic.leaf == "ev":
+            self._reception.take_batch(topic.device, message.payload, follow)
+        elif topic.leaf == "state":
+            self._reception.take_state(topic.device, message.payload, follow)
+
+    def _take_singly(self, group: list[Message]) -> Followups:
+        """One message of the group meets a fault of ours: the others mustn't suffer, its bytes mustn't be lost."""
+        together = Followups()
+        for message in group:
+            try:
+                follow = self._transact([message])
+            except K12EdgeError as problem:
+                self._fail(problem)
+                continue
+            except Exception as problem:
+                log.exception("a message on %s could not be handled", message.topic)
+                self._park(message, problem)
+                continue
+            for device, journals in follow.receipts.items():
+                together.receipt(device, *journals)
+            together.configs |= follow.configs
+            together.answer_states |= follow.answer_states
+            together.new_records += follow.new_records
+        return together
+
+    def _park(self, message: Message, problem: Exception) -> None:
+        topic = parse_device_topic(message.topic)
+        try:
+            with self._ledger.database.transaction():
+                self._reception.park_unhandled("-" if topic is None else topic.device, message.payload, problem)
+        except K12EdgeError as second:
+            self._fail(second)
+
+    def _fail(self, problem: K12EdgeError) -> None:
+        if self.failed is None:
+            log.error("the ledger takes nothing: %s", problem)
+        self.failed = problem.code
+        self._stopping.wait(FAILED_PAUSE_S)
+
+    def _follow(self, follow: Followups) -> None:
+        now_ms = self._clock.mono_ms()
+        with self._lock:
+            for device, journals in follow.receipts.items():
+                self._due.setdefault(device, set()).update(journals)
+                self._due_ms[device] = min(
+                    self._due_ms.get(device, now_ms + RECEIPT_EVERY_MS),
+                    self._sent_ms.get(device, 0) + RECEIPT_EVERY_MS,
+                )
+            self._asking |= follow.answer_states
+        for device in follow.configs:
+            self._send_config(device)
+        if follow.new_records:
+            self._on_records()
+
+    # --- receipts -----------------------------------------------------------------------------------------------------
+
+    def _send_receipts(self) -> None:
+        now_ms = self._clock.mono_ms()
+        with self._lock:
+            ready = [device for device, due_ms in self._due_ms.items() if due_ms <= now_ms]
+            jobs = []
+            for device in ready:
+                del self._due_ms[device]
+                jobs.append((device, self._due.pop(device), self._asking.pop(device, None)))
+        for device, journals, state in jobs:
+            asked = [*journals, *(state.journals if state is not None else ())]
+            with self._ledger.database.lock:
+                arrived_ms = None if state is None else self._clock.now_ms()
+                topic, payload = self._receipts.message(device, asked, state, arrived_ms)
+            # Not sent (no connection): the gateway will connect, say its state and be answered.
+            if self._link is not None and self._link.publish(topic, payload):
+                self._sent_ms[device] = now_ms
+
+    def _tend(self) -> None:
+        if self._own.head_due():
+            try:
+                with self._ledger.database.transaction():
+                    self._own.sign_head()
+            except K12EdgeError as problem:
+                self._fail(problem)

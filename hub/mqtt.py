@@ -1,0 +1,132 @@
+"""The hub's link to the broker on paho-mqtt: clean session, acknowledged by hand after the ledger's commit."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
+    from paho.mqtt.properties import Properties
+
+log = logging.getLogger("k12edge.link")
+
+KEEPALIVE_S: Final = 15
+RECONNECT_MIN_S: Final = 1
+RECONNECT_MAX_S: Final = 5
+QUEUED_MAX: Final = 1_000
+"""Messages handed over and not yet sent; receipts are made again, so more are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it came: `mark` and `connection` are what acknowledging it needs."""
+
+    topic: str
+    payload: bytes
+    mark: int
+    connection: int
+
+
+class HubLink:
+    """See the room. `on_message` may block: that is the flow control, the broker then sends no more."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        client_name: str,
+        rng: Random,
+        subscriptions: Sequence[str],
+        will: tuple[str, bytes],
+        on_message: Callable[[Message], None],
+        on_state: Callable[[bool], None],
+    ) -> None:
+        """Nothing is connected yet."""
+        self._address = (host, port)
+        self._subscriptions = list(subscriptions)
+        self._on_message, self._on_state = on_message, on_state
+        self._connection = 0
+        self.connected = False
+        self._lock = threading.Lock()
+        # Two clients of one id evict each other for ever, so each process adds a random end to its own.
+        name = f"{client_name}-{rng.getrandbits(32):08x}"
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, name, clean_session=True, protocol=paho.MQTTv311, manual_ack=True
+        )
+        client.max_queued_messages_set(QUEUED_MAX)
+        client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
+        client.connect_timeout = 5.0
+        client.will_set(*will, qos=1, retain=True)
+        client.on_connect = self._connect
+        client.on_disconnect = self._disconnect
+        client.on_message = self._message
+        self._client = client
+
+    def start(self) -> None:
+        """Connect, and stay connected."""
+        self._client.connect_async(*self._address, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Hand over one retained message, QoS 1; False when it wasn't taken. Promises nothing."""
+        if not self.connected:
+            return False
+        return self._client.publish(topic, payload, qos=1, retain=True).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def acknowledge(self, message: Message) -> None:
+        """Let the broker send more; a message of an earlier connection is gone there anyway."""
+        with self._lock:
+            if message.connection == self._connection:
+                self._client.ack(message.mark, 1)
+
+    def stop(self, farewell: tuple[str, bytes]) -> None:
+        """Say goodbye (a clean end makes the broker drop the will) and disconnect; at most 1 s."""
+        if self.connected:
+            sent = self._client.publish(*farewell, qos=1, retain=True)
+            try:
+                sent.wait_for_publish(0.5)
+            except (ValueError, RuntimeError):
+                log.info("the farewell was not sent")
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _connect(
+        self, client: paho.Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            log.warning("the broker refused the connection: %s", reason)
+            return
+        with self._lock:
+            self._connection += 1
+        self.connected = True
+        client.subscribe([(topic, 1) for topic in self._subscriptions])
+        self._on_state(True)
+
+    def _disconnect(
+        self,
+        _client: paho.Client,
+        _data: Any,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        was, self.connected = self.connected, False
+        if was:
+            log.warning("connection to the broker lost: %s", reason)
+            self._on_state(False)
+
+    def _message(self, client: paho.Client, _data: Any, message: MQTTMessage) -> None:
+        if message.qos == 0:
+            # Gateways send with QoS 1; what comes otherwise is taken all the same and needs no acknowledgement.
+            self._on_message(Message(message.topic, bytes(message.payload), 0, -1))
+            return
+        self._on_message(Message(message.topic, bytes(message.payload), message.mid, self._connection))

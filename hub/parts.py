@@ -1,0 +1,42 @@
+"""The hub's store put together: the ledger and everything that lives in its file, for a running hub or a command."""
+
+from __future__ import annotations
+
+from hub.clock import HubClock
+from hub.config import HubConfig
+from hub.desk import Desk
+from hub.store.anchorrows import AnchorRows
+from hub.store.database import Database
+from hub.store.devices import Devices
+from hub.store.forwardrows import ForwardRows
+from hub.store.ledger import Ledger
+from hub.store.ownjournal import OwnJournal
+from hub.store.rosterrows import RosterRows
+from hub.store.secrets import Secrets
+from protocol.topics import hub_source
+
+VERSION = "0.1.0"
+FILE_NAME = "ledger.db"
+
+
+class Store:
+    """All of it on one connection. The instance lock is the caller's."""
+
+    def __init__(self, config: HubConfig) -> None:
+        """Open the file. Raises SchemaTooNew, LedgerFailed, LedgerFull."""
+        self.config = config
+        self.clock = HubClock(config.time_source, config.declared_error_ms)
+        self.path = config.data_dir / FILE_NAME
+        self.database = Database(self.path)
+        self.ledger = Ledger(self.database)
+        self.devices = Devices(self.database)
+        self.secrets = Secrets(self.database)
+        self.roster = RosterRows(self.database)
+        self.anchors = AnchorRows(self.database)
+        self.forward = ForwardRows(self.ledger, self.anchors, config.city.hold_ms)
+        self.desk = Desk(config.school, self.ledger, self.devices, self.secrets, self.roster, self.clock)
+
+    def open_own_journal(self) -> OwnJournal:
+        """Begin this run's journal of the hub's own records."""
+        source = hub_source(self.config.school, self.config.hub_id)
+        return OwnJournal(self.ledger, self.secrets.identity(), source, self.clock, self.clock.boot(), VERSION)

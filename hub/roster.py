@@ -1,0 +1,152 @@
+"""The roster: pupils and their cards as read from a CSV, whole or not at all, and what each station kind is told."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from protocol.cards import CardKey, CardUid, parse_card, suspicion
+from protocol.errors import CardNumberError, NeedsHands
+from protocol.roster import COLUMNS, Release
+
+HEADER: Final = ("pupil_key", "display_name", "class", "card_uid")
+PUPIL_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+PERSONAL_NUMBER: Final = re.compile(r"\d{12}")
+"""A Vietnamese personal number has 12 digits (Law on Identification 26/2023/QH15); it must not travel."""
+NAME_CHARACTERS_MAX: Final = 120
+CLASS_CHARACTERS_MAX: Final = 40
+ROWS_MAX: Final = 20_000
+FILE_BYTES_MAX: Final = 8 * 1024 * 1024
+ERRORS_SHOWN: Final = 20
+
+
+class RosterRefused(NeedsHands):
+    """The file isn't a roster; every line that is wrong is named, and nothing was changed."""
+
+    code = "roster-refused"
+    hint = "Correct the lines named and import the file again; the last release stays in force."
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRow:
+    """A pupil with one of their cards, or with none (`card` is a canonical form)."""
+
+    pupil_key: str
+    display_name: str
+    school_class: str
+    card: str | None
+
+
+def read_roster(path: Path) -> tuple[RosterRow, ...]:
+    """Read the CSV; raises RosterRefused naming the lines."""
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise RosterRefused(f"{path} is larger than {FILE_BYTES_MAX} bytes")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as problem:
+        raise RosterRefused(f"{path} can't be read: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise RosterRefused(f"{path} is not UTF-8: {problem.reason} at byte {problem.start}") from problem
+    return parse_roster(str(path), text)
+
+
+def parse_roster(name: str, text: str) -> tuple[RosterRow, ...]:
+    """The rows of a roster's text; raises RosterRefused naming the lines."""
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    rows: list[RosterRow] = []
+    errors: list[str] = []
+    try:
+        header = next(reader, [])
+        if tuple(cell.strip() for cell in header) != HEADER:
+            raise RosterRefused(f"{name}, line 1: the header must be {','.join(HEADER)}")
+        known = _Known({}, {})
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(rows) >= ROWS_MAX:
+                raise RosterRefused(f"{name}, line {reader.line_num}: more than {ROWS_MAX} rows")
+            row = known.row(cells, reader.line_num)
+            if isinstance(row, str):
+                errors.append(f"line {reader.line_num}: {row}")
+            else:
+                rows.append(row)
+    except csv.Error as problem:
+        raise RosterRefused(f"{name}, line {reader.line_num}: not CSV: {problem}") from problem
+    if errors:
+        more = f"\n  and {len(errors) - ERRORS_SHOWN} more" if len(errors) > ERRORS_SHOWN else ""
+        raise RosterRefused(f"{name}: {len(errors)} wrong lines\n  " + "\n  ".join(errors[:ERRORS_SHOWN]) + more)
+    if not rows:
+        raise RosterRefused(f"{name} names no pupil")
+    return tuple(rows)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What earlier lines said: card -> line, pupil -> (line, name, class)."""
+
+    cards: dict[str, int]
+    pupils: dict[str, tuple[int, str, str]]
+
+    def row(self, cells: Sequence[str], line: int) -> RosterRow | str:
+        """The row, or what is wrong with the line."""
+        if len(cells) != len(HEADER):
+            return f"{len(cells)} columns, {len(HEADER)} expected"
+        key, name, school_class, number = (cell.strip() for cell in cells)
+        wrong = _wrong(key, name, school_class)
+        if wrong is not None:
+            return wrong
+        before = self.pupils.setdefault(key, (line, name, school_class))
+        if before[1:] != (name, school_class):
+            return f"pupil {key} has another name or class than on line {before[0]}"
+        card: CardUid | None = None
+        if number:
+            try:
+                card = parse_card(number)
+            except CardNumberError as problem:
+                return str(problem)
+            if suspicion(card) is not None:
+                return f"card {number} can't name a pupil: it is drawn anew at each reading, or was misread"
+            if card.canonical in self.cards:
+                return f"the card stands on line {self.cards[card.canonical]} already"
+            self.cards[card.canonical] = line
+        return RosterRow(key, name, school_class, None if card is None else card.canonical)
+
+
+def _wrong(key: str, name: str, school_class: str) -> str | None:
+    if not PUPIL_KEY.fullmatch(key):
+        return f"pupil_key {key[:70]!r} is not 1 to 64 letters, digits, - or _"
+    if PERSONAL_NUMBER.fullmatch(key):
+        return "pupil_key is a 12-digit personal number, which must not travel; use the school's own key"
+    if not name or len(name) > NAME_CHARACTERS_MAX:
+        return f"display_name is empty or longer than {NAME_CHARACTERS_MAX} characters"
+    if len(school_class) > CLASS_CHARACTERS_MAX:
+        return f"class is longer than {CLASS_CHARACTERS_MAX} characters"
+    if any(ord(character) < 32 for character in name + school_class):
+        return "a name or class holds a control character"
+    return None
+
+
+def release_name(number: int, made_ms: int) -> str:
+    """`r-<UTC time>-<number>`."""
+    return f"r-{datetime.fromtimestamp(made_ms // 1000, UTC):%Y%m%dT%H%M%SZ}-{number}"
+
+
+def release_for(
+    kind: str, rows: Iterable[RosterRow], keys: Sequence[CardKey], school: str, number: int, name: str
+) -> Release:
+    """What stations of one kind are told: each card under each key, with the columns of that kind only."""
+    cards: dict[str, list[str]] = {}
+    for row in rows:
+        if row.card is None:
+            continue
+        told = {"student": row.pupil_key, "display_name": row.display_name, "class": row.school_class}
+        columns = [told[column] for column in COLUMNS[kind]]
+        card = parse_card(row.card)
+        for key in keys:
+            cards[key.keyed(card)] = columns
+    return Release(name, number, school, kind, [key.number for key in keys], cards)

@@ -1,0 +1,192 @@
+"""The road to the city in rows: a cursor over the ledger, and each record before it that isn't held there yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hub.forwarding import Change, Owed
+from hub.store.anchorrows import AnchorRows
+from hub.store.ledger import Ledger
+from protocol.anchors import dated
+from protocol.envelope import decode_event
+
+UNANSWERED_MS: Final = 1_000
+"""A record that an answer left out is submitted again after this time."""
+RETRIES_SHARE: Final = 100
+"""Records tried again in one batch; the rest of it belongs to new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What to work on: records to submit, and new ones to be held back (position, due_ms, boot).
+
+    `through` is the last new position looked at.
+    """
+
+    owed: tuple[Owed, ...]
+    held_back: tuple[tuple[int, int, str], ...]
+    cursor: int
+    through: int
+
+
+class ForwardRows:
+    """See the room. Whoever calls holds the database's lock; changes run within a transaction."""
+
+    def __init__(self, ledger: Ledger, anchors: AnchorRows, hold_ms: int) -> None:
+        """`hold_ms`: how long a record of a boot without an anchor waits for one."""
+        self._ledger, self._anchors, self._hold_ms = ledger, anchors, hold_ms
+
+    def _run(self, statement: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        return self._ledger.database.connection.execute(statement, values).fetchall()
+
+    def cursor(self) -> int:
+        """Every record to here is answered or stands among the exceptions."""
+        found = self._run("SELECT position FROM forward_cursor")[0][0]
+        assert isinstance(found, int)
+        return found
+
+    def window(self, now_ms: int, limit: int) -> Window:
+        """What is due now: records tried before first, then new ones."""
+        cursor = self.cursor()
+        owed = [
+            self._owed(position, raw, attempts)
+            for position, raw, attempts in self._run(
+                "SELECT e.position, e.raw, x.attempts FROM forward_exceptions x JOIN events e USING (position)"
+                " WHERE x.state IN ('waiting', 'held-back') AND x.due_ms <= ? ORDER BY x.due_ms LIMIT ?",
+                (now_ms, min(limit, RETRIES_SHARE)),
+            )
+        ]
+        held_back: list[tuple[int, int, str]] = []
+        through = cursor
+        for position, raw, received_ms in self._run(
+            "SELECT position, raw, received_ms FROM events WHERE position > ? ORDER BY position LIMIT ?",
+            (cursor, limit - len(owed)),
+        ):
+            assert isinstance(position, int) and isinstance(received_ms, int)
+            through = position
+            item = self._owed(position, raw, 0)
+            boot = self._unanchored(item)
+            due_ms = received_ms + self._hold_ms
+            if boot is not None and due_ms > now_ms:
+                held_back.append((position, due_ms, boot))
+            else:
+                owed.append(item)
+        return Window(tuple(owed), tuple(held_back), cursor, through)
+
+    @staticmethod
+    def _owed(position: object, raw: object, attempts: object) -> Owed:
+        assert isinstance(position, int) and isinstance(raw, bytes) and isinstance(attempts, int)
+        event = decode_event(raw)
+        return Owed(position, event.source, event.id, raw, attempts)
+
+    def _unanchored(self, owed: Owed) -> str | None:
+        """`<source> <boot>` of a record whose time nothing vouches for yet."""
+        event = decode_event(owed.raw)
+        found = dated(event)
+        if found is None or found.own is not None or self._anchors.of(event.source).anchored(found.boot):
+            return None
+        return f"{event.source} {found.boot}"
+
+    def release_anchored(self) -> int:
+        """Records whose boot has met an anchor by now wait no longer; within a transaction. Returns how many boots."""
+        released = 0
+        for (name,) in self._run("SELECT DISTINCT boot FROM forward_exceptions WHERE boot IS NOT NULL"):
+            source, _, boot = str(name).partition(" ")
+            if self._anchors.of(source).anchored(boot):
+                self._run(
+                    "UPDATE forward_exceptions SET state = 'waiting', due_ms = 0, boot = NULL WHERE boot = ?", (name,)
+                )
+                released += 1
+        return released
+
+    def next_due_ms(self) -> int | None:
+        """When the next record tried before falls due."""
+        found = self._run("SELECT min(due_ms) FROM forward_exceptions WHERE state IN ('waiting', 'held-back')")[0][0]
+        assert found is None or isinstance(found, int)
+        return found
+
+    def write(
+        self, window: Window, batch: Sequence[Owed], changes: Sequence[Change], now_ms: int
+    ) -> set[tuple[str, str]]:
+        """Write what an answer said; within a transaction. Returns (device, journal) of each journal it touched.
+
+        The cursor passes every new record of the batch: those that weren't answered become exceptions.
+        """
+        known = {change.position: change for change in changes}
+        through = max((owed.position for owed in batch), default=0)
+        if len(batch) == len(window.owed):
+            through = max(through, window.through)
+        if through <= window.cursor:
+            through = window.cursor
+        for owed in batch:
+            change = known.get(owed.position)
+            if change is None and changes:
+                change = Change(owed.position, "waiting", now_ms + UNANSWERED_MS, owed.attempts)
+            if change is None:
+                continue
+            self._write_change(change, new=owed.position > window.cursor)
+        if changes or not batch:
+            for position, due_ms, boot in window.held_back:
+                if position <= through:
+                    self._run(
+                        "INSERT OR IGNORE INTO forward_exceptions (position, state, attempts, due_ms, boot)"
+                        " VALUES (?, 'held-back', 0, ?, ?)",
+                        (position, due_ms, boot),
+                    )
+            self._run("UPDATE forward_cursor SET position = max(position, ?)", (through,))
+        return self._mark_books(changes)
+
+    def _write_change(self, change: Change, *, new: bool) -> None:
+        if change.status == "held":
+            if not new:
+                self._run("DELETE FROM forward_exceptions WHERE position = ?", (change.position,))
+            return
+        self._run(
+            "INSERT OR REPLACE INTO forward_exceptions (position, state, attempts, due_ms, problem)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (change.position, change.status, change.attempts, change.due_ms, change.problem),
+        )
+
+    def _mark_books(self, changes: Sequence[Change]) -> set[tuple[str, str]]:
+        touched: set[tuple[str, str]] = set()
+        for change in changes:
+            if change.status == "waiting":
+                continue
+            number, sequence = self._run("SELECT journal, sequence FROM events WHERE position = ?", (change.position,))[
+                0
+            ]
+            assert isinstance(number, int) and isinstance(sequence, int)
+            book = self._ledger.books.change(self._ledger.books.numbered(number))
+            if change.status == "held":
+                book.city_held.add(sequence)
+                if sequence in book.city_dead:
+                    book.city_dead.remove(sequence, sequence)
+            else:
+                book.city_dead.add(sequence)
+            if book.device is not None:
+                touched.add((book.device, book.journal))
+        return touched
+
+    # --- dead letters -------------------------------------------------------------------------------------------------
+
+    def resend(self, position: int) -> bool:
+        """Submit a dead letter again; False when there is none at this place. Within a transaction."""
+        return bool(
+            self._run(
+                "UPDATE forward_exceptions SET state = 'waiting', due_ms = 0 WHERE position = ? AND state = 'dead'"
+                " RETURNING 1",
+                (position,),
+            )
+        )
+
+    def close(self, position: int, note: str) -> bool:
+        """Close a dead letter with a person's note; False when there is none at this place. Within a transaction."""
+        return bool(
+            self._run(
+                "UPDATE forward_exceptions SET state = 'closed', note = ? WHERE position = ? AND state = 'dead'"
+                " RETURNING 1",
+                (note, position),
+            )
+        )

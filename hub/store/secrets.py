@@ -1,0 +1,116 @@
+"""The hub's secrets in the ledger's file: its identity, the school's card keys; written to and read from an export."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from hub.store.database import Database
+from hub.store.devices import Devices
+from protocol.cards import KEY_BYTES, CardKey
+from protocol.envelope import octets_of, text_of
+from protocol.errors import BadMessage, NeedsHands
+from protocol.signing import SEED_BYTES, Identity, fingerprint
+
+
+class KeysRefused(NeedsHands):
+    """A key file can't be written or taken over."""
+
+    code = "keys-refused"
+    hint = "Give a file that `k12edge hub keys export` wrote, to a hub of the same school."
+
+
+class _Export(msgspec.Struct):
+    """The exported file: JSON, secret."""
+
+    format: str
+    school: str
+    sign_seed: str
+    box_seed: str
+    card_keys: list[tuple[int, str]]
+    devices: list[tuple[str, str, str, str | None]]
+
+
+FORMAT = "k12edge-hub-keys-1"
+
+
+class Secrets:
+    """See the room. Minted at the first start."""
+
+    def __init__(self, database: Database) -> None:
+        """Read them or mint them."""
+        self._database = database
+        with database.transaction() as run:
+            for name, size in (("sign_seed", SEED_BYTES), ("box_seed", SEED_BYTES)):
+                run.execute(
+                    "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", (name, secrets.token_bytes(size))
+                )
+            if run.execute("SELECT count(*) FROM card_keys").fetchone()[0] == 0:
+                run.execute("INSERT INTO card_keys (number, secret) VALUES (1, ?)", (secrets.token_bytes(KEY_BYTES),))
+
+    def identity(self) -> Identity:
+        """The hub's keys."""
+        rows = dict(self._database.connection.execute("SELECT name, value FROM settings").fetchall())
+        return Identity(bytes(rows["sign_seed"]), bytes(rows["box_seed"]))
+
+    def card_keys(self) -> list[CardKey]:
+        """The school's card keys, oldest first."""
+        rows = self._database.connection.execute("SELECT number, secret FROM card_keys ORDER BY number").fetchall()
+        return [CardKey(number, bytes(secret)) for number, secret in rows]
+
+    def show(self) -> str:
+        """Public key and fingerprint, for people."""
+        key = self.identity().key
+        numbers = ", ".join(str(card_key.number) for card_key in self.card_keys())
+        return f"hub_key = {key}\nfingerprint {fingerprint(key)}\ncard keys {numbers}"
+
+    def export(self, path: Path, school: str, devices: Devices) -> str:
+        """Write all of it to a new file that only its owner reads. Raises KeysRefused."""
+        identity = self.identity()
+        body = _Export(
+            FORMAT,
+            school,
+            text_of(identity.sign_seed),
+            text_of(identity.box_seed),
+            [(key.number, text_of(key.secret)) for key in self.card_keys()],
+            [
+                (device.device, key.key, key.box, key.hk0)
+                for device in devices.all()
+                if device.standing == "accepted" and (key := device.accepted_key()) is not None
+            ],
+        )
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as problem:
+            raise KeysRefused(f"{path} can't be written: {problem.strerror}") from problem
+        return f"{path}: hub key, {len(body.card_keys)} card keys, {len(body.devices)} devices. Keep it secret."
+
+    def restore(self, path: Path, school: str, devices: Devices, now_ms: int) -> str:
+        """Take an export over; within a transaction. Raises KeysRefused, and then nothing was changed."""
+        try:
+            saved = msgspec.json.decode(path.read_bytes(), type=_Export)
+            seeds = octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES)
+            keys = [(number, octets_of(secret, KEY_BYTES)) for number, secret in saved.card_keys]
+        except OSError as problem:
+            raise KeysRefused(f"{path} can't be read: {problem.strerror}") from problem
+        except (msgspec.DecodeError, BadMessage) as problem:
+            raise KeysRefused(f"{path} is not a key file: {problem}") from problem
+        if saved.format != FORMAT or saved.school != school:
+            raise KeysRefused(f"{path} is a {saved.format} of school {saved.school}, this hub is of {school}")
+        run = self._database.connection.execute
+        for name, seed in zip(("sign_seed", "box_seed"), seeds, strict=True):
+            run("UPDATE settings SET value = ? WHERE name = ?", (seed, name))
+        run("DELETE FROM card_keys")
+        for number, secret in keys:
+            run("INSERT INTO card_keys (number, secret) VALUES (?, ?)", (number, secret))
+        for device, key, box, hk0 in saved.devices:
+            devices.met(device, key, box, hk0, now_ms)
+            devices.accept(device, fingerprint(key), now_ms)
+        return f"{path}: hub key, {len(keys)} card keys, {len(saved.devices)} devices taken over"

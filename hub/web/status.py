@@ -1,0 +1,181 @@
+"""The status of a hub: devices, what they owe, holes, what stands beside, the road to the city; for API and page."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from protocol.envelope import rfc3339, text_of
+from protocol.signing import fingerprint
+
+if TYPE_CHECKING:
+    from hub.fleet import Fleet
+    from hub.parts import Store
+    from hub.store.devices import Device
+
+SILENT_S = 90
+"""Three missed states: a gateway that was not heard for so long is shown as silent."""
+
+
+class Status:
+    """Made anew for each request, under the database's lock, without a look at the records themselves."""
+
+    def __init__(self, store: Store, fleet: Fleet) -> None:
+        """`parts` are asked for what is wrong with them: name -> a code, or None while all is well."""
+        self._store, self._fleet = store, fleet
+        self.parts: dict[str, Any] = {}
+        self.standing: list[str] = []
+        self._lock = threading.Lock()
+
+    def troubles(self) -> dict[str, str]:
+        """What doesn't work now, by part."""
+        found = {name: ask() for name, ask in self.parts.items()}
+        return {name: code for name, code in found.items() if code is not None}
+
+    def whole(self) -> dict[str, Any]:
+        """Everything that the page shows."""
+        store = self._store
+        with store.database.lock:
+            one = _one(store)
+            devices = [self._device(device) for device in store.devices.all()]
+            books = store.ledger.books.all()
+            city = store.config.city.kind
+            release = store.roster.current()
+            return {
+                "school": store.config.school,
+                "hub": store.config.hub_id,
+                "time": rfc3339(store.clock.now_ms()),
+                "time_error_ms": store.clock.error_ms(),
+                "troubles": self.troubles(),
+                "warnings": list(self.standing),
+                "records": sum(len(book.held) for book in books),
+                "owed": sum(device["owed"] or 0 for device in devices),
+                "oldest_age_s": max((device["oldest_age_s"] or 0 for device in devices), default=0),
+                "holes": sum(last - first + 1 for book in books for first, last in book.holes()),
+                "parked": one("SELECT count(*) FROM parked"),
+                "pending": one("SELECT count(*) FROM pending_batches"),
+                "forks": one("SELECT count(*) FROM forks"),
+                "city": {
+                    "kind": city,
+                    "backlog": self._backlog() if city != "none" else None,
+                    "held_back": one("SELECT count(*) FROM forward_exceptions WHERE state = 'held-back'"),
+                    "dead": one("SELECT count(*) FROM forward_exceptions WHERE state = 'dead'"),
+                },
+                "roster": None if release is None else release[1],
+                "devices": devices,
+                "alarms": self._alarms(),
+            }
+
+    def _backlog(self) -> int:
+        one = _one(self._store)
+        last: int = one("SELECT coalesce(max(position), 0) FROM events")
+        waiting: int = one("SELECT count(*) FROM forward_exceptions WHERE state IN ('waiting', 'held-back')")
+        return last - self._store.forward.cursor() + waiting
+
+    def _device(self, device: Device) -> dict[str, Any]:
+        heard = self._fleet.find(device.device)
+        state = None if heard is None else heard.state
+        silent_s = None if heard is None else (self._store.clock.mono_ms() - heard.at_ms) // 1000
+        link = "unheard"
+        if heard is not None and silent_s is not None:
+            link = "lost" if not heard.connected else "silent" if silent_s > SILENT_S else "connected"
+        books = self._store.ledger.books.of_device(device.device)
+        return {
+            "device": device.device,
+            "standing": device.standing,
+            "keys": [{"fingerprint": fingerprint(key.key), "standing": key.standing} for key in device.keys],
+            "link": link,
+            "heard_s": silent_s,
+            "records": sum(len(book.held) for book in books),
+            "holes": [
+                {"journal": book.journal, "first": first, "last": last}
+                for book in books
+                for first, last in book.holes()[:16]
+            ],
+            "owed": None if state is None else state.owed,
+            "oldest_age_s": None if state is None else state.oldest_age_s,
+            "sync": None if state is None else state.sync,
+            "error_ms": None if state is None else state.err,
+            "disk_free_bytes": None if state is None else state.disk_free_bytes,
+            "alarms": [] if state is None else state.alarms,
+            "readers": {} if state is None else state.readers,
+            "rosters": {} if state is None else state.rosters,
+            "version": None if state is None else state.version,
+        }
+
+    def _alarms(self) -> list[dict[str, Any]]:
+        rows = self._store.database.connection.execute(
+            "SELECT code, device, detail, first_ms, last_ms, count FROM alarms ORDER BY last_ms DESC LIMIT 50"
+        )
+        return [
+            {
+                "code": code,
+                "device": device,
+                "detail": detail,
+                "first": rfc3339(first_ms),
+                "last": rfc3339(last_ms),
+                "count": count,
+            }
+            for code, device, detail, first_ms, last_ms, count in rows
+        ]
+
+    def journals(self) -> dict[str, Any]:
+        """What the hub holds of every journal: the witness that `k12edge verify` asks."""
+        store = self._store
+        with store.database.lock:
+            answer: dict[str, Any] = {}
+            for book in store.ledger.books.all():
+                mark = store.ledger.mark(book)
+                answer[book.journal] = {
+                    "source": book.source,
+                    "through": mark.through,
+                    "head": mark.head,
+                    "missing": book.holes()[:256],
+                    "parked": mark.parked,
+                    "pruned_through": book.pruned_through,
+                }
+            return {"journals": answer}
+
+    def beside(self, kind: str, after: int, limit: int) -> list[dict[str, Any]]:
+        """Parked records and messages, forks, or dead letters, with their bytes, in the order of arrival."""
+        with self._store.database.lock:
+            rows = self._store.database.connection.execute(_BESIDE[kind], (after, limit)).fetchall()
+        return [
+            {
+                "number": number,
+                "device": device,
+                "name": name,
+                "reason": reason,
+                "detail": detail,
+                "received": rfc3339(received_ms),
+                "raw": _shown(bytes(raw)),
+            }
+            for number, device, name, reason, detail, received_ms, raw in rows
+        ]
+
+
+_BESIDE = {
+    "parked": "SELECT number, device, journal || '.' || sequence, reason, detail, received_ms, raw FROM parked"
+    " WHERE number > ? ORDER BY number LIMIT ?",
+    "forks": "SELECT rowid, device, journal || '.' || sequence, 'record-forked', '', received_ms, raw FROM forks"
+    " WHERE rowid > ? ORDER BY rowid LIMIT ?",
+    "dead-letters": "SELECT x.position, j.source, j.journal || '.' || e.sequence, x.state, x.problem, e.received_ms,"
+    " e.raw FROM forward_exceptions x JOIN events e USING (position) JOIN journals j ON j.number = e.journal"
+    " WHERE x.state = 'dead' AND x.position > ? ORDER BY x.position LIMIT ?",
+}
+
+
+def _shown(raw: bytes) -> dict[str, str]:
+    try:
+        return {"text": raw.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"base64url": text_of(raw)}
+
+
+def _one(store: Store) -> Any:
+    def ask(statement: str) -> int:
+        found = store.database.connection.execute(statement).fetchone()[0]
+        assert isinstance(found, int)
+        return found
+
+    return ask

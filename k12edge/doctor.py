@@ -1,0 +1,103 @@
+"""The doctor: looks whether this machine and a configuration can do the job, and says what to do where not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from protocol.errors import ConfigError
+
+SPACE_BYTES = 512 * 1024 * 1024
+CONNECT_S = 2.0
+
+Finding = tuple[bool, str]
+
+
+def examine(path: Path) -> int:
+    """Print one line a finding; 0 when nothing stands in the way, 1 otherwise. Raises ConfigError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} is not TOML: {problem}") from problem
+    findings = list(_hub(path) if "hub" in document else _gateway(path))
+    for good, text in findings:
+        print(f"{'ok  ' if good else 'LOOK'} {text}")
+    return 0 if all(good for good, _ in findings) else 1
+
+
+def _machine(data_dir: Path) -> Iterator[Finding]:
+    yield sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer is needed)"
+    yield True, f"SQLite {sqlite3.sqlite_version}"
+    folder = data_dir
+    while not folder.exists():
+        folder = folder.parent
+    yield os.access(folder, os.W_OK), f"data_dir {data_dir} can be written"
+    free_bytes = shutil.disk_usage(folder).free
+    yield free_bytes >= SPACE_BYTES, f"{free_bytes // 1024**2} MiB free at {folder} (512 MiB or more are wanted)"
+    clock = Path("/run/systemd/timesync/synchronized")
+    yield True, f"NTP: {'synchronised' if clock.exists() else 'not seen; the hub gives the time, or set [time] source'}"
+
+
+def _reachable(what: str, url: str, port: int) -> Finding:
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or port)
+    try:
+        socket.create_connection(address, CONNECT_S).close()
+    except OSError as problem:
+        return False, f"{what} {url}: {problem}"
+    return True, f"{what} {url} answers"
+
+
+def _gateway(path: Path) -> Iterator[Finding]:
+    from edge.config import load_config
+    from edge.readers.opening import make_reader
+    from edge.rosterstore import RosterStore
+
+    config = load_config(path)
+    yield True, f"gateway {config.gateway_id} of school {config.school}, {len(config.stations)} stations"
+    yield from _machine(config.data_dir)
+    yield bool(config.stations), f"{len(config.stations)} stations are configured"
+    for plan, reader in zip(config.stations, config.readers, strict=True):
+        make_reader(reader)
+        place = Path(reader.partition(":")[2].partition("?")[0].removeprefix("//"))
+        seen = place.exists() and os.access(place, os.R_OK)
+        yield seen, f"station {plan.name}: {reader} {'is there' if seen else 'is not there, or may not be read'}"
+    if config.uplink_url is None:
+        yield False, "[uplink] url is not set: taps are recorded and stay here"
+    else:
+        yield _reachable("broker", config.uplink_url, 1883)
+    if config.data_dir.exists():
+        releases = RosterStore(config.data_dir, config.school).names()
+        yield (
+            bool(releases),
+            f"rosters: {', '.join(sorted(releases.values())) or 'none yet; cards are accepted unjudged'}",
+        )
+
+
+def _hub(path: Path) -> Iterator[Finding]:
+    from hub.broker import BrokerFailed, server_path
+    from hub.config import load_hub_config
+
+    config = load_hub_config(path)
+    yield True, f"hub {config.hub_id} of school {config.school}"
+    yield from _machine(config.data_dir)
+    if config.broker_url is None:
+        try:
+            yield True, f"embedded broker: {server_path()}"
+        except BrokerFailed as problem:
+            yield False, f"embedded broker: {problem}; {problem.hint}"
+    else:
+        yield _reachable("broker", config.broker_url, 1883)
+    if config.city.url is not None:
+        yield _reachable("city", config.city.url, 443 if config.city.url.startswith("https") else 80)
+    else:
+        yield True, "no city is configured: nothing is forwarded, nothing is pruned"

@@ -1,0 +1,221 @@
+"""A source's timeline: the certain moments of its boots, and from them the effective time of any of its records.
+
+Hub and city hold the same records and derive the same times from them, in whatever order the records came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from protocol.envelope import Event, unix_ms_of
+from protocol.errors import BadMessage
+from protocol.time import Anchor, Effective, effective_time
+
+STATED_MAX: Final = 64
+"""`boot.anchored` records kept of one boot, those with the least bound; one every ten minutes for half a day."""
+LINKS_MAX: Final = 2_000
+"""Journals followed when a boot without an anchor is set between others."""
+
+
+class _Clock(msgspec.Struct):
+    boot: str
+    mono: int
+    err: int | None = None
+    sync: str = "none"
+
+
+class _Clocked(msgspec.Struct):
+    """The part of any record's data that dates it."""
+
+    clock: _Clock | None = None
+
+
+class _Stated(msgspec.Struct):
+    """The data of a `boot.anchored` record."""
+
+    boot: str
+    mono: int
+    wall: str
+    err: int
+    source: str
+
+
+class _Previous(msgspec.Struct):
+    journal: str
+
+
+class _Opened(msgspec.Struct):
+    """The data of a `journal.opened` record, as far as the order of boots goes."""
+
+    clock: _Clock | None = None
+    previous: _Previous | None = None
+
+
+_clocked = msgspec.json.Decoder(_Clocked)
+_stated = msgspec.json.Decoder(_Stated)
+_opened = msgspec.json.Decoder(_Opened)
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """What a record says of its own time: boot, CLOCK_BOOTTIME in ms, its stated time, its own reading if certain."""
+
+    boot: str
+    mono: int
+    stated_ms: int
+    own: Anchor | None
+
+
+def dated(event: Event) -> Dated | None:
+    """A record's own reading; None where it has none that can be understood."""
+    try:
+        clock = _clocked.decode(event.data).clock
+        if clock is None:
+            return None
+        stated_ms = unix_ms_of(event.time)
+    except (msgspec.DecodeError, ValueError, BadMessage):
+        return None
+    own = None if clock.err is None else Anchor(clock.boot, clock.mono, stated_ms, clock.err, clock.sync)
+    return Dated(clock.boot, clock.mono, stated_ms, own)
+
+
+def stated_anchor(event: Event) -> Anchor | None:
+    """What a `boot.anchored` record says; None for any other, or one that can't be understood."""
+    if event.name != "boot.anchored":
+        return None
+    try:
+        found = _stated.decode(event.data)
+        return Anchor(found.boot, found.mono, unix_ms_of(found.wall), found.err, found.source)
+    except (msgspec.DecodeError, ValueError, BadMessage):
+        return None
+
+
+@dataclass(slots=True)
+class BootAnchors:
+    """The anchors kept of one boot: all that were stated (bounded), and of readings the first, last and best."""
+
+    stated: list[Anchor] = field(default_factory=list)
+    first: Anchor | None = None
+    last: Anchor | None = None
+    best: Anchor | None = None
+
+    def state(self, anchor: Anchor) -> bool:
+        """Keep a stated anchor; False when nothing changed."""
+        if anchor in self.stated:
+            return False
+        self.stated = sorted([*self.stated, anchor], key=_by_bound)[:STATED_MAX]
+        return anchor in self.stated
+
+    def read(self, anchor: Anchor) -> bool:
+        """Keep a record's own reading where it is the first, last or best; False when nothing changed."""
+        first = anchor if self.first is None else min(self.first, anchor, key=_by_mono)
+        last = anchor if self.last is None else max(self.last, anchor, key=_by_mono)
+        best = anchor if self.best is None else min(self.best, anchor, key=_by_bound)
+        if (first, last, best) == (self.first, self.last, self.best):
+            return False
+        self.first, self.last, self.best = first, last, best
+        return True
+
+    def all(self) -> list[Anchor]:
+        """Every anchor kept."""
+        return [*self.stated, *(anchor for anchor in (self.first, self.last, self.best) if anchor is not None)]
+
+
+def _by_mono(anchor: Anchor) -> tuple[int, int, int]:
+    return anchor.mono, anchor.wall_ms, anchor.err
+
+
+def _by_bound(anchor: Anchor) -> tuple[int, int, int, str]:
+    return anchor.err, anchor.mono, anchor.wall_ms, anchor.source
+
+
+class Timeline:
+    """One source's boots. Memory goes with boots and journals, not with records."""
+
+    def __init__(self) -> None:
+        """Nothing is certain yet."""
+        self.boots: dict[str, BootAnchors] = {}
+        self._boot_of: dict[str, str] = {}
+        self._before: dict[str, str] = {}
+        self._after: dict[str, list[str]] = {}
+
+    def learn(self, event: Event) -> set[str]:
+        """Take a record's certain moments in; the boots whose anchors changed."""
+        changed: set[str] = set()
+        anchor = stated_anchor(event)
+        if anchor is not None and self.boots.setdefault(anchor.boot, BootAnchors()).state(anchor):
+            changed.add(anchor.boot)
+        found = dated(event)
+        if (
+            found is not None
+            and found.own is not None
+            and self.boots.setdefault(found.boot, BootAnchors()).read(found.own)
+        ):
+            changed.add(found.boot)
+        if event.name == "journal.opened":
+            self.link(event)
+        return changed
+
+    def link(self, event: Event) -> None:
+        """Take in from a `journal.opened` record which boot it was and which journal came before."""
+        try:
+            opened = _opened.decode(event.data)
+        except (msgspec.DecodeError, ValueError):
+            return
+        journal = event.id.partition(".")[0]
+        if opened.clock is not None:
+            self._boot_of[journal] = opened.clock.boot
+        if opened.previous is not None and journal not in self._before:
+            self._before[journal] = opened.previous.journal
+            self._after.setdefault(opened.previous.journal, []).append(journal)
+
+    def anchored(self, boot: str) -> bool:
+        """Whether a boot met an anchor."""
+        return bool(self.boots.get(boot, BootAnchors()).all())
+
+    def effective(self, event: Event) -> Effective:
+        """When a record of this source truly was made."""
+        found = dated(event)
+        if found is None:
+            try:
+                return Effective(unix_ms_of(event.time), None, None, "estimated")
+            except BadMessage:
+                return Effective(0, None, None, "estimated")
+        anchors = self.boots.get(found.boot, BootAnchors()).all()
+        if found.own is not None:
+            anchors.append(found.own)
+        before_ms = after_ms = None
+        if not anchors:
+            journal = event.id.partition(".")[0]
+            before_ms = max(self._moments(self._earlier(journal), found.boot, -1), default=None)
+            after_ms = min(self._moments(self._later(journal), found.boot, +1), default=None)
+        return effective_time(found.boot, found.mono, found.stated_ms, anchors, before_ms=before_ms, after_ms=after_ms)
+
+    def _moments(self, journals: Iterable[str], but: str, side: int) -> Iterator[int]:
+        """Moments at which other boots were certainly running, widened by their bounds to one side."""
+        for journal in journals:
+            boot = self._boot_of.get(journal)
+            if boot is not None and boot != but and boot in self.boots:
+                for anchor in self.boots[boot].all():
+                    yield anchor.wall_ms + side * anchor.err
+
+    def _earlier(self, journal: str) -> Iterator[str]:
+        for _ in range(LINKS_MAX):
+            before = self._before.get(journal)
+            if before is None:
+                return
+            yield before
+            journal = before
+
+    def _later(self, journal: str) -> Iterator[str]:
+        waiting, seen = [journal], {journal}
+        while waiting and len(seen) < LINKS_MAX:
+            for after in self._after.get(waiting.pop(), ()):
+                if after not in seen:
+                    seen.add(after)
+                    waiting.append(after)
+                    yield after

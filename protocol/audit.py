@@ -1,0 +1,81 @@
+"""The audit form that hub and city share: pages of records with their effective times, digests of ranges."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from protocol.envelope import rfc3339, text_of
+from protocol.errors import BadMessage
+from protocol.time import Effective
+
+PAGE_MAX: Final = 1000
+PAGE_DEFAULT: Final = 100
+RANGE_MAX: Final = 1_000_000
+
+
+class EffectiveText(msgspec.Struct, frozen=True):
+    """An effective time as it is told: RFC 3339, open bounds null."""
+
+    best: str
+    not_before: str | None
+    not_after: str | None
+    quality: str
+
+
+class Item(msgspec.Struct, frozen=True):
+    """A record's exact bytes and when it truly was."""
+
+    event: msgspec.Raw
+    effective: EffectiveText
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Records in commit order; `next` goes into the next request's `after`, null at the end."""
+
+    items: list[Item]
+    next: str | None
+
+
+class RangeDigest(msgspec.Struct, frozen=True):
+    """How many records of a range are held, and the hash over their digests in sequence order."""
+
+    count: int
+    sha256: str
+
+
+def told(effective: Effective) -> EffectiveText:
+    """An effective time in its told form."""
+    return EffectiveText(
+        rfc3339(effective.best_ms),
+        None if effective.not_before_ms is None else rfc3339(effective.not_before_ms),
+        None if effective.not_after_ms is None else rfc3339(effective.not_after_ms),
+        effective.quality,
+    )
+
+
+def encode_page(rows: Sequence[tuple[int, bytes, Effective]], *, more: bool) -> bytes:
+    """The page of these records (position, exact bytes, effective time); `more` follow it."""
+    items = [Item(msgspec.Raw(raw), told(effective)) for _, raw, effective in rows]
+    return msgspec.json.encode(Page(items, str(rows[-1][0]) if rows and more else None))
+
+
+def cursor_of(after: str | None) -> int:
+    """The position that an `after` stands for; raises BadMessage."""
+    if after is None or after == "":
+        return 0
+    if not after.isascii() or not after.isdigit() or len(after) > 18:
+        raise BadMessage(f"after={after[:40]!r} is not what an earlier page's `next` said")
+    return int(after)
+
+
+def range_digest(digests: Iterable[bytes]) -> RangeDigest:
+    """SHA-256 over the raw 32-byte digests, joined in sequence order."""
+    count, total = 0, hashlib.sha256()
+    for digest in digests:
+        total.update(digest)
+        count += 1
+    return RangeDigest(count, text_of(total.digest()))

@@ -1,0 +1,221 @@
+"""The demonstration's day: arrival, lunch, kills in between, the drain, the reckoning, told as it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from protocol.errors import ConfigError, NeedsHands
+from sim.demo.chain import COUNTERS, GATES, Chain
+from sim.emulators.pupils import Crowd, SignalTail
+from sim.parts import audit, kill_by_pid_file, until
+from sim.reckoning import Reckoning, journal_taps, only_taps, reckon, running_journals, signalled_taps
+from sim.school import Pupil, make_school, write_roster
+
+PUPILS_MAX: Final = 10_000
+GAP_S: Final = 0.012
+"""Between one pupil's signal and the next one's card; a real gate sees about one a second."""
+PHASE_S: Final = 600.0
+IN_FLIGHT_MAX: Final = max(len(GATES), len(COUNTERS))
+"""Records that a kill may leave without a signal: one for each station of the gateway."""
+
+
+class Teller:
+    """Says on the terminal what happens, with the time of each phase; keeps quiet for programs."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """Begin."""
+        self._quiet = quiet
+        self._live = sys.stderr.isatty() and not quiet
+        self.phases: dict[str, float] = {}
+        self._told_s = 0.0
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if not self._quiet:
+            end = "\033[K\n" if self._live else "\n"
+            print(text, file=sys.stderr, end=end, flush=True)
+
+    def progress(self, text: str) -> None:
+        """A line that is written over; where there is no terminal, every two seconds."""
+        now_s = time.monotonic()
+        if now_s - self._told_s < (0.1 if self._live else 2.0):
+            return
+        self._told_s = now_s
+        if self._live:
+            print(f"{text}\033[K", file=sys.stderr, end="\r", flush=True)
+        else:
+            self.say(text)
+
+    @contextlib.contextmanager
+    def phase(self, name: str, text: str) -> Iterator[None]:
+        """Say what begins and how long it took."""
+        self.say(f"── {text}")
+        began_s = time.monotonic()
+        yield
+        self.phases[name] = round(time.monotonic() - began_s, 1)
+        self.say(f"   {self.phases[name]:.1f} s")
+
+
+def run_demo(*, pupils: int, seed: int, faults: bool, as_json: bool, keep: Path | None) -> int:
+    """Live the day; 0 only when the reckoning shows that the promise was kept. Raises NeedsHands."""
+    if not 1 <= pupils <= PUPILS_MAX:
+        raise ConfigError(f"--pupils {pupils} is not from 1 to {PUPILS_MAX}")
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise ConfigError(f"--keep {keep} is not empty")
+        return Day(keep.absolute(), pupils, seed, faults=faults, as_json=as_json).live()
+    with tempfile.TemporaryDirectory(prefix="k12edge-demo-") as folder:
+        return Day(Path(folder), pupils, seed, faults=faults, as_json=as_json).live()
+
+
+class Day:
+    """One day of the made-up school."""
+
+    def __init__(self, folder: Path, pupils: int, seed: int, *, faults: bool, as_json: bool) -> None:
+        """Make the school; nothing runs yet."""
+        self._folder, self._seed, self._faults, self._as_json = folder, seed, faults, as_json
+        self._rng = Random(seed)
+        self._teller = Teller(quiet=as_json)
+        self._pupils = make_school(pupils, seed)
+        self._chain: Chain | None = None
+        self._kills: list[str] = []
+
+    def live(self) -> int:
+        """The whole day; the exit code."""
+        teller = self._teller
+        began_s = time.monotonic()
+        roster = self._folder / "roster.csv"
+        write_roster(roster, self._pupils)
+        chain = self._chain = Chain(self._folder)
+        try:
+            with teller.phase(
+                "start", f"Khởi động / Start: {len(self._pupils)} học sinh / pupils, 9 đầu đọc / readers"
+            ):
+                chain.start(roster)
+            teller.say(f"   Trạm trường / School hub  {chain.hub_url}/")
+            teller.say(f"   Thành phố / City          {chain.city_url}/")
+            with teller.phase("arrival", "Đến trường / Arrival, 5 cổng / gates"):
+                self._phase(
+                    GATES, [(0.2, self._kill_broker), (0.45, self._kill_hub), (0.7, self._kill_gateway("cong"))]
+                )
+            with teller.phase("lunch", "Ăn trưa / Lunch, 4 quầy / counters"):
+                self._phase(COUNTERS, [(0.3, self._kill_city), (0.6, self._kill_gateway("bep"))])
+            with teller.phase("drain", "Chuyển hết về thành phố / Drain to the city"):
+                until(chain.drained, f"not everything arrived: {chain.status()}", within_s=60)
+            with teller.phase("reckoning", "Đối chiếu theo mã lần quẹt / Reckoning by tap id"):
+                found = self._reckon(chain)
+        finally:
+            codes = chain.stop()
+        teller.phases["total"] = round(time.monotonic() - began_s, 1)
+        return self._conclude(found, codes)
+
+    # --- the day ------------------------------------------------------------------------------------------------------
+
+    def _phase(self, stations: tuple[str, ...], kills: list[tuple[float, Callable[[], None]]]) -> None:
+        chain = self._chain
+        assert chain is not None
+        order: list[Pupil] = list(self._pupils)
+        self._rng.shuffle(order)
+        crowd = Crowd({name: chain.readers[name] for name in stations}, self._rng, GAP_S)
+        crowd.line_up(stations, (pupil.uid for pupil in order))
+        tails = [SignalTail(chain.signals_of(name)) for name in chain.gateways]
+        for tail in tails:
+            tail.read()
+        due = [(int(share * len(order)), kill) for share, kill in kills] if self._faults else []
+
+        def on_step() -> None:
+            if due and crowd.answered >= due[0][0]:
+                due.pop(0)[1]()
+            self._teller.progress(f"   {crowd.answered}/{len(order)} đã quẹt / tapped")
+
+        if not crowd.run(tails, on_step, time.monotonic() + PHASE_S):
+            raise NeedsHands(f"{crowd.left()} pupils got no signal within {PHASE_S:g} s")
+
+    def _killed(self, what: str) -> None:
+        self._kills.append(what)
+        self._teller.say(f"   kill -9: {what}")
+
+    def _kill_broker(self) -> None:
+        if kill_by_pid_file(self._folder / "hub" / "broker" / "pid"):
+            self._killed("máy chủ tin / broker (trạm tự khởi động lại / the hub starts it again)")
+
+    def _kill_hub(self) -> None:
+        assert self._chain is not None
+        self._chain.hub.kill()
+        self._killed("trạm trường / hub, with its broker")
+        self._chain.hub.start(wait=False)
+
+    def _kill_city(self) -> None:
+        assert self._chain is not None
+        self._chain.city.kill()
+        self._killed("thành phố / city")
+        self._chain.city.start(wait=False)
+
+    def _kill_gateway(self, name: str) -> Callable[[], None]:
+        def kill() -> None:
+            assert self._chain is not None
+            self._chain.gateways[name].kill()
+            self._killed(f"thiết bị / gateway {name}")
+            self._chain.gateways[name].start()
+
+        return kill
+
+    # --- the reckoning ------------------------------------------------------------------------------------------------
+
+    def _reckon(self, chain: Chain) -> Reckoning:
+        found = reckon(
+            signalled_taps(chain.signals_of(name) for name in chain.gateways),
+            journal_taps(chain.data_dirs()),
+            only_taps(audit(f"{chain.hub_url}/v1/ledger/events")),
+            only_taps(audit(f"{chain.city_url}/k12edge/v1/events")),
+            IN_FLIGHT_MAX,
+            running_journals(chain.data_dirs()),
+        )
+        for kind in ("gate", "canteen"):
+            for pupil in self._pupils:
+                if not found.accepted[f"{kind} {pupil.key}"]:
+                    found.lost.append(f"{pupil.key}: no accepted tap at a {kind}")
+        return found
+
+    def _conclude(self, found: Reckoning, codes: dict[str, int]) -> int:
+        unclean = {name: code for name, code in codes.items() if code}
+        if self._as_json:
+            body = {
+                **found.as_json(),
+                "pupils": len(self._pupils),
+                "seed": self._seed,
+                "kills": self._kills,
+                "phases_s": self._teller.phases,
+                "unclean_ends": unclean,
+            }
+            print(json.dumps(body, ensure_ascii=False))
+        else:
+            print("\n".join(self._words(found, unclean)), file=sys.stderr)
+        return 0 if found.kept and not unclean else 1
+
+    def _words(self, found: Reckoning, unclean: dict[str, int]) -> list[str]:
+        lines = [
+            f"   đã báo / signals shown {found.signals} ⊆ thiết bị / journals {found.journal}"
+            f" = trạm / hub {found.hub} = thành phố / city {found.city}",
+            f"   mất / lost {len(found.lost)}, trùng / double {len(found.double)}, khác / changed {len(found.changed)},"
+            f" lạ / phantom {len(found.phantom)}",
+        ]
+        lines += [
+            f"   ghi trước khi bị ngắt, chưa báo / in flight at a kill, not signalled: {name}"
+            for name in found.unsignalled
+        ]
+        for problem in (*found.lost, *found.double, *found.changed, *found.phantom, *found.unexplained):
+            lines.append(f"   !! {problem}")
+        lines += [f"   !! {name} ended with {code}" for name, code in unclean.items()]
+        kept = found.kept and not unclean
+        verdict = "LỜI HỨA ĐƯỢC GIỮ / THE PROMISE WAS KEPT" if kept else "LỜI HỨA BỊ PHÁ / THE PROMISE WAS BROKEN"
+        return [*lines, f"── {verdict} · {self._teller.phases['total']:.0f} s"]

@@ -1,0 +1,140 @@
+"""The parts of a chain as real processes: city, hub with its broker, gateways; started, killed, started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from protocol.errors import NeedsHands
+
+START_S: Final = 20.0
+LOOK_S: Final = 0.02
+
+
+class PartFailed(NeedsHands):
+    """A part of the chain doesn't run as it must."""
+
+    code = "part-failed"
+    hint = "See the part's log in the working directory (--keep DIR leaves it)."
+
+
+@dataclass(slots=True)
+class Part:
+    """One process of the chain. Its output goes to `<name>.log`; `kills` counts how often it was killed."""
+
+    name: str
+    words: list[str]
+    folder: Path
+    ready: Callable[[], bool] | None = None
+    process: subprocess.Popen[bytes] | None = None
+    kills: int = 0
+    killed_at: list[float] = field(default_factory=list)
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it; with `wait` return when it is ready. Raises PartFailed."""
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "k12edge", *self.words], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        if wait and self.ready is not None:
+            until(self.ready, f"{self.name} is not ready", also=self.check)
+
+    def check(self) -> None:
+        """Raise PartFailed when it ended by itself."""
+        if self.process is not None and self.process.poll() is not None:
+            tail = (self.folder / f"{self.name}.log").read_text(encoding="utf-8", errors="replace")[-600:]
+            raise PartFailed(f"{self.name} ended with {self.process.returncode}: {tail}")
+
+    def kill(self) -> None:
+        """Kill -9."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+        self.kills += 1
+        self.killed_at.append(time.time())
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code. Kills it when it takes longer than promised."""
+        process = self.process
+        if process is None or process.poll() is not None:
+            return 0 if process is None else int(process.returncode)
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(4)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+            return -9
+
+
+def until(
+    true: Callable[[], bool], what: str, *, also: Callable[[], None] | None = None, within_s: float = START_S
+) -> None:
+    """Wait for a condition; raises PartFailed saying `what` when it doesn't come."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        if also is not None:
+            also()
+        if time.monotonic() > deadline:
+            raise PartFailed(f"{what} after {within_s:g} s")
+        time.sleep(LOOK_S)
+
+
+def get_json(url: str, timeout_s: float = 5.0) -> Any:
+    """The JSON at an address, None while nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+            return msgspec.json.decode(answer.read())
+    except (OSError, urllib.error.URLError, msgspec.DecodeError):
+        return None
+
+
+class _Item(msgspec.Struct):
+    event: msgspec.Raw
+
+
+class _Page(msgspec.Struct):
+    items: list[_Item]
+    next: str | None
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+def audit(url: str) -> list[tuple[str, bytes]]:
+    """Every event of an audit, in order: id and exact bytes. Raises PartFailed."""
+    found: list[tuple[str, bytes]] = []
+    after = ""
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}?limit=1000&after={after}", timeout=30) as answer:
+                page = msgspec.json.decode(answer.read(), type=_Page)
+        except (OSError, msgspec.DecodeError) as problem:
+            raise PartFailed(f"{url} can't be read: {problem}") from problem
+        for item in page.items:
+            raw = bytes(item.event)
+            found.append((msgspec.json.decode(raw, type=_Named).id, raw))
+        if page.next is None:
+            return found
+        after = page.next
+
+
+def kill_by_pid_file(path: Path) -> bool:
+    """Kill -9 of the process that a pid file names; False where there is none."""
+    with suppress(OSError, ValueError):
+        os.kill(int(path.read_text(encoding="ascii")), signal.SIGKILL)
+        return True
+    return False
