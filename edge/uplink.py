@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from protocol.batch import BATCH_EVENTS_MAX
 from protocol.ranges import RangeSet
 from protocol.receipts import JournalMarks, Mark, Receipt, held_of
+
+if TYPE_CHECKING:
+    from random import Random
 
 WINDOW_BATCHES: Final = 8
 """Backlog batches under way at once while nobody taps: about 3 MB, a second of a 20 Mbit/s line."""
