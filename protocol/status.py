@@ -23,7 +23,8 @@ class HeldJournal(msgspec.Struct, frozen=True):
 class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of dev/<device>/state, signed by the device's `key`.
 
-    `connection` counts connections of this process; `hk0` is the gateway's own card key, sealed to the hub (absent
+    `connection` counts connections of this process; `hk0` is the gateway's own card key, and `raw0` the secret of the
+    box key that it sealed raw card numbers to before it knew the hub's (32 bytes each, both sealed to the hub; absent
     until the hub's box key is known); `owed` records wait for the hub, the oldest for `oldest_age_s`; `mono` and
     `boot` let the hub's answer anchor the clock; `alarms` are error codes that stand now.
     """
@@ -43,6 +44,7 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
     oldest_age_s: int | None = None
     err: int | None = None
     hk0: str | None = None
+    raw0: str | None = None
     disk_free_bytes: int | None = None
     rosters: dict[str, str] = {}
     alarms: list[str] = []
