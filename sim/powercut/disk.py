@@ -25,14 +25,15 @@ class _File:
     """One file: its bytes on the disk, and what was done to it since."""
 
     durable: bytearray = field(default_factory=bytearray)
-    waiting: list[Write | Truncate] = field(default_factory=list)
+    waiting: list[tuple[int, Write | Truncate]] = field(default_factory=list)
     size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A change of a folder: a name that now stands for `file`, or for nothing."""
+    """A change of a folder, by its step's number: a name that now stands for `file`, or for nothing."""
 
+    number: int
     path: str
     file: _File | None
 
@@ -45,6 +46,7 @@ class Disk:
         self._names: dict[str, _File] = {}
         self._durable_names: dict[str, _File] = {}
         self._waiting_names: list[_Entry] = []
+        self._number = 0
 
     def load(self, folder: Path) -> None:
         """Begin with what lies in a folder, all of it durable."""
@@ -63,10 +65,10 @@ class Disk:
             case Write(path, offset, data):
                 file = self._names[path]
                 at = file.size if offset is None else offset
-                file.waiting.append(Write(path, at, data))
+                file.waiting.append((self._number, Write(path, at, data)))
                 file.size = max(file.size, at + len(data))
             case Truncate(path, size):
-                self._names[path].waiting.append(step)
+                self._names[path].waiting.append((self._number, step))
                 self._names[path].size = size
             case Rename(path, to):
                 moved = self._names[path]
@@ -75,26 +77,29 @@ class Disk:
             case Remove(path):
                 if path in self._names:
                     self._name(path, None)
-            case Sync(path):
-                self._sync(path)
+            case Sync(path, began):
+                self._sync(path, began)
+        self._number += 1
 
     def _name(self, path: str, file: _File | None) -> None:
         if file is None:
             del self._names[path]
         else:
             self._names[path] = file
-        self._waiting_names.append(_Entry(path, file))
+        self._waiting_names.append(_Entry(self._number, path, file))
 
-    def _sync(self, path: str) -> None:
+    def _sync(self, path: str, began: int) -> None:
         file = self._names.get(path)
         if file is not None:
-            for step in file.waiting:
-                _apply(file.durable, step)
-            file.waiting.clear()
+            for number, step in file.waiting:
+                if number < began:
+                    _apply(file.durable, step)
+            # What was written while the sync ran may have missed it.
+            file.waiting = [(number, step) for number, step in file.waiting if number >= began]
             return
         left: list[_Entry] = []
         for entry in self._waiting_names:
-            if str(PurePosixPath(entry.path).parent) == path.rstrip("/"):
+            if entry.number < began and str(PurePosixPath(entry.path).parent) == path.rstrip("/"):
                 _apply_name(self._durable_names, entry)
             else:
                 left.append(entry)
@@ -114,7 +119,7 @@ class Disk:
         content = bytearray(file.durable)
         if cut == "nothing":
             return bytes(content)
-        for step in file.waiting:
+        for _, step in file.waiting:
             if cut == "everything":
                 _apply(content, step)
             elif isinstance(step, Truncate):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -45,9 +45,10 @@ class Truncate:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """fsync or fdatasync of a file or folder has returned."""
+    """fsync or fdatasync of a file or folder has returned; it covers the first `began` steps of the recording."""
 
     path: str
+    began: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +99,36 @@ def read_recording(lines: Iterable[str], *folders: Path) -> Iterator[Step]:
     Raises RecordingRefused for a call that the model doesn't know.
     """
     roots = tuple(str(folder) for folder in folders)
-    begun: dict[str, str] = {}
+    taken = 0
+    begun: dict[str, tuple[str, int]] = {}
     for line in lines:
-        resumed = _RESUMED.match(line)
-        if resumed is not None:
-            rest = begun.pop(resumed["thread"] + resumed["call"], None)
-            if rest is not None:
-                yield from _steps(resumed["call"], rest + resumed["rest"], roots)
+        whole = _whole_call(line, begun, taken)
+        if whole is None:
             continue
-        match = _LINE.match(line)
-        if match is None:
-            continue
-        call, rest = match["call"], match["rest"]
-        if "<unfinished ...>" in rest:
-            rest = rest.partition("<unfinished ...>")[0]
-            if call in ("write", "pwrite64"):
-                yield from _steps(call, rest + ") = 1", roots)
-            else:
-                begun[match["thread"] + call] = rest
-            continue
-        yield from _steps(call, rest, roots)
+        call, rest, began = whole
+        for step in _steps(call, rest, roots):
+            yield replace(step, began=began) if isinstance(step, Sync) else step
+            taken += 1
+
+
+def _whole_call(line: str, begun: dict[str, tuple[str, int]], taken: int) -> tuple[str, str, int] | None:
+    """A call with its words and the steps taken when it began; None for a line that doesn't complete one."""
+    resumed = _RESUMED.match(line)
+    if resumed is not None:
+        call = resumed["call"]
+        rest, began = begun.pop(resumed["thread"] + call, ("", 0))
+        return (call, rest + resumed["rest"], began) if rest else None
+    match = _LINE.match(line)
+    if match is None:
+        return None
+    call, rest = match["call"], match["rest"]
+    if "<unfinished ...>" not in rest:
+        return call, rest, taken
+    rest = rest.partition("<unfinished ...>")[0]
+    if call in ("write", "pwrite64"):
+        return call, rest + ") = 1", taken
+    begun[match["thread"] + call] = (rest, taken)
+    return None
 
 
 def _steps(call: str, rest: str, roots: tuple[str, ...]) -> Iterator[Step]:
