@@ -79,7 +79,7 @@ SHAPES: Final = (
 )
 """Every type of a message, named in docs/reference/messages.md with its fields."""
 
-# --- what the types can't say: forms of texts, bounds of numbers, from the rooms that check them ------------------------------
+# --- what the types can't say: forms of texts, bounds of numbers, from the rooms that check them ----------------------
 
 JOURNAL: Final = {"pattern": f"^{JOURNAL_ID.pattern}$"}
 DIGEST: Final = {"pattern": "^[A-Za-z0-9_-]{43}$"}
@@ -200,7 +200,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {name: schema_of(name, kind) for name, kind in {**DATA_TYPES, **MESSAGES}.items()}
 
 
-# --- golden examples: one gateway's morning, always the same bytes ---------------------------------------------------------------
+# --- golden examples: one gateway's morning, always the same bytes ----------------------------------------------------
 
 SCHOOL: Final = "79000701"
 DEVICE: Final = Identity(bytes(range(32)), bytes(range(32, 64)))
@@ -370,7 +370,7 @@ def files() -> dict[str, bytes]:
     return made | {f"{name}.v1.example.json": raw + b"\n" for name, raw in examples().items()}
 
 
-# --- a validator of the few keywords used -------------------------------------------------------------------------------------------
+# --- a validator of the few keywords used -----------------------------------------------------------------------------
 
 KINDS: Final[Mapping[str, Any]] = {
     "string": str,
@@ -421,8 +421,11 @@ def problems(schema: Mapping[str, Any], value: Any, root: Mapping[str, Any], at:
 
 
 KEYWORDS: Final = frozenset(
-    "$schema $id $defs $ref title description type properties required default enum const anyOf items prefixItems"
-    " minItems maxItems additionalProperties pattern minimum maximum".split()
+    (
+        *("$schema", "$id", "$defs", "$ref", "title", "description", "default"),
+        *("type", "properties", "required", "additionalProperties", "enum", "const", "anyOf"),
+        *("items", "prefixItems", "minItems", "maxItems", "pattern", "minimum", "maximum"),
+    )
 )
 
 
