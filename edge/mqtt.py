@@ -47,7 +47,8 @@ class MqttLink:
         self._subscriptions = list(subscriptions)
         self._will = will
         self._lock = threading.Lock()
-        self._in_flight: set[int] = set()
+        self._in_flight: list[paho.MQTTMessageInfo] = []
+        self._full = False
         self._connected = False
         self._client: paho.Client | None = None
         self._on_message: Callable[[str, bytes, bool], None] = lambda *_: None
@@ -79,12 +80,16 @@ class MqttLink:
         if client is None or not self._connected:
             return False
         with self._lock:
+            self._in_flight = [info for info in self._in_flight if not info.is_published()]
             if len(self._in_flight) >= IN_FLIGHT_MAX:
+                self._full = True
                 return False
-            answer = client.publish(topic, payload, qos=1, retain=retain)
-            if answer.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return False
-            self._in_flight.add(answer.mid)
+        # Not under our lock: paho holds its own while it calls `_taken`, so the two would wait for each other.
+        answer = client.publish(topic, payload, qos=1, retain=retain)
+        if answer.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        with self._lock:
+            self._in_flight.append(answer)
         return True
 
     def stop(self) -> None:
@@ -101,9 +106,11 @@ class MqttLink:
         if reason.is_failure:
             log.warning("the broker refused the connection: %s", reason)
             return
+        # What the broker didn't take is offered anew from the file; paho would send its old copies first.
+        client.drop_out_messages()
         client.subscribe([(topic, 1) for topic in self._subscriptions])
         with self._lock:
-            self._in_flight.clear()
+            self._in_flight = []
         self._connected = True
         self._on_state(True)
 
@@ -117,8 +124,6 @@ class MqttLink:
     ) -> None:
         was = self._connected
         self._connected = False
-        with self._lock:
-            self._in_flight.clear()
         if was:
             log.info("connection to the broker lost: %s", reason)
             self._on_state(False)
@@ -130,11 +135,9 @@ class MqttLink:
             # One bad message must not end the network thread; it is a fault of ours, so it is logged whole.
             log.exception("a message on %s could not be handled", message.topic)
 
-    def _taken(self, _client: paho.Client, _data: Any, mid: int, _reason: ReasonCode, _properties: Properties) -> None:
-        with self._lock:
-            full = len(self._in_flight) >= IN_FLIGHT_MAX
-            self._in_flight.discard(mid)
-        if full:
+    def _taken(self, _client: paho.Client, _data: Any, _mid: int, _reason: ReasonCode, _properties: Properties) -> None:
+        if self._full:
+            self._full = False
             self.on_room()
 
 
