@@ -142,9 +142,8 @@ class Gateway:
     def _card_key(self, release: Release | None) -> CardKey:
         return self.keys.card_key() if release is None else self.keys.card_key_for(release.keys)
 
-    def _seal_raw(self, card: CardUid) -> str | None:
-        box = self.keys.hub_box
-        return None if box is None else seal(box, card.canonical.encode("ascii"))
+    def _seal_raw(self, card: CardUid) -> str:
+        return seal(self.keys.raw_box(), card.canonical.encode("ascii"))
 
     def _remember(self) -> None:
         """Bring back the repeat windows, so that a restart makes no second tap of a card still in the hand."""

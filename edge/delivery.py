@@ -17,7 +17,7 @@ from protocol.batch import encode_batch
 from protocol.envelope import decode_event, rfc3339, unix_ms_of
 from protocol.errors import BadMessage, JournalDamaged, K12EdgeError
 from protocol.receipts import HubTime, decode_receipt
-from protocol.signing import fingerprint, open_message, seal, sign_message
+from protocol.signing import fingerprint, open_message, sign_message
 from protocol.status import DeviceConfig, DeviceState, HeldJournal, HubState, decode_body
 from protocol.taps import StationKind
 from protocol.time import Anchor
@@ -38,6 +38,8 @@ STATE_AGAIN_MS: Final = 2_000
 INBOX_MAX: Final = 256
 """Messages from the hub waiting to be handled; the broker sends the rest again (QoS 1) or the hub does."""
 HEALTH_MS: Final = 1_000
+TOLD_MAX: Final = 64
+"""Journals in one state message; a receipt answers as many."""
 
 
 class Delivery:
@@ -81,7 +83,8 @@ class Delivery:
         self._state_due_ms = 0
         self._announce = False
         self._told_idle = False
-        self._taps = 0
+        self._told_more = False
+        self._taps = self._taps_seen = 0
         self._last_seen = 0
         self._stranger: str | None = None
         self.progress_mono_ns = clock.mono_ns()
@@ -170,8 +173,17 @@ class Delivery:
 
     def _load(self, reader: BookReader) -> None:
         for row in reader.journals():
-            self._uplink.add_journal(row.journal, row.last, row.pruned_through + 1, row.hub, row.city)
+            self._uplink.add_journal(
+                row.journal,
+                row.last,
+                row.pruned_through + 1,
+                row.hub,
+                row.city,
+                running=row.journal == self._journal.journal,
+                salvaged=row.salvaged,
+            )
         self._last_seen = 0
+        self._announce = True
 
     def _now_ms(self) -> int:
         return self._clock.mono_ns() // 1_000_000
@@ -189,21 +201,27 @@ class Delivery:
             self._handle(reader, topic, payload, retained)
         last, taps = self._journal.last, self._taps
         if last != self._last_seen:
-            self._uplink.wrote(self._journal.journal, last, now_ms, tap=taps > 0)
-            self._last_seen, self._taps = last, 0
+            self._uplink.wrote(self._journal.journal, last, now_ms, tap=taps != self._taps_seen)
+            self._last_seen, self._taps_seen = last, taps
         if self._connected and self._link is not None:
             self._offer(reader)
-            idle = self._uplink.owed() == 0
-            turned = idle != self._told_idle and now_ms >= self._state_due_ms - STATE_EVERY_MS + STATE_AGAIN_MS
-            if self._announce or turned or now_ms >= self._state_due_ms:
-                self._told_idle = idle
-                self._publish_state(reader)
+            self._say_state(reader, now_ms)
         if self._uplink.silent(now_ms):
             self._alarm("nothing-receipted", "the hub is ready and receipts nothing; check the broker's permissions")
         self._journal.flush_marks()
         if self._journal.head_due():
             self._journal.sign_head()
         self._upkeep(reader, self._uplink, now_ms)
+
+    def _say_state(self, reader: BookReader, now_ms: int) -> None:
+        """Say how we are when it is time: at a change of the hub, of what is owed, with journals still to be named."""
+        again = now_ms >= self._state_due_ms - STATE_EVERY_MS + STATE_AGAIN_MS
+        idle = self._uplink.owed() == 0
+        turned = again and idle != self._told_idle
+        more = (again or self._told_more) and self._uplink.unasked()
+        if self._announce or turned or more or now_ms >= self._state_due_ms:
+            self._told_idle, self._told_more = idle, False
+            self._publish_state(reader)
 
     def _offer(self, reader: BookReader) -> None:
         assert self._link is not None
@@ -272,7 +290,17 @@ class Delivery:
         receipt = decode_receipt(body)
         if receipt.time is not None and not retained:
             self._hear_time(receipt.time)
-        heard: Heard = self._uplink.receipt(receipt, reader.digest_at, self._now_ms(), retained=retained)
+
+        def digest_at(journal: str, sequence: int) -> str | None:
+            try:
+                return reader.digest_at(journal, sequence)
+            except K12EdgeError as problem:
+                self._uplink.unreadable(journal, sequence, sequence)
+                self._alarm(problem.code, str(problem))
+                return None
+
+        heard: Heard = self._uplink.receipt(receipt, digest_at, self._now_ms(), retained=retained)
+        self._told_more |= heard.confirmed > 0
         for change in heard.settled:
             self._journal.settle(change.journal, change.hub, change.city)
         for code in heard.alarms:
@@ -303,12 +331,9 @@ class Delivery:
         reading = self._clock.read()
         oldest = self._uplink.oldest_owed()
         held: dict[str, HeldJournal] = {}
-        for journal, held_from, last in self._uplink.books()[-64:]:
-            head = reader.digest_at(journal, last) if last else None
-            held[journal] = HeldJournal(held_from, last, head, held_from - 1)
-        hk0 = None
-        if self._keys.hub_box is not None:
-            hk0 = seal(self._keys.hub_box, self._keys.provisional_secret())
+        for journal, held_from, last in self._uplink.to_tell(TOLD_MAX):
+            held[journal] = HeldJournal(held_from, last, _digest_or_none(reader, journal, last), held_from - 1)
+        hk0, raw0 = self._keys.handover()
         return DeviceState(
             state="ready",
             connection=self._connections,
@@ -325,6 +350,7 @@ class Delivery:
             oldest_age_s=None if oldest is None else self._age_s(reader, *oldest, reading.best_ms),
             err=reading.err_ms,
             hk0=hk0,
+            raw0=raw0,
             rosters=self._rosters.names(),
             **self._vitals(),  # type: ignore[arg-type]  # The health room's keys are DeviceState's.
         )
@@ -333,8 +359,16 @@ class Delivery:
         try:
             event = decode_event(reader.lines(journal, sequence, sequence)[0])
             return max(0, (now_ms - unix_ms_of(event.time)) // 1000)
-        except (BadMessage, JournalDamaged):
+        except K12EdgeError:
             return None
+
+
+def _digest_or_none(reader: BookReader, journal: str, sequence: int) -> str | None:
+    """A head that can't be read must not silence the gateway's state."""
+    try:
+        return reader.digest_at(journal, sequence) if sequence else None
+    except K12EdgeError:
+        return None
 
 
 def will_message(school: str, device: str, keys: DeviceKeys) -> tuple[str, bytes]:

@@ -12,7 +12,7 @@ from edge.journalfile import write_durably
 from protocol.cards import KEY_BYTES, CardKey
 from protocol.envelope import octets_of, text_of
 from protocol.errors import BadMessage
-from protocol.signing import SEED_BYTES, Identity, SealRefused
+from protocol.signing import SEED_BYTES, Identity, SealRefused, seal
 from protocol.status import DeviceConfig
 
 
@@ -22,6 +22,7 @@ class _Saved(msgspec.Struct, omit_defaults=True):
     sign_seed: str
     box_seed: str
     hk0: str
+    raw0: str = ""
     hub_key: str | None = None
     hub_box: str | None = None
     config_version: int = 0
@@ -43,6 +44,7 @@ class DeviceKeys:
                 self.identity = Identity(octets_of(self._saved.sign_seed, 32), octets_of(self._saved.box_seed, 32))
                 self._provisional = CardKey(0, octets_of(self._saved.hk0, KEY_BYTES))
                 self._school = self._newest()
+                self._open_raw_box()
                 return
             except (msgspec.DecodeError, BadMessage) as problem:
                 # A key file that a failing card cut short must not stop the gate: keep it, begin a new identity,
@@ -58,7 +60,14 @@ class DeviceKeys:
         self.identity = Identity(octets_of(self._saved.sign_seed, 32), octets_of(self._saved.box_seed, 32))
         self._provisional = CardKey(0, octets_of(self._saved.hk0, KEY_BYTES))
         self._school = None
-        self._save()
+        self._open_raw_box()
+
+    def _open_raw_box(self) -> None:
+        """The provisional box for raw numbers; minted where an earlier version left none."""
+        if not self._saved.raw0:
+            self._saved.raw0 = text_of(secrets.token_bytes(SEED_BYTES))
+            self._save()
+        self._raw_box = Identity(self.identity.sign_seed, octets_of(self._saved.raw0, SEED_BYTES)).box
 
     def _newest(self) -> CardKey | None:
         keys = [CardKey(number, octets_of(secret, KEY_BYTES)) for number, secret in self._saved.card_keys]
@@ -83,22 +92,35 @@ class DeviceKeys:
         return self._configured_hub_key or self._saved.hub_key
 
     def meet_hub(self, key: str, box: str) -> bool:
-        """Pin the first hub (or accept the configured one); False when it is another hub than the one we know."""
-        if self.hub_key is not None and key != self.hub_key:
+        """Pin the first hub (or accept the configured one); False when it is another hub than the one we know.
+
+        The box key is pinned with the signing key: the hub's state is not signed, and what is sealed to a stranger's
+        box is lost to him. A hub's two keys are exported and restored together.
+        """
+        if (self.hub_key is not None and key != self.hub_key) or not _sealable(box):
+            return False
+        if self._saved.hub_key == key and self._saved.hub_box not in (None, box):
             return False
         if self._saved.hub_key != key or self._saved.hub_box != box:
             self._saved.hub_key, self._saved.hub_box = key, box
             self._save()
         return True
 
-    @property
-    def hub_box(self) -> str | None:
-        """The hub's public box key, once met."""
-        return self._saved.hub_box
+    def raw_box(self) -> str:
+        """The public key that raw card numbers are sealed to: the hub's, or our provisional one until it is known."""
+        return self._hub_box or self._raw_box
 
-    def provisional_secret(self) -> bytes:
-        """The gateway's own card key, to be sealed to the hub."""
-        return self._provisional.secret
+    @property
+    def _hub_box(self) -> str | None:
+        """The box of the hub that we know; one pinned before another hub was configured doesn't count."""
+        return self._saved.hub_box if self._saved.hub_key == self.hub_key else None
+
+    def handover(self) -> tuple[str | None, str | None]:
+        """The secrets of the time before we knew the hub, sealed to it: our own card key and the provisional box's."""
+        box = self._hub_box
+        if box is None:
+            return None, None
+        return seal(box, self._provisional.secret), seal(box, octets_of(self._saved.raw0, SEED_BYTES))
 
     def configure(self, config: DeviceConfig) -> bool:
         """Take over a configuration signed by the hub; False when it isn't newer. Raises BadMessage, SealRefused."""
@@ -115,3 +137,12 @@ class DeviceKeys:
         self._save()
         self._school = self._newest()
         return True
+
+
+def _sealable(box: str) -> bool:
+    """Whether boxes can be sealed to this key; a tap must never fail for it later."""
+    try:
+        seal(box, b"")
+    except BadMessage:
+        return False
+    return True

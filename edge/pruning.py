@@ -86,7 +86,7 @@ def _old(
     doubtful: dict[str, Cut] = {}
     for row in rows:
         # The running journal keeps its last record: the next one's `prev` and every receipt rest on it.
-        end = min(held_through(uplink.city_held(row.journal), row), row.last - (row.journal == running))
+        end = min(held_through(uplink.prunable(row.journal), row), row.last - (row.journal == running))
         for sequence, raw in _records(reader, row, end):
             try:
                 moment_ms = certain_ms(decode_event(raw), offsets)

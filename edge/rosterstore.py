@@ -52,11 +52,11 @@ class RosterStore:
         """Station kind -> release name."""
         return {kind: release.release for kind, release in self._releases.items()}
 
-    def take(self, kind: StationKind, body: bytes, *, new_hub: bool = False) -> bool:
+    def take(self, kind: StationKind, body: bytes) -> bool:
         """Keep a newer release; False when it isn't newer. Raises BadMessage, OSError (the old one stays)."""
         release = self._checked(kind, body)
         current = self._releases.get(kind)
-        if current is not None and release.number <= current.number and not new_hub:
+        if current is not None and release.number <= current.number:
             return False
         write_durably(self._path(kind), body)
         self._releases[kind] = release

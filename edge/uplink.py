@@ -23,6 +23,8 @@ REOFFER_MS: Final = 10_000
 REOFFER_MAX_MS: Final = 60_000
 SILENCE_MS: Final = 300_000
 """Ready, connected, something owed and nothing receipted for so long: the only sign of a wrong permission."""
+CONTESTED_ROUNDS: Final = 3
+"""How often an ended journal is offered whole while the hub's receipts contradict it; then not until its next epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,22 @@ class _Flight:
 
 @dataclass(slots=True)
 class _Book:
-    """One journal as the uplink sees it."""
+    """One journal as the uplink sees it.
+
+    `epoch`: of the last receipt that named it; `asked`: states that listed it in the hub's present epoch; `news`: it
+    was pruned, and the hub hasn't heard. A `salvaged` journal may lack records that the hub holds.
+    """
 
     journal: str
     last: int
     held_from: int
     settled: RangeSet
     city: RangeSet
+    salvaged: bool = False
+    epoch: str | None = None
+    asked: int = 0
+    news: bool = False
+    contested: bool = False
     unreadable: RangeSet = field(default_factory=RangeSet)
     attempts: int = 0
     flights: list[_Flight] = field(default_factory=list)
@@ -68,10 +79,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What followed from a receipt: marks to remember, and the codes of what was wrong with it."""
+    """What followed from a receipt: marks to remember, what was wrong with it, journals it named first in its epoch."""
 
-    settled: tuple[Settled, ...]
-    alarms: tuple[str, ...]
+    settled: tuple[Settled, ...] = ()
+    alarms: tuple[str, ...] = ()
+    confirmed: int = 0
 
 
 DigestAt = Callable[[str, int], str | None]
@@ -79,7 +91,11 @@ DigestAt = Callable[[str, int], str | None]
 
 
 class Uplink:
-    """Pure state of the delivery; the shell moves bytes and tells the time in ms of CLOCK_BOOTTIME."""
+    """Pure state of the delivery; the shell moves bytes and tells the time in ms of CLOCK_BOOTTIME.
+
+    What the hub held under an earlier epoch is only a belief: it may have been restored from a backup, or replaced.
+    So a journal is unconfirmed until a receipt of the hub's present epoch names it, and states list those first.
+    """
 
     def __init__(self, rng: Random) -> None:
         """Owe nothing yet."""
@@ -89,19 +105,29 @@ class Uplink:
         self._live_from = 1
         self._ready = False
         self._epoch: str | None = None
-        self._epoch_ready: str | None = None
         self._tapped_ms: int | None = None
         self._receipted_ms: int | None = None
 
     # --- what is owed -------------------------------------------------------------------------------------------
 
-    def add_journal(self, journal: str, last: int, held_from: int, hub: RangeSet, city: RangeSet) -> None:
-        """A journal in the gateway's file, oldest first; records below `held_from` were pruned."""
+    def add_journal(
+        self,
+        journal: str,
+        last: int,
+        held_from: int,
+        hub: RangeSet,
+        city: RangeSet,
+        *,
+        running: bool = False,
+        salvaged: bool = False,
+    ) -> None:
+        """A journal in the gateway's file, oldest first; records below `held_from` were pruned, one is `running`."""
         settled = hub.copy()
         if held_from > 1:
             settled.add(1, held_from - 1)
-        self._books[journal] = _Book(journal, last, held_from, settled, city.copy())
-        self._current = journal
+        self._books[journal] = _Book(journal, last, held_from, settled, city.copy(), salvaged)
+        if running:
+            self._current = journal
 
     def wrote(self, journal: str, last: int, now_ms: int, *, tap: bool) -> None:
         """The running journal grew to `last`."""
@@ -121,39 +147,64 @@ class Uplink:
                 return book.journal, first
         return None
 
-    def books(self) -> list[tuple[str, int, int]]:
-        """Journal, first held, last, of each that the hub or the city doesn't hold whole, and of the running one."""
-        return [
-            (book.journal, book.held_from, book.last)
-            for book in self._books.values()
-            if book.journal == self._current
-            or not book.settled.covers(1, max(book.last, 1))
-            or not book.city.covers(1, max(book.last, 1))
-        ]
+    def to_tell(self, most: int) -> list[tuple[str, int, int]]:
+        """Journal, first held, last, of up to `most` that the hub's next state message shall list.
+
+        The running one, then those that no receipt of this epoch named (the least asked about first), then those that
+        the hub or the city doesn't hold whole, and what was pruned since.
+        """
+        books = [book for book in self._books.values() if self._rank(book) < 4]
+        books.sort(key=lambda book: (self._rank(book), book.asked))
+        for book in books[:most]:
+            book.news = False
+            book.asked += self._ready
+        return [(book.journal, book.held_from, book.last) for book in books[:most]]
+
+    def _rank(self, book: _Book) -> int:
+        if book.journal == self._current:
+            return 0
+        if book.epoch is None or book.epoch != self._epoch:
+            return 1
+        if not book.settled.covers(1, max(book.last, 1)):
+            return 2
+        return 3 if book.news or not book.city.covers(1, max(book.last, 1)) else 4
+
+    def unasked(self) -> bool:
+        """Whether a journal is unconfirmed and no state message of this epoch has listed it yet."""
+        return self._ready and any(book.epoch != self._epoch and not book.asked for book in self._books.values())
 
     def pruned(self, journal: str, through: int) -> None:
         """Records to `through` left the file; the city holds them."""
         book = self._books[journal]
         book.held_from = max(book.held_from, through + 1)
         book.settled.add(1, through)
+        book.news = True
 
-    def city_held(self, journal: str) -> RangeSet:
-        """What the city is known to hold of a journal."""
-        return self._books[journal].city.copy()
+    def prunable(self, journal: str) -> RangeSet:
+        """What the city holds of a journal and the hub, in its present epoch, said that it holds too; else nothing."""
+        book = self._books[journal]
+        if not self._ready or book.epoch != self._epoch:
+            return RangeSet()
+        both = book.city.copy()
+        for first, last in book.settled.gaps(1, both.last):
+            both.remove(first, last)
+        return both
 
     # --- the wire -----------------------------------------------------------------------------------------------
 
     def connected(self, now_ms: int, *, ready: bool, epoch: str | None) -> None:
         """The link stands and the hub said whether it is ready. A new epoch offers all that is under way again."""
-        if ready and (not self._ready or epoch != self._epoch_ready):
+        if ready and (not self._ready or epoch != self._epoch):
             for book in self._books.values():
                 book.flights.clear()
                 book.attempts = 0
+                if epoch != self._epoch:
+                    book.asked = 0
             if self._current is not None:
                 self._live_from = self._books[self._current].last + 1
             self._receipted_ms = now_ms
+            self._epoch = epoch
         self._ready = ready
-        self._epoch_ready = epoch
 
     def disconnected(self) -> None:
         """The link is gone; what was under way is offered again after the next `connected`."""
@@ -169,6 +220,8 @@ class Uplink:
         window, size = (1, PACED_EVENTS) if paced else (WINDOW_BATCHES, BATCH_EVENTS_MAX)
         under_way = sum(not flight.offer.live for book in self._books.values() for flight in book.flights)
         for book in self._books.values():
+            if book.contested and book.attempts >= CONTESTED_ROUNDS and book.journal != self._current:
+                continue
             limit = book.last if book.journal != self._current else min(book.last, self._live_from - 1)
             for hole in self._unoffered(book, 1, limit, window - under_way, size):
                 offers.append(self._send(book, Offer(book.journal, *hole, live=False), now_ms))
@@ -235,7 +288,9 @@ class Uplink:
                 book.flights = alive
 
     def wake_ms(self) -> int | None:
-        """When the next offer falls due again."""
+        """When the next offer falls due again; None while nothing may be offered."""
+        if not self._ready:
+            return None
         return min((flight.due_ms for book in self._books.values() for flight in book.flights), default=None)
 
     def silent(self, now_ms: int) -> bool:
@@ -244,7 +299,13 @@ class Uplink:
             self._ready
             and self._receipted_ms is not None
             and now_ms - self._receipted_ms >= SILENCE_MS
-            and self.oldest_owed() is not None
+            and any(self._awaited(book) for book in self._books.values())
+        )
+
+    def _awaited(self, book: _Book) -> bool:
+        """Whether a receipt for a record that can be read, and that the hub doesn't contest, is still to come."""
+        return not book.contested and any(
+            not book.unreadable.covers(first, last) for first, last in book.settled.gaps(1, book.last)
         )
 
     # --- receipts -----------------------------------------------------------------------------------------------
@@ -252,28 +313,31 @@ class Uplink:
     def receipt(self, receipt: Receipt, digest_at: DigestAt, now_ms: int, *, retained: bool = False) -> Heard:
         """Settle what the receipt proves, by content: its head must be our own digest at that place.
 
-        A receipt that a broker kept (`retained`) may be an older one: where it goes back it is passed over.
+        One of another epoch than the hub's present one is passed over: a broker may have kept it (`retained`) since
+        before the hub was restored. One that goes back within its epoch is passed over too; kept ones do so quietly.
         """
-        new_epoch = receipt.epoch != self._epoch
-        self._epoch = receipt.epoch
+        if not self._ready or receipt.epoch != self._epoch:
+            return Heard()
         settled: list[Settled] = []
         alarms: list[str] = []
+        confirmed = 0
         for journal, marks in receipt.journals.items():
             book = self._books.get(journal)
             if book is None:
                 continue
+            confirmed += book.epoch != self._epoch
             if not self._believable(book, marks, digest_at):
                 alarms.append("receipt-contradicts")
                 settled.append(self._forget(book))
                 continue
-            change = self._settle(book, marks, new_epoch=new_epoch)
+            change = self._settle(book, marks)
             if change is None:
                 if not retained:
                     alarms.append("receipt-went-back")
             elif change.hub is not None or change.city is not None:
                 settled.append(change)
                 self._receipted_ms = now_ms
-        return Heard(tuple(settled), tuple(alarms))
+        return Heard(tuple(settled), tuple(alarms), confirmed)
 
     def _believable(self, book: _Book, marks: JournalMarks, digest_at: DigestAt) -> bool:
         return all(
@@ -282,23 +346,27 @@ class Uplink:
 
     def _forget(self, book: _Book) -> Settled:
         """The keeper holds something else under our names: owe everything that is still here."""
+        book.epoch, book.contested = self._epoch, True
         book.settled = RangeSet([(1, book.held_from - 1)] if book.held_from > 1 else [])
         book.city = book.settled.copy()
         return Settled(book.journal, book.settled.copy(), book.city.copy())
 
-    def _settle(self, book: _Book, marks: JournalMarks, *, new_epoch: bool) -> Settled | None:
-        """Take the keeper's word; None when it went back under the epoch that it already had."""
+    def _settle(self, book: _Book, marks: JournalMarks) -> Settled | None:
+        """Take the keeper's word; None when it went back under the epoch that it already had.
+
+        The city's mark may go back: a dead letter that is sent again is held by nobody there until it is answered.
+        """
         hub = held_of(marks.hub)
         if book.held_from > 1:
             hub.add(1, book.held_from - 1)
         city = book.city if marks.city is None else held_of(marks.city)
         if book.held_from > 1:
             city.add(1, book.held_from - 1)
-        back = not _contains(hub, book.settled)
-        if back and not new_epoch:
+        if book.epoch == self._epoch and not _contains(hub, book.settled):
             return None
         hub_changed, city_changed = hub != book.settled, city != book.city
         book.settled, book.city = hub, city
+        book.epoch, book.contested = self._epoch, False
         if hub_changed:
             book.attempts = 0
             book.flights = [f for f in book.flights if not hub.covers(f.offer.first, f.offer.last)]
@@ -306,11 +374,15 @@ class Uplink:
 
 
 def _matches(book: _Book, mark: Mark, digest_at: DigestAt) -> bool:
+    """Whether the mark's head is ours; a record that a damaged file lost can't be compared, and is believed."""
     if mark.through > book.last:
-        return False
+        return book.salvaged
     if mark.through < book.held_from - 1:
         return True
-    return digest_at(book.journal, mark.through) == mark.head
+    mine = digest_at(book.journal, mark.through)
+    if mine is None:
+        return book.salvaged or mark.through in book.unreadable
+    return mine == mark.head
 
 
 def _contains(larger: RangeSet, smaller: RangeSet) -> bool:
