@@ -27,7 +27,7 @@ from hub.mailroom import Mailroom
 from hub.mqtt import HubLink
 from hub.parts import Store
 from hub.receipts import Receipts
-from hub.reception import Followups, Reception
+from hub.reception import Reception
 from hub.roster import release_for
 from hub.web.status import Status
 from protocol.errors import ConfigError, K12EdgeError
@@ -82,7 +82,7 @@ class Hub:
     def _make_rooms(self) -> None:
         config, store = self.config, self.store
         self.reception = Reception(
-            config.school, store.ledger, store.devices, self.fleet, self.own, store.anchors, store.clock
+            config.school, store.ledger, store.devices, store.secrets, self.fleet, self.own, store.anchors, store.clock
         )
         receipts = Receipts(
             config.school,
@@ -95,7 +95,14 @@ class Hub:
         )
         self.forwarder: Forwarder | None = None
         self.mailroom = Mailroom(
-            store.ledger, self.reception, receipts, self.own, store.clock, self._send_config, self._wake_forwarder
+            config.school,
+            store.ledger,
+            self.reception,
+            receipts,
+            self.own,
+            store.clock,
+            self._send_config,
+            self._wake_forwarder,
         )
         if config.city.kind == "k12records":
             self.forwarder = self._make_forwarder()
@@ -220,15 +227,13 @@ class Hub:
         return outcome.text
 
     def _welcome(self, device: str) -> None:
-        follow = Followups()
         with self.store.database.transaction():
             found = self.store.devices.find(device)
             if found is not None and found.accepted_key() is not None:
                 self.store.devices.next_config_version(device, self.store.clock.now_ms())
-            self.reception.replay_pending(device, follow)
+            self.reception.replay_soon(device)
         self._send_config(device)
-        self.mailroom.receipt_due(device, *follow.receipts.get(device, ()))
-        self._wake_forwarder()
+        self.mailroom.receipt_due(device)
 
     def _wake_forwarder(self) -> None:
         if self.forwarder is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hub.reception import Followups
+from hub.store.database import LedgerFailed, LedgerFull
 from protocol.errors import K12EdgeError
 from protocol.topics import parse_device_topic
 
@@ -38,6 +39,7 @@ class Mailroom:
 
     def __init__(
         self,
+        school: str,
         ledger: Ledger,
         reception: Reception,
         receipts: Receipts,
@@ -47,6 +49,7 @@ class Mailroom:
         on_records: Callable[[], None],
     ) -> None:
         """`on_records` is told when new records were committed."""
+        self._school = school
         self._ledger, self._reception, self._receipts, self._own = ledger, reception, receipts, own
         self._clock, self._send_config, self._on_records = clock, send_config, on_records
         self._inbox: queue.Queue[Message | None] = queue.Queue(WAITING_MAX)
@@ -93,6 +96,8 @@ class Mailroom:
             group = self._next_group()
             if group:
                 self._take(group)
+            if self._reception.replaying:
+                self._replay()
             self._send_receipts()
             self._tend()
             self.progress += 1
@@ -100,6 +105,8 @@ class Mailroom:
     def _next_group(self) -> list[Message]:
         with self._lock:
             due_ms = min(self._due_ms.values(), default=None)
+        if self._reception.replaying:
+            due_ms = self._clock.mono_ms()
         wait_s = IDLE_S if due_ms is None else max(0.0, min(IDLE_S, (due_ms - self._clock.mono_ms()) / 1000))
         group: list[Message] = []
         try:
@@ -118,7 +125,7 @@ class Mailroom:
     def _take(self, group: list[Message]) -> None:
         try:
             follow = self._transact(group)
-        except K12EdgeError as problem:
+        except (LedgerFull, LedgerFailed) as problem:
             # Nothing of the group is stored and nothing is receipted: the gateways offer it again.
             self._fail(problem)
             follow = Followups()
@@ -138,9 +145,21 @@ class Mailroom:
         self.failed = None
         return follow
 
+    def _replay(self) -> None:
+        """Batches that waited for their device's acceptance, some at a time: live ones go between."""
+        follow = Followups()
+        try:
+            with self._ledger.database.transaction():
+                self._reception.replay_some(follow)
+        except (LedgerFull, LedgerFailed) as problem:
+            self._fail(problem)
+            return
+        self._follow(follow)
+
     def _take_one(self, message: Message, follow: Followups) -> None:
         topic = parse_device_topic(message.topic)
-        if topic is None:
+        if topic is None or topic.school != self._school:
+            self._reception.park_misaddressed(message.topic, message.payload)
             return
         if topic.leaf == "ev":
             self._reception.take_batch(topic.device, message.payload, follow)
@@ -153,7 +172,7 @@ class Mailroom:
         for message in group:
             try:
                 follow = self._transact([message])
-            except K12EdgeError as problem:
+            except (LedgerFull, LedgerFailed) as problem:
                 self._fail(problem)
                 continue
             except Exception as problem:
@@ -210,9 +229,9 @@ class Mailroom:
             asked = [*journals, *(state.journals if state is not None else ())]
             with self._ledger.database.lock:
                 arrived_ms = None if state is None else self._clock.now_ms()
-                topic, payload = self._receipts.message(device, asked, state, arrived_ms)
+                topic, payloads = self._receipts.messages(device, asked, state, arrived_ms)
             # Not sent (no connection): the gateway will connect, say its state and be answered.
-            if self._link is not None and self._link.publish(topic, payload):
+            if self._link is not None and all([self._link.publish(topic, payload) for payload in payloads]):
                 self._sent_ms[device] = now_ms
 
     def _tend(self) -> None:

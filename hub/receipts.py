@@ -9,6 +9,7 @@ from hub.clock import HubClock
 from hub.store.books import Book
 from hub.store.devices import Devices
 from hub.store.ledger import Ledger
+from protocol.envelope import text_of
 from protocol.ranges import RangeSet
 from protocol.receipts import HubTime, JournalMarks, Mark, Receipt, encode_receipt, mark_of
 from protocol.signing import Identity, sign_message
@@ -16,7 +17,7 @@ from protocol.status import DeviceState
 from protocol.topics import device_topic
 
 JOURNALS_MAX: Final = 64
-"""Journals listed in one receipt; those that the device asked about come first, then its newest unsettled ones."""
+"""Journals listed in one receipt. Whatever was asked about is answered, in several receipts where it takes them."""
 
 
 class Receipts:
@@ -37,37 +38,42 @@ class Receipts:
         self._school, self._epoch, self._with_city = school, epoch, with_city
         self._ledger, self._devices, self._identity, self._clock = ledger, devices, identity, clock
 
-    def message(
+    def messages(
         self, device: str, asked: Iterable[str], state: DeviceState | None, arrived_ms: int | None
-    ) -> tuple[str, bytes]:
-        """Topic and signed payload. `asked` are journals to be listed whatever else; `state` asks for the time.
+    ) -> tuple[str, list[bytes]]:
+        """Topic and signed payloads, the one that a broker should keep last.
 
-        `arrived_ms` is the hub's wall clock now; None leaves the time out.
+        `asked` are journals to be listed whatever else, one that isn't known here with nothing held; beside them
+        stand the device's newest unsettled ones as far as there is room. `state` asks for the time; `arrived_ms` is
+        the hub's wall clock now, None leaves the time out.
         """
-        marks: dict[str, JournalMarks] = {}
         pending = self._devices.pending_ranges(device)
+        marks: list[tuple[str, JournalMarks]] = []
         for journal in self._listed(device, asked, pending.keys()):
             book = self._ledger.books.find(journal)
             if book is not None and book.device != device:
-                continue
-            marks[journal] = self._marks(book, pending.get(journal))
+                # It belongs to another source; of this device's nothing is held under that name.
+                book = None
+            marks.append((journal, self._marks(book, pending.get(journal))))
         time = None
         err_ms = self._clock.error_ms()
         if state is not None and arrived_ms is not None and err_ms is not None:
             time = HubTime(arrived_ms, err_ms, state.mono, state.boot)
         topic = device_topic(self._school, device, "receipt")
-        return topic, sign_message(self._identity, topic, encode_receipt(Receipt(self._epoch, marks, time)))
+        pieces = [marks[at : at + JOURNALS_MAX] for at in range(0, len(marks), JOURNALS_MAX)] or [[]]
+        # The newest journals stand in the first piece: it goes last, and alone carries the time.
+        bodies = [Receipt(self._epoch, dict(piece), None if at else time) for at, piece in enumerate(pieces)][::-1]
+        return topic, [sign_message(self._identity, topic, encode_receipt(body)) for body in bodies]
 
     def _listed(self, device: str, asked: Iterable[str], pending: Iterable[str]) -> list[str]:
-        unsettled = [book.journal for book in self._ledger.books.of_device(device) if not self._settled(book)]
-        newest = unsettled[::-1]
-        return list(dict.fromkeys([*asked, *newest, *pending]))[:JOURNALS_MAX]
-
-    def _settled(self, book: Book) -> bool:
-        durable = book.durable()
-        if book.holes():
-            return False
-        return not self._with_city or book.city().covers(max(1, book.pruned_through), max(1, durable.last))
+        wanted = list(dict.fromkeys([*asked, *pending]))
+        books = self._ledger.books.of_device(device)
+        newest = [book.journal for book in books[::-1] if not book.settled(with_city=self._with_city)]
+        recent = {book.journal: place for place, book in enumerate(books)}
+        # Those met last come first; one that isn't known yet is newer than all of them.
+        wanted.sort(key=lambda journal: recent.get(journal, len(books)), reverse=True)
+        room = max(0, JOURNALS_MAX - len(wanted))
+        return [*wanted, *[journal for journal in newest if journal not in wanted][:room]]
 
     def _marks(self, book: Book | None, pending: tuple[RangeSet, dict[int, str]] | None) -> JournalMarks:
         hub = Mark(0, None) if book is None else self._ledger.mark(book)
@@ -83,5 +89,8 @@ class Receipts:
         through, missing, parked = mark_of(held, None if book is None else book.parked)
         if through in heads:
             return Mark(through, heads[through], missing, parked=parked)
-        # The ledger itself reaches further than what is kept apart.
+        head = None if book is None else self._ledger.digest_at(book, through)
+        if head is not None:
+            return Mark(through, text_of(head), missing, parked=parked)
+        # A record within a batch that is kept apart: its digest isn't at hand, the ledger's own word is.
         return Mark(0, None) if book is None else self._ledger.mark(book)

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
 
 from hub.clock import HubClock
 from hub.fleet import Fleet
 from hub.intake import Examined, examine
+from hub.states import checked_state
 from hub.store.anchorrows import AnchorRows
 from hub.store.books import Book
-from hub.store.devices import DeviceKey, DeviceRefused, Devices
-from hub.store.ledger import Ledger, Row
+from hub.store.devices import Device, DeviceKey, DeviceRefused, Devices
+from hub.store.ledger import FORKS_DEVICE_MAX, Ledger, Row
 from hub.store.ownjournal import OwnJournal
-from protocol.batch import Batch, Header, decode_batch, verify_batch
+from hub.store.secrets import Secrets
+from protocol.batch import MESSAGE_BYTES_MAX, Batch, Header, decode_batch, verify_batch
 from protocol.envelope import decode_event, digest_bytes
 from protocol.errors import BadMessage
-from protocol.signing import SignatureRefused, fingerprint, is_public_key, split_message, verify
-from protocol.status import DeviceState, decode_body
+from protocol.signing import SignatureRefused, fingerprint, split_message, verify
+from protocol.status import DeviceState
 from protocol.topics import device_source, device_topic
 
 log = logging.getLogger("k12edge.reception")
+
+OTHER_BYTES_MAX: Final = 12 * 1024
+"""Of a fork's bytes as much goes to the city as fits into a record with its envelope (EVENT_BYTES_MAX)."""
+REPLAYED_AT_ONCE: Final = 16
+"""Batches of a newly accepted device taken in one transaction: others wait for no more than that."""
 
 
 @dataclass(slots=True)
@@ -45,6 +55,7 @@ class Reception:
         school: str,
         ledger: Ledger,
         devices: Devices,
+        secrets: Secrets,
         fleet: Fleet,
         own: OwnJournal,
         anchors: AnchorRows,
@@ -52,7 +63,9 @@ class Reception:
     ) -> None:
         """Take messages for one school."""
         self._school, self._clock = school, clock
-        self._ledger, self._devices, self._fleet, self._own, self._anchors = ledger, devices, fleet, own, anchors
+        self._ledger, self._devices, self._secrets, self._fleet = ledger, devices, secrets, fleet
+        self._own, self._anchors = own, anchors
+        self._replaying: list[str] = devices.kept_of_accepted()
 
     # --- batches ------------------------------------------------------------------------------------------------------
 
@@ -92,17 +105,31 @@ class Reception:
             return key
         raise SignatureRefused(f"no key of {device} signed this batch of {header.journal}")
 
-    def replay_pending(self, device: str, follow: Followups) -> int:
-        """A device was accepted: its batches that were kept apart go into the ledger. Returns how many."""
+    def replay_soon(self, device: str) -> None:
+        """A device was accepted: what was kept apart of it is counted by the next calls of `replay_some`."""
+        if device not in self._replaying:
+            self._replaying.append(device)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether batches of an accepted device still stand apart."""
+        return bool(self._replaying)
+
+    def replay_some(self, follow: Followups) -> None:
+        """Take some batches of an accepted device, that were kept apart, into the ledger; within a transaction."""
+        if not self._replaying:
+            return
+        device = self._replaying[0]
         found = self._devices.find(device)
-        key = None if found is None else found.accepted_key()
-        if found is None or key is None or found.standing != "accepted":
-            return 0
-        batches = self._devices.take_pending(device, key.key)
+        key = None if found is None or found.standing != "accepted" else found.accepted_key()
+        batches = [] if key is None else self._devices.take_pending(device, key.key, REPLAYED_AT_ONCE)
         for number, payload in batches:
+            assert key is not None
             self._accept(device, key.key, decode_batch(payload), follow)
-            self._devices.drop_pending(number)
-        return len(batches)
+            self._devices.drop_pending(device, number, len(payload))
+        if len(batches) < REPLAYED_AT_ONCE:
+            self._replaying.remove(device)
+            self._ledger.database.on_rollback(lambda: self.replay_soon(device))
 
     def _accept(self, device: str, key: str, batch: Batch, follow: Followups) -> None:
         header = batch.header
@@ -116,13 +143,15 @@ class Reception:
             book = self._ledger.books.add(header.journal, source, device)
         follow.receipt(device, header.journal)
         first, lines = header.first, batch.lines
+        before = len(book.held) + len(book.parked)
         taken = book.durable() if book.parked else book.held
         if not taken.overlaps(first, header.last):
             self._take(device, book, first, lines, follow)
         else:
             for start, piece in self._unknown(device, book, first, lines):
                 self._take(device, book, start, piece, follow)
-        self._ledger.keep_header(book, header, key)
+        if len(book.held) + len(book.parked) > before:
+            self._ledger.keep_header(book, header, key)
 
     def _unknown(self, device: str, book: Book, first: int, lines: tuple[bytes, ...]) -> list[tuple[int, list[bytes]]]:
         """The runs of records that aren't held yet; of the others, those that differ are kept as forks."""
@@ -170,7 +199,10 @@ class Reception:
             self._alarm(worst.fault, device, f"{book.journal}.{worst.sequence}: {worst.detail}")
 
     def _fork(self, device: str, book: Book, sequence: int, raw: bytes) -> None:
-        if not self._ledger.fork(book, device, sequence, raw, self._clock.now_ms()):
+        kept = self._ledger.fork(book, device, sequence, raw, self._clock.now_ms())
+        if kept is None:
+            self._alarm("forks-full", device, f"more than {FORKS_DEVICE_MAX} forks: further ones are only counted")
+        if not kept:
             return
         name = f"{book.journal}.{sequence}"
         self._alarm("record-forked", device, f"other bytes came under the name {name}")
@@ -187,53 +219,95 @@ class Reception:
             if body == b'{"state":"lost"}':
                 self._lost(device, signed, signature)
                 return
-            state = decode_body(body, DeviceState)
-            if not is_public_key(state.key) or not is_public_key(state.box):
-                raise BadMessage("the state names no public keys")
+            state = checked_state(body)
             verify(state.key, signed, signature)
         except BadMessage as problem:
             self._park_message(device, payload, problem.code, str(problem))
             return
         try:
-            found = self._devices.met(device, state.key, state.box, state.hk0, self._clock.now_ms())
+            found = self._met(device, state)
         except DeviceRefused as problem:
             self._alarm(problem.code, device, str(problem))
             return
         mine = next(key for key in found.keys if key.key == state.key)
-        if mine.standing != "accepted" and found.accepted_key() is not None:
-            self._alarm("other-key", device, f"the device shows another key, {fingerprint(state.key)}")
+        current = found.accepted_key()
+        follow.receipt(device, *state.journals)
+        if current is None or mine is current:
+            # The time would be told to whoever holds the accepted key; another one could ask for it wrongly.
+            follow.answer_states[device] = state
+        if mine is not current:
+            if current is not None:
+                self._alarm("other-key", device, f"the device shows another key, {fingerprint(state.key)}")
+            elif len(found.keys) > 1:
+                shown = ", ".join(fingerprint(key.key) for key in found.keys)
+                self._alarm("other-key", device, f"{len(found.keys)} keys claim this device: {shown}")
+            return
+        if found.standing != "accepted":
+            return
         self._fleet.heard(device, state, self._clock.mono_ms())
-        self._note_pruned(device, state)
-        if mine.standing == "accepted" and found.standing == "accepted":
-            if self._devices.take_pending(device, state.key):
-                self.replay_pending(device, follow)
-            if found.config_version == 0:
-                follow.configs.add(device)
-        follow.receipt(device)
-        follow.answer_states[device] = state
+        self._note_journals(device, state)
+        if found.config_version == 0:
+            follow.configs.add(device)
+
+    def _met(self, device: str, state: DeviceState) -> Device:
+        found = self._devices.find(device)
+        known = None if found is None else next((key for key in found.keys if key.key == state.key), None)
+        hk0 = state.hk0 if known is None or known.hk0 is None else None
+        raw0 = state.raw0 if known is None or known.raw0 is None else None
+        for name, sealed in (("hk0", hk0), ("raw0", raw0)):
+            if sealed is not None and self._secrets.opened(sealed) is None:
+                self._alarm("seal-refused", device, f"its {name} was not sealed to this hub")
+        met = self._devices.met(
+            device,
+            state.key,
+            state.box,
+            hk0 if self._secrets.opened(hk0) else None,
+            raw0 if self._secrets.opened(raw0) else None,
+            self._clock.now_ms(),
+        )
+        if found is None or known is None:
+            current = met.accepted_key()
+            if current is not None and current.key == state.key:
+                self.replay_soon(device)
+        return met
 
     def _lost(self, device: str, signed: bytes, signature: str) -> None:
         found = self._devices.find(device)
-        for key in () if found is None else found.keys:
-            try:
-                verify(key.key, signed, signature)
-            except SignatureRefused:
-                continue
-            self._fleet.lost(device, self._clock.mono_ms())
+        current = None if found is None or found.standing != "accepted" else found.accepted_key()
+        if current is None:
             return
+        try:
+            verify(current.key, signed, signature)
+        except SignatureRefused:
+            return
+        self._fleet.lost(device, self._clock.mono_ms())
 
-    def _note_pruned(self, device: str, state: DeviceState) -> None:
-        """What a device pruned the city holds: below it nothing is missing."""
+    def _note_journals(self, device: str, state: DeviceState) -> None:
+        """What a device pruned the city holds: below it nothing is missing. What it lost of a closed journal shows."""
         for journal, held in state.journals.items():
             book = self._ledger.books.find(journal)
-            if book is not None and book.device == device and held.pruned_through > book.pruned_through:
+            if book is None or book.device != device:
+                continue
+            if held.pruned_through > book.pruned_through:
                 self._ledger.books.change(book).pruned_through = held.pruned_through
+            last = book.durable().last
+            if journal != state.journal and held.last < last:
+                self._alarm(
+                    "journal-rolled-back", device, f"journal {journal} ends at {held.last} there, here at {last}"
+                )
 
     # --- what people should know --------------------------------------------------------------------------------
 
     def _park_message(self, device: str, payload: bytes, reason: str, detail: str) -> None:
+        size = len(payload)
+        if size > MESSAGE_BYTES_MAX:
+            payload, detail = payload[:MESSAGE_BYTES_MAX], f"of {size} bytes the first {MESSAGE_BYTES_MAX}: {detail}"
         self._ledger.park_message(device, payload, reason, detail, self._clock.now_ms())
         self._alarm(reason, device, detail)
+
+    def park_misaddressed(self, topic: str, payload: bytes) -> None:
+        """A message on a topic that no device of this school can have."""
+        self._park_message("-", payload, "bad-topic", f"topic {topic[:200]!r}")
 
     def park_unhandled(self, device: str, payload: bytes, problem: Exception) -> None:
         """A message that met a fault of ours: its bytes are kept for those who mend it."""
@@ -245,8 +319,9 @@ class Reception:
 
 
 def _text_or_hex(raw: bytes) -> str:
-    """Bytes for a JSON text: as they are where they are UTF-8, else hex; cut to what a record may hold."""
+    """Bytes for a JSON text: as they are where they are UTF-8 and fit, else hex; cut to what a record may hold."""
     try:
-        return raw.decode("utf-8")[:6000]
+        text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.hex()[:6000]
+        return raw.hex()[:OTHER_BYTES_MAX]
+    return text if len(msgspec.json.encode(text)) <= OTHER_BYTES_MAX else raw.hex()[:OTHER_BYTES_MAX]

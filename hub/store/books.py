@@ -31,8 +31,15 @@ class Book:
         return _union(self.held, self.parked)
 
     def city(self) -> RangeSet:
-        """Everything that the city answered for: held and dead there. A record parked here never gets there."""
-        return _union(_union(self.city_held, self.city_dead), self.parked)
+        """Everything that the city answered for: held and dead there. What is parked here, it never saw."""
+        return _union(self.city_held, self.city_dead)
+
+    def settled(self, *, with_city: bool) -> bool:
+        """Whether neither the hub nor the city is waiting for anything of this journal."""
+        if self.holes():
+            return False
+        city = self.city() if with_city else self.held
+        return all(city.covers(first, last) for first, last in self.held)
 
     def holes(self) -> list[tuple[int, int]]:
         """What is missing below the highest record held, but for what the device pruned (the city holds it)."""

@@ -14,10 +14,15 @@ from protocol.signing import fingerprint
 DeviceStanding = Literal["pending", "accepted", "retired"]
 
 DEVICES_MAX: Final = 1_000
+"""Devices that a person accepted, now or once."""
+PENDING_DEVICES_MAX: Final = 200
+"""Devices that came by themselves and wait for a person; one accepted before its first contact isn't among them."""
 KEYS_MAX: Final = 8
 """Keys known of one device; each is a new installation, or somebody who pretends."""
 PENDING_BYTES_MAX: Final = 64 * 1024 * 1024
 """Kept of one device until a person accepts it: about 90,000 taps."""
+PENDING_TOTAL_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Kept of all such devices together: whoever reaches the broker can't fill the hub's disk."""
 
 
 class DeviceRefused(NeedsHands):
@@ -29,12 +34,16 @@ class DeviceRefused(NeedsHands):
 
 @dataclass(frozen=True, slots=True)
 class DeviceKey:
-    """One key of a device: public signing and box keys, its standing, the gateway's own card key sealed to us."""
+    """One key of a device: public signing and box keys, its standing, what the gateway sealed to us.
+
+    `hk0`: its own card key; `raw0`: the secret of the box key that it sealed raw card values to before it knew us.
+    """
 
     key: str
     box: str
     standing: DeviceStanding
     hk0: str | None
+    raw0: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,9 @@ class Devices:
         """The tables are the state; what is read often is remembered until the next change."""
         self._database = database
         self._known: dict[str, Device] = {}
+        self._kept_bytes: dict[str, int] = dict(
+            database.connection.execute("SELECT device, sum(length(payload)) FROM pending_batches GROUP BY device")
+        )
 
     def find(self, device: str) -> Device | None:
         """One device with its keys."""
@@ -69,7 +81,7 @@ class Devices:
         if row is None:
             return None
         keys = run(
-            "SELECT key, box, state, hk0 FROM device_keys WHERE device = ? ORDER BY first_seen_ms, key", (device,)
+            "SELECT key, box, state, hk0, raw0 FROM device_keys WHERE device = ? ORDER BY first_seen_ms, key", (device,)
         ).fetchall()
         found = Device(device, row[0], row[1], row[2], tuple(DeviceKey(*key) for key in keys))
         self._known[device] = found
@@ -87,33 +99,58 @@ class Devices:
         forget()
         self._database.on_rollback(forget)
 
-    def met(self, device: str, key: str, box: str, hk0: str | None, now_ms: int) -> Device:
-        """A device showed a key that it can sign with. Raises DeviceRefused at the bounds."""
+    def met(self, device: str, key: str, box: str, hk0: str | None, raw0: str | None, now_ms: int) -> Device:
+        """A device showed a key that it can sign with. Raises DeviceRefused at the bounds.
+
+        `hk0` and `raw0` were found to open; the first ones of a key are kept (sealed anew each time, they never equal).
+        """
         found = self.find(device)
         known = None if found is None else next((k for k in found.keys if k.key == key), None)
-        if known is not None and known.hk0 is not None:
-            assert found is not None
-            return found
         run = self._database.connection.execute
-        self._changed(device)
         if known is not None:
-            run("UPDATE device_keys SET hk0 = ? WHERE device = ? AND key = ?", (hk0, device, key))
+            assert found is not None
+            if (known.hk0 or not hk0) and (known.raw0 or not raw0):
+                return found
+            run(
+                "UPDATE device_keys SET hk0 = coalesce(hk0, ?), raw0 = coalesce(raw0, ?) WHERE device = ? AND key = ?",
+                (hk0, raw0, device, key),
+            )
+            self._changed(device)
         else:
             if found is None:
-                if run("SELECT count(*) FROM devices").fetchone()[0] >= DEVICES_MAX:
-                    raise DeviceRefused(f"device {device} is one more than {DEVICES_MAX}")
+                self._make_room(device)
                 self._add(device, "pending", None, now_ms)
             elif len(found.keys) >= KEYS_MAX:
-                raise DeviceRefused(f"device {device} shows more than {KEYS_MAX} keys")
+                self._drop_idle_key(found)
             run(
-                "INSERT INTO device_keys (device, key, box, state, hk0, first_seen_ms)"
-                " VALUES (?, ?, ?, 'pending', ?, ?)",
-                (device, key, box, hk0, now_ms),
+                "INSERT INTO device_keys (device, key, box, state, hk0, raw0, first_seen_ms)"
+                " VALUES (?, ?, ?, 'pending', ?, ?, ?)",
+                (device, key, box, hk0, raw0, now_ms),
             )
+            self._changed(device)
             self._bind_expected(device, key)
         met = self.find(device)
         assert met is not None
         return met
+
+    def _make_room(self, device: str) -> None:
+        run = self._database.connection.execute
+        if run("SELECT count(*) FROM devices WHERE state = 'pending'").fetchone()[0] >= PENDING_DEVICES_MAX:
+            raise DeviceRefused(
+                f"{PENDING_DEVICES_MAX} devices wait for acceptance already; {device} is not taken down",
+                hint="Accept it by its name: k12edge hub devices accept ID --fingerprint F.",
+            )
+
+    def _drop_idle_key(self, found: Device) -> None:
+        """Forget the key seen longest ago that nobody accepted and under which nothing is kept."""
+        dropped = self._database.connection.execute(
+            "DELETE FROM device_keys WHERE (device, key) IN (SELECT device, key FROM device_keys AS k"
+            " WHERE device = ? AND state = 'pending' AND NOT EXISTS (SELECT 1 FROM pending_batches AS p"
+            " WHERE p.device = k.device AND p.key = k.key) ORDER BY first_seen_ms, key LIMIT 1)",
+            (found.device,),
+        ).rowcount
+        if dropped == 0:
+            raise DeviceRefused(f"device {found.device} shows more than {KEYS_MAX} keys")
 
     def _add(self, device: str, standing: DeviceStanding, expects: str | None, now_ms: int) -> None:
         self._database.connection.execute(
@@ -143,6 +180,11 @@ class Devices:
         """
         found = self.find(device)
         if found is None:
+            count = self._database.connection.execute(
+                "SELECT count(*) FROM devices WHERE state <> 'pending'"
+            ).fetchone()[0]
+            if count >= DEVICES_MAX:
+                raise DeviceRefused(f"device {device} is one more than {DEVICES_MAX}")
             self._add(device, "accepted", expected or "", now_ms)
             return f"{device}: accepted before its first contact" + (f", key {expected} only" if expected else "")
         mine = [key for key in found.keys if expected is None or fingerprint(key.key) == expected]
@@ -179,44 +221,86 @@ class Devices:
         self._changed(device)
         return version
 
+    def forget_sealed(self) -> None:
+        """The hub takes another identity: what was sealed to the one before is of no use, and will be sealed anew."""
+        run = self._database.connection.execute
+        for (device,) in run("SELECT DISTINCT device FROM device_keys").fetchall():
+            self._changed(device)
+        run("UPDATE device_keys SET hk0 = NULL, raw0 = NULL")
+
     # --- what waits for acceptance ------------------------------------------------------------------------------------
 
     def keep_pending(self, device: str, key: str, header: Header, payload: bytes, now_ms: int) -> bool:
-        """Keep a verified batch apart; False when the device's share is full."""
+        """Keep a verified batch apart; False when the device's share, or that of all, is full."""
         run = self._database.connection.execute
-        held = run(
-            "SELECT coalesce(sum(length(payload)), 0) FROM pending_batches WHERE device = ?", (device,)
-        ).fetchone()[0]
-        if held + len(payload) > PENDING_BYTES_MAX:
+        values = (device, key, header.journal, header.first, header.last, header.head)
+        if run(
+            "SELECT 1 FROM pending_batches WHERE device = ? AND key = ? AND journal = ? AND first = ? AND last = ?"
+            " AND head = ?",
+            values,
+        ).fetchone():
+            return True
+        size = len(payload)
+        if (
+            self._kept_bytes.get(device, 0) + size > PENDING_BYTES_MAX
+            or sum(self._kept_bytes.values()) + size > PENDING_TOTAL_BYTES_MAX
+        ):
             return False
         run(
-            "INSERT OR IGNORE INTO pending_batches (device, key, journal, first, last, head, payload, received_ms)"
+            "INSERT INTO pending_batches (device, key, journal, first, last, head, payload, received_ms)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (device, key, header.journal, header.first, header.last, header.head, payload, now_ms),
+            (*values, payload, now_ms),
         )
+        self._count(device, size)
         return True
 
+    def _count(self, device: str, size: int) -> None:
+        before = self._kept_bytes.get(device, 0)
+        self._kept_bytes[device] = before + size
+
+        def undo() -> None:
+            self._kept_bytes[device] = before
+
+        self._database.on_rollback(undo)
+
     def pending_ranges(self, device: str) -> dict[str, tuple[RangeSet, dict[int, str]]]:
-        """What is kept apart of a device: journal -> its records, and the head's digest at each batch's end."""
+        """What is kept apart of a device and may be receipted: journal -> its records, the digest at each batch's end.
+
+        Only what its accepted key signed or, as long as none is accepted, its only key. Where two keys claim one
+        device, what one of them sent must not settle what the other one holds.
+        """
+        known = self.find(device)
+        if known is None:
+            return {}
+        speaks = known.accepted_key() or (known.keys[0] if len(known.keys) == 1 else None)
         found: dict[str, tuple[RangeSet, dict[int, str]]] = {}
+        if speaks is None or not self._kept_bytes.get(device):
+            return found
         for journal, first, last, head in self._database.connection.execute(
-            "SELECT journal, first, last, head FROM pending_batches WHERE device = ? ORDER BY number", (device,)
+            "SELECT journal, first, last, head FROM pending_batches WHERE device = ? AND key = ? ORDER BY number",
+            (device, speaks.key),
         ):
             ranges, heads = found.setdefault(journal, (RangeSet(), {}))
             ranges.add(first, last)
             heads[last] = head
         return found
 
-    def take_pending(self, device: str, key: str) -> list[tuple[int, bytes]]:
-        """The batches kept apart under a key, in order: number and payload."""
+    def kept_of_accepted(self) -> list[str]:
+        """Accepted devices of which batches are still kept apart under their accepted key."""
+        rows = self._database.connection.execute(
+            "SELECT DISTINCT p.device FROM pending_batches AS p JOIN device_keys AS k USING (device, key)"
+            " JOIN devices AS d USING (device) WHERE k.state = 'accepted' AND d.state = 'accepted'"
+        ).fetchall()
+        return [device for (device,) in rows]
+
+    def take_pending(self, device: str, key: str, limit: int) -> list[tuple[int, bytes]]:
+        """The oldest batches kept apart under a key, in order: number and payload."""
         return self._database.connection.execute(
-            "SELECT number, payload FROM pending_batches WHERE device = ? AND key = ? ORDER BY number", (device, key)
+            "SELECT number, payload FROM pending_batches WHERE device = ? AND key = ? ORDER BY number LIMIT ?",
+            (device, key, limit),
         ).fetchall()
 
-    def drop_pending(self, number: int) -> None:
-        """A batch went into the ledger."""
+    def drop_pending(self, device: str, number: int, size: int) -> None:
+        """A batch of `size` bytes went into the ledger."""
         self._database.connection.execute("DELETE FROM pending_batches WHERE number = ?", (number,))
-
-    def pending_count(self) -> int:
-        """How many batches are kept apart."""
-        return int(self._database.connection.execute("SELECT count(*) FROM pending_batches").fetchone()[0])
+        self._count(device, -size)

@@ -13,8 +13,19 @@ from protocol.envelope import digest_bytes, text_of
 from protocol.receipts import Mark, mark_of
 
 PARKED_BYTES_MAX: Final = 32 * 1024 * 1024
-"""Whole messages kept; of a flood the newest stay, and the alarm counts them all."""
+PARKED_DEVICE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Whole messages kept, of all and under one device's name; of a flood the newest stay, and alarms count them all."""
+PARKED_ROW_BYTES: Final = 512
+"""What a parked message takes beside its bytes."""
+FORKS_DEVICE_MAX: Final = 1_000
+"""Forks kept and carried to the city under one device's name; a copied memory card makes a handful."""
+ALARMS_MAX: Final = 2_000
+ALARM_DETAILS_MAX: Final = 20
+"""Alarms kept, and details of one code and device; what goes beyond is counted in one row, `...`."""
+ALARM_KEPT_MS: Final = 30 * 86_400_000
+"""Older alarms make room when ALARMS_MAX is reached."""
 DETAIL_CHARACTERS_MAX: Final = 300
+OTHERS: Final = "..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,13 @@ class Ledger:
         """Load what is needed to know a record from its duplicate without a look into the file."""
         self.database = database
         self.books = Books(database)
+        self._parked_bytes: dict[str, int] = dict(
+            database.connection.execute(
+                "SELECT device, sum(length(raw) + ?) FROM parked WHERE journal IS NULL GROUP BY device",
+                (PARKED_ROW_BYTES,),
+            )
+        )
+        self._alarms: int | None = None
 
     # --- records --------------------------------------------------------------------------------------------------
 
@@ -113,15 +131,45 @@ class Ledger:
         book.parked.add(sequence)
         self._park(device, book.journal, sequence, raw, reason, detail, received_ms)
 
-    def park_message(self, device: str, raw: bytes, reason: str, detail: str, received_ms: int) -> None:
-        """Set a whole message aside that belongs to no journal; the newest PARKED_BYTES_MAX of all of them stay."""
+    def park_message(self, device: str, raw: bytes, reason: str, detail: str, received_ms: int) -> bool:
+        """Set a whole message aside that belongs to no journal; False when the same one stands there already.
+
+        Of one device's the newest PARKED_DEVICE_BYTES_MAX stay, of all together PARKED_BYTES_MAX.
+        """
+        known = self.database.connection.execute(
+            "SELECT 1 FROM parked WHERE device = ? AND digest = ? AND journal IS NULL", (device, digest_bytes(raw))
+        ).fetchone()
+        if known is not None:
+            return False
         self._park(device, None, None, raw, reason, detail, received_ms)
-        self.database.connection.execute(
-            "DELETE FROM parked WHERE journal IS NULL AND number < (SELECT min(number) FROM (SELECT number,"
-            " sum(length(raw) + 512) OVER (ORDER BY number DESC) AS size FROM parked WHERE journal IS NULL)"
-            " WHERE size <= ?)",
-            (PARKED_BYTES_MAX,),
-        )
+        self._count_parked(device, len(raw) + PARKED_ROW_BYTES)
+        if self._parked_bytes[device] > PARKED_DEVICE_BYTES_MAX:
+            self._drop_parked("device = ? AND journal IS NULL", (device,), PARKED_DEVICE_BYTES_MAX)
+        if sum(self._parked_bytes.values()) > PARKED_BYTES_MAX:
+            self._drop_parked("journal IS NULL", (), PARKED_BYTES_MAX)
+        return True
+
+    def _count_parked(self, device: str, size: int) -> None:
+        before = self._parked_bytes.get(device, 0)
+        self._parked_bytes[device] = before + size
+
+        def undo() -> None:
+            self._parked_bytes[device] = before
+
+        self.database.on_rollback(undo)
+
+    def _drop_parked(self, which: str, values: tuple[str, ...], most: int) -> None:
+        """Drop the oldest until three quarters of `most` are left, so that it isn't done again for each message."""
+        rows = self.database.connection.execute(
+            f"SELECT number, device, length(raw) + {PARKED_ROW_BYTES} FROM parked WHERE {which} ORDER BY number DESC",
+            values,
+        ).fetchall()
+        kept = 0
+        for place, (number, device, size) in enumerate(rows):
+            kept += size
+            if place and kept > most * 3 // 4:
+                self.database.connection.execute("DELETE FROM parked WHERE number = ?", (number,))
+                self._count_parked(device, -size)
 
     def _park(
         self,
@@ -139,19 +187,55 @@ class Ledger:
             (device, journal, sequence, reason, detail[:DETAIL_CHARACTERS_MAX], digest_bytes(raw), raw, received_ms),
         )
 
-    def fork(self, book: Book, device: str, sequence: int, raw: bytes, received_ms: int) -> bool:
-        """Keep other bytes under a name that is taken; False when they were kept before."""
+    def fork(self, book: Book, device: str, sequence: int, raw: bytes, received_ms: int) -> bool | None:
+        """Keep other bytes under a name that is taken; False when they were kept before, None over FORKS_DEVICE_MAX."""
+        run = self.database.connection.execute
+        digest = digest_bytes(raw)
+        if run(
+            "SELECT 1 FROM forks WHERE journal = ? AND sequence = ? AND digest = ?", (book.journal, sequence, digest)
+        ).fetchone():
+            return False
+        if run("SELECT count(*) FROM forks WHERE device = ?", (device,)).fetchone()[0] >= FORKS_DEVICE_MAX:
+            return None
+        run(
+            "INSERT INTO forks (journal, sequence, digest, raw, device, received_ms) VALUES (?, ?, ?, ?, ?, ?)",
+            (book.journal, sequence, digest, raw, device, received_ms),
+        )
+        return True
+
+    def alarm(self, code: str, device: str, detail: str, now_ms: int) -> None:
+        """Note what a person should know; the same thing again is counted, and what is too much is counted together."""
+        detail = detail[:DETAIL_CHARACTERS_MAX]
+        if self._count_alarm(code, device, detail, now_ms):
+            return
+        run = self.database.connection.execute
+        if self._alarms_kept() >= ALARMS_MAX:
+            run("DELETE FROM alarms WHERE last_ms < ?", (now_ms - ALARM_KEPT_MS,))
+            self._alarms = None
+        alike = run("SELECT count(*) FROM alarms WHERE code = ? AND device = ?", (code, device)).fetchone()[0]
+        if alike >= ALARM_DETAILS_MAX:
+            detail = OTHERS
+        elif self._alarms_kept() >= ALARMS_MAX:
+            device, detail = "-", OTHERS
+        if not self._count_alarm(code, device, detail, now_ms):
+            run(
+                "INSERT INTO alarms (code, device, detail, first_ms, last_ms, count) VALUES (?1, ?2, ?3, ?4, ?4, 1)",
+                (code, device, detail, now_ms),
+            )
+            self._alarms = None
+
+    def _count_alarm(self, code: str, device: str, detail: str, now_ms: int) -> bool:
         changed = self.database.connection.execute(
-            "INSERT OR IGNORE INTO forks (journal, sequence, digest, raw, device, received_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (book.journal, sequence, digest_bytes(raw), raw, device, received_ms),
+            "UPDATE alarms SET last_ms = ?, count = count + 1 WHERE code = ? AND device = ? AND detail = ?",
+            (now_ms, code, device, detail),
         ).rowcount
         return changed > 0
 
-    def alarm(self, code: str, device: str, detail: str, now_ms: int) -> None:
-        """Note what a person should know; the same thing again is counted."""
-        self.database.connection.execute(
-            "INSERT INTO alarms (code, device, detail, first_ms, last_ms, count) VALUES (?1, ?2, ?3, ?4, ?4, 1)"
-            " ON CONFLICT (code, device, detail) DO UPDATE SET last_ms = ?4, count = count + 1",
-            (code, device, detail[:DETAIL_CHARACTERS_MAX], now_ms),
-        )
+    def _alarms_kept(self) -> int:
+        if self._alarms is None:
+            self._alarms = int(self.database.connection.execute("SELECT count(*) FROM alarms").fetchone()[0])
+            self.database.on_rollback(self._recount)
+        return self._alarms
+
+    def _recount(self) -> None:
+        self._alarms = None

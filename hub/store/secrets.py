@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 
 from hub.store.database import Database
-from hub.store.devices import Devices
+from hub.store.devices import DeviceKey, Devices
 from protocol.cards import KEY_BYTES, CardKey
 from protocol.envelope import octets_of, text_of
 from protocol.errors import BadMessage, NeedsHands
-from protocol.signing import SEED_BYTES, Identity, fingerprint
+from protocol.signing import SEED_BYTES, Identity, SealRefused, fingerprint, is_public_key
+from protocol.taps import SLUG
 
 
 class KeysRefused(NeedsHands):
@@ -21,6 +22,16 @@ class KeysRefused(NeedsHands):
 
     code = "keys-refused"
     hint = "Give a file that `k12edge hub keys export` wrote, to a hub of the same school."
+
+
+class _ExportedDevice(msgspec.Struct, omit_defaults=True):
+    """An accepted device: its public keys, and what it sealed to the exported hub."""
+
+    device: str
+    key: str
+    box: str
+    hk0: str | None = None
+    raw0: str | None = None
 
 
 class _Export(msgspec.Struct):
@@ -31,10 +42,11 @@ class _Export(msgspec.Struct):
     sign_seed: str
     box_seed: str
     card_keys: list[tuple[int, str]]
-    devices: list[tuple[str, str, str, str | None]]
+    devices: list[_ExportedDevice]
 
 
 FORMAT = "k12edge-hub-keys-1"
+FILE_BYTES_MAX = 4 * 1024 * 1024
 
 
 class Secrets:
@@ -55,6 +67,30 @@ class Secrets:
         """The hub's keys."""
         rows = dict(self._database.connection.execute("SELECT name, value FROM settings").fetchall())
         return Identity(bytes(rows["sign_seed"]), bytes(rows["box_seed"]))
+
+    def opened(self, sealed: str | None) -> bytes | None:
+        """The 32-byte secret that a gateway sealed to this hub; None for anything else."""
+        if sealed is None:
+            return None
+        try:
+            secret = self.identity().open(sealed)
+        except SealRefused:
+            return None
+        return secret if len(secret) == KEY_BYTES else None
+
+    def open_raw(self, raw: str, key: DeviceKey | None) -> bytes:
+        """The raw card value of a record: sealed to this hub, or by the gateway of `key` before it knew us.
+
+        Raises SealRefused where neither opens it.
+        """
+        identity = self.identity()
+        provisional = None if key is None else self.opened(key.raw0)
+        if provisional is None:
+            return identity.open(raw)
+        try:
+            return identity.open(raw)
+        except SealRefused:
+            return Identity(identity.sign_seed, provisional).open(raw)
 
     def card_keys(self) -> list[CardKey]:
         """The school's card keys, oldest first."""
@@ -77,7 +113,7 @@ class Secrets:
             text_of(identity.box_seed),
             [(key.number, text_of(key.secret)) for key in self.card_keys()],
             [
-                (device.device, key.key, key.box, key.hk0)
+                _ExportedDevice(device.device, key.key, key.box, key.hk0, key.raw0)
                 for device in devices.all()
                 if device.standing == "accepted" and (key := device.accepted_key()) is not None
             ],
@@ -95,9 +131,12 @@ class Secrets:
     def restore(self, path: Path, school: str, devices: Devices, now_ms: int) -> str:
         """Take an export over; within a transaction. Raises KeysRefused, and then nothing was changed."""
         try:
+            if path.stat().st_size > FILE_BYTES_MAX:
+                raise KeysRefused(f"{path} is larger than {FILE_BYTES_MAX} bytes")
             saved = msgspec.json.decode(path.read_bytes(), type=_Export)
             seeds = octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES)
             keys = [(number, octets_of(secret, KEY_BYTES)) for number, secret in saved.card_keys]
+            _check(saved)
         except OSError as problem:
             raise KeysRefused(f"{path} can't be read: {problem.strerror}") from problem
         except (msgspec.DecodeError, BadMessage) as problem:
@@ -110,7 +149,22 @@ class Secrets:
         run("DELETE FROM card_keys")
         for number, secret in keys:
             run("INSERT INTO card_keys (number, secret) VALUES (?, ?)", (number, secret))
-        for device, key, box, hk0 in saved.devices:
-            devices.met(device, key, box, hk0, now_ms)
-            devices.accept(device, fingerprint(key), now_ms)
+        devices.forget_sealed()
+        for one in saved.devices:
+            expected = fingerprint(one.key)
+            # Accepted before it is met, so that no bound on strangers stands in its way.
+            if devices.find(one.device) is None:
+                devices.accept(one.device, expected, now_ms)
+            devices.met(one.device, one.key, one.box, one.hk0, one.raw0, now_ms)
+            devices.accept(one.device, expected, now_ms)
         return f"{path}: hub key, {len(keys)} card keys, {len(saved.devices)} devices taken over"
+
+
+def _check(saved: _Export) -> None:
+    if not saved.card_keys or any(number < 1 for number, _ in saved.card_keys):
+        raise BadMessage("it holds no card key, or one with a wrong number")
+    if len({number for number, _ in saved.card_keys}) != len(saved.card_keys):
+        raise BadMessage("two card keys have one number")
+    for one in saved.devices:
+        if not SLUG.fullmatch(one.device) or not is_public_key(one.key) or not is_public_key(one.box):
+            raise BadMessage(f"device {one.device[:70]!r} has no sound name or keys")
