@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,18 +16,19 @@ from typing import Final
 
 from edge.bookreader import BookReader
 from edge.clock import SystemClock
-from edge.config import GatewayConfig, StationPlan
+from edge.config import GatewayConfig, StationPlan, parse_url
 from edge.delivery import Delivery, will_message
 from edge.devicekeys import DeviceKeys
+from edge.ending import Ending
 from edge.health import Health
-from edge.journalfile import FILE_NAME, set_aside, sync_folder
+from edge.journalfile import sync_folder
 from edge.lane import Lane
 from edge.lock import InstanceLock
 from edge.ports import Recorded, Warning_
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from edge.rosterstore import RosterStore
-from edge.salvage import open_journal, salvage
+from edge.salvage import mark_damaged, open_journal, salvage, set_suspect_aside
 from edge.signals import LineSignals
 from edge.station import Station
 from edge.upkeep import Upkeep
@@ -35,7 +36,7 @@ from edge.uplink import Uplink
 from edge.watchdog import Watchdog, notify
 from protocol.cards import CardKey, CardUid
 from protocol.envelope import decode_event
-from protocol.errors import BadMessage, ConfigError, K12EdgeError
+from protocol.errors import BadMessage, ConfigError, JournalFailed, JournalFull, K12EdgeError, ReaderRefused
 from protocol.roster import Release
 from protocol.settings import is_loopback
 from protocol.signing import seal
@@ -47,6 +48,8 @@ log = logging.getLogger("k12edge.gateway")
 VERSION: Final = "0.1.0"
 REMEMBERED_RECORDS: Final = 1_000
 """Records read back at the start for the repeat windows: more than nine stations write in the longest default one."""
+FULL_PAUSE_S: Final = 2.0
+"""Between two attempts to begin on a full disk."""
 DISK_LOW_BYTES: Final = 64 * 1024 * 1024
 PATIENCE_LOOK_S: Final = 0.04
 END_S: Final = 2.0
@@ -57,15 +60,19 @@ LANE_PATIENCE_S: Final = 120
 
 
 class Gateway:
-    """All parts of one running gateway. `run` returns when `stop` is set."""
+    """All parts of one running gateway. `run` returns when an end is asked for, or the file must be opened anew."""
 
-    def __init__(self, config: GatewayConfig, stop: threading.Event) -> None:
+    def __init__(self, config: GatewayConfig, ending: Ending) -> None:
         """Open everything that a tap needs; raises NeedsHands."""
-        self.config, self.stop = config, stop
+        self.config, self.ending = config, ending
+        self.stop = threading.Event()
         self.again = False
         self._parts = ExitStack()
         try:
             self._open()
+        except OSError as problem:
+            self._parts.close()
+            raise JournalFailed(f"{config.data_dir} can't be used: {problem}") from problem
         except BaseException:
             self._parts.close()
             raise
@@ -118,7 +125,13 @@ class Gateway:
         lane = Lane(station, self, self.clock.mono_ns, self._busy)
         rng = Random(secrets.randbits(64))
         self.lanes.append(lane)
-        self.supervisors.append(ReaderSupervisor(plan.name, make_reader(reader), lane.put, self.clock.mono_ns, rng))
+        try:
+            driver = make_reader(reader)
+        except ReaderRefused as problem:
+            raise ConfigError(
+                f"{self.config.file}: [[station]] {plan.name}: reader = {reader!r}: {problem}"
+            ) from problem
+        self.supervisors.append(ReaderSupervisor(plan.name, driver, lane.put, self.clock.mono_ns, rng))
 
     def _delivery(self) -> Delivery:
         config = self.config
@@ -194,7 +207,7 @@ class Gateway:
         """The file broke under a tap: the next opening of it sets it aside and begins a fresh one."""
         mark_damaged(self.config.data_dir)
         self.again = True
-        self.stop.set()
+        self.ending.poke()
 
     def _anchored(self, anchor: Anchor) -> None:
         self.upkeep.anchor(anchor)
@@ -220,7 +233,10 @@ class Gateway:
     # --- running ------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Read, decide, write down, signal and deliver until `stop` is set."""
+        """Read, decide, write down, signal and deliver until the end."""
+        if self.ending.asked:
+            self._parts.close()
+            return
         lanes = [_thread(f"lane-{lane.station.plan.name}", lane.run) for lane in self.lanes]
         readers = [_thread(f"reader-{keeper.name}", keeper.run, self.stop) for keeper in self.supervisors]
         _thread("patience", self._watch_patience)
@@ -235,7 +251,9 @@ class Gateway:
             self.journal.journal,
             len(self.lanes),
         )
-        self.stop.wait()
+        while not (self.ending.asked or self.again):
+            self.ending.wait()
+        self.stop.set()
         notify("STOPPING=1")
         self._end(readers, lanes, delivery)
 
@@ -257,7 +275,7 @@ class Gateway:
         link = None
         url = self.config.uplink_url
         if url is not None:
-            from edge.mqtt import MqttLink, parse_url
+            from edge.mqtt import MqttLink
 
             host, _ = parse_url(url)
             if not is_loopback(host):
@@ -322,38 +340,36 @@ def make_data_dir(data_dir: Path) -> None:
         raise ConfigError(f"[gateway]: data_dir = {data_dir} can't be written: {problem.strerror}") from problem
 
 
-DAMAGE_MARK: Final = "journal-suspect"
+def run_gateway(config: GatewayConfig, ending: Ending | None = None) -> int:
+    """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start.
 
-
-def mark_damaged(data_dir: Path) -> None:
-    """Have the next start set the journal's file aside without building upon it."""
-    (data_dir / DAMAGE_MARK).touch()
-
-
-def set_suspect_aside(data_dir: Path) -> list[str]:
-    """Set a file aside that broke under the last run; the names set aside."""
-    mark, path = data_dir / DAMAGE_MARK, data_dir / FILE_NAME
-    if not mark.exists():
-        return []
-    names = [set_aside(path, secrets.token_hex(4)).name] if path.exists() else []
-    mark.unlink()
-    return names
-
-
-def run_gateway(config: GatewayConfig) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Raises NeedsHands where it can't start."""
-    stop = threading.Event()
-    ended = threading.Event()
-
-    def end(_number: int, _frame: object) -> None:
-        ended.set()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    while True:
-        gateway = Gateway(config, stop)
+    A full disk is waited for: a person frees space, and nobody has to think of the gateway.
+    """
+    ending = ending or Ending()
+    while not ending.asked:
+        try:
+            gateway = Gateway(config, ending)
+        except JournalFull as problem:
+            _say_full(config, problem)
+            ending.wait(FULL_PAUSE_S)
+            continue
         gateway.run()
-        if ended.is_set() or not gateway.again:
-            return 0
-        stop.clear()
+        if gateway.again and not ending.asked:
+            continue
+    _leave()
+    return 0
+
+
+def _say_full(config: GatewayConfig, problem: JournalFull) -> None:
+    log.error("%s: %s; %s", problem.code, problem, problem.hint)
+    signals = LineSignals(config.sinks, SystemClock().mono_ns)
+    signals.warn(Warning_("alarm", None, None, problem.code))
+    signals.close()
+
+
+def _leave() -> None:
+    """A thread that is stuck in a driver or a connection must not meet an interpreter that is being taken down."""
+    logging.shutdown()
+    if any(thread.daemon and thread.name != "ending" for thread in threading.enumerate()):
+        sys.stdout.flush()
+        os._exit(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
 from protocol.errors import ConfigError
-from protocol.settings import Key, Settings, read_settings
+from protocol.settings import Key, Settings, parse_listen, read_settings
 from protocol.signing import is_public_key
 from protocol.taps import STATION_KINDS, StationKind
 
@@ -71,6 +71,7 @@ class StationPlan:
 class GatewayConfig:
     """A gateway as configured; `readers` are the stations' reader addresses, in the order of `stations`."""
 
+    file: str
     gateway_id: str
     school: str
     data_dir: Path
@@ -113,7 +114,17 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
             raise ConfigError(f"{file}: [[station]]: reader = {reader!r} is given to {readers.count(reader)} stations")
     if gateway["hub_key"] is not None and not is_public_key(gateway["hub_key"]):
         raise ConfigError(f"{file}: [gateway]: hub_key is not a public key of 43 characters (k12edge hub keys show)")
+    for sink in settings.one["signals"]["sinks"]:
+        if sink != "terminal" and not (sink.startswith("jsonl:") and len(sink) > len("jsonl:")):
+            raise ConfigError(f'{file}: [signals]: sinks = ["{sink}"] is not "terminal", "jsonl:-" or "jsonl:PATH"')
+    url = settings.one["uplink"]["url"]
+    if url is not None:
+        try:
+            parse_url(url)
+        except ConfigError as problem:
+            raise ConfigError(f"{file}: [uplink]: url = {problem}") from problem
     return GatewayConfig(
+        file,
         gateway["id"],
         gateway["school"],
         Path(gateway["data_dir"]),
@@ -121,7 +132,7 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
         tuple(_plan(station) for station in stations),
         tuple(readers),
         tuple(settings.one["signals"]["sinks"]),
-        settings.one["uplink"]["url"],
+        url,
         cast(TimeSource, time["source"]),
         time["declared_error_ms"],
     )
@@ -132,3 +143,16 @@ def _plan(station: Any) -> StationPlan:
     direction = station["direction"] or ("in" if kind == "gate" else None)
     window_s = REPEAT_WINDOW_S[kind] if station["repeat_window_s"] is None else station["repeat_window_s"]
     return StationPlan(station["name"], kind, direction, int(window_s * 1000))
+
+
+def parse_url(url: str) -> tuple[str, int]:
+    """Host and port of mqtt://HOST[:PORT], 1883 where it names none; raises ConfigError."""
+    scheme, _, rest = url.partition("://")
+    rest = rest.removesuffix("/")
+    if scheme != "mqtt" or not rest or any(character in rest for character in "/@?# \t"):
+        raise ConfigError(f"{url!r} is not of the form mqtt://HOST:PORT")
+    named = rest.rpartition(":")[1] and not rest.endswith("]")
+    host, port = parse_listen(rest if named else f"{rest}:1883")
+    if not host or not port:
+        raise ConfigError(f"{url!r} names no host, or port 0")
+    return host, port

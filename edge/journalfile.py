@@ -86,6 +86,9 @@ def explained(problem: sqlite3.Error, what: str) -> K12EdgeError:
     code = getattr(problem, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
     text = f"{what}: {problem}"
+    if isinstance(problem, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        # Our own misuse (a connection closed under a late tap) says nothing about the file.
+        return JournalFailed(text)
     if primary == sqlite3.SQLITE_FULL:
         return JournalFull(text)
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA):

@@ -27,19 +27,24 @@ class Lane:
         """`busy` is set whenever a sighting comes in."""
         self.station = station
         self._signals, self._mono_ns, self._busy = signals, mono_ns, busy
-        self._queue: queue.Queue[CardSeen | None] = queue.Queue(WAITING_MAX)
+        self._queue: queue.Queue[tuple[int, CardSeen] | None] = queue.Queue(WAITING_MAX)
+        self._lock = threading.Lock()
         self._open: dict[int, CardSeen] = {}
         self._warned: set[int] = set()
+        self._numbers = 0
         self.done = 0
         self.overflowed = 0
 
     def put(self, seen: CardSeen) -> None:
         """Take a sighting in; never blocks. When the lane is full the card gets an alarm, not silence."""
-        self._open[id(seen)] = seen
+        with self._lock:
+            self._numbers += 1
+            number = self._numbers
+            self._open[number] = seen
         try:
-            self._queue.put_nowait(seen)
+            self._queue.put_nowait((number, seen))
         except queue.Full:
-            self._open.pop(id(seen), None)
+            self._closed(number)
             self.overflowed += 1
             self._signals.warn(Warning_("alarm", self.station.plan.name, None, "lane-full"))
             return
@@ -47,7 +52,8 @@ class Lane:
 
     def run(self) -> None:
         """Take sightings to the station until `end`."""
-        while (seen := self._queue.get()) is not None:
+        while (item := self._queue.get()) is not None:
+            number, seen = item
             try:
                 self.station.take(seen)
             except Exception:
@@ -55,9 +61,13 @@ class Lane:
                 log.exception("station %s: a sighting could not be handled", self.station.plan.name)
                 self._signals.warn(Warning_("alarm", self.station.plan.name, None, "internal-fault"))
             finally:
-                self._open.pop(id(seen), None)
-                self._warned.discard(id(seen))
+                self._closed(number)
                 self.done += 1
+
+    def _closed(self, number: int) -> None:
+        with self._lock:
+            self._open.pop(number, None)
+            self._warned.discard(number)
 
     def end(self) -> None:
         """Let `run` return when what is waiting has been taken; a full lane is stuck, and ends with the process."""
@@ -71,11 +81,14 @@ class Lane:
     def patience(self) -> bool:
         """Say `wait` once for each sighting that takes too long; False when nothing is under way."""
         now_ns = self._mono_ns()
-        waiting = list(self._open.items())
-        for mark, seen in waiting:
-            if mark not in self._warned and now_ns - seen.seen_mono_ns > WAIT_AFTER_MS * 1_000_000:
-                self._warned.add(mark)
-                self._signals.warn(
-                    Warning_("wait", self.station.plan.name, self.station.keyed(seen.card), "slow-storage")
-                )
-        return bool(waiting)
+        with self._lock:
+            waiting = bool(self._open)
+            late = [
+                (number, seen)
+                for number, seen in self._open.items()
+                if number not in self._warned and now_ns - seen.seen_mono_ns > WAIT_AFTER_MS * 1_000_000
+            ]
+            self._warned.update(number for number, _ in late)
+        for _, seen in late:
+            self._signals.warn(Warning_("wait", self.station.plan.name, self.station.keyed(seen.card), "slow-storage"))
+        return waiting

@@ -7,13 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from protocol.errors import ConfigError
+from edge.config import parse_url
 
 if TYPE_CHECKING:
     from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
@@ -139,15 +138,3 @@ class MqttLink:
         if self._full:
             self._full = False
             self.on_room()
-
-
-def parse_url(url: str) -> tuple[str, int]:
-    """Host and port of mqtt://HOST[:PORT]; raises ConfigError."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 1883
-    except ValueError as problem:
-        raise ConfigError(f"{url!r} is not an address: {problem}") from problem
-    if parts.scheme != "mqtt" or not parts.hostname or parts.path not in ("", "/"):
-        raise ConfigError(f"{url!r} is not of the form mqtt://HOST:PORT")
-    return parts.hostname, port

@@ -22,9 +22,26 @@ from protocol.ranges import RangeSet
 log = logging.getLogger("k12edge.salvage")
 
 DAMAGED: Final = "journal-damaged-*.db"
+DAMAGE_MARK: Final = "journal-suspect"
+"""A file of this name says that the journal broke under the last run."""
 FILE_BYTES_MAX: Final = 512 * 1024 * 1024
 """A file of more than a school year's taps; it is read whole, once."""
 ROWS_A_STEP: Final = 500
+
+
+def mark_damaged(data_dir: Path) -> None:
+    """Have the next start set the journal's file aside without building upon it."""
+    (data_dir / DAMAGE_MARK).touch()
+
+
+def set_suspect_aside(data_dir: Path) -> list[str]:
+    """Set a file aside that broke under the last run; the names set aside."""
+    mark, path = data_dir / DAMAGE_MARK, data_dir / FILE_NAME
+    if not mark.exists():
+        return []
+    names = [set_aside(path, secrets.token_hex(4)).name] if path.exists() else []
+    mark.unlink()
+    return names
 
 
 def open_journal(data_dir: Path, **parts: Any) -> tuple[SqliteJournal, list[str]]:

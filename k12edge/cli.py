@@ -103,10 +103,14 @@ def _configured(arguments: argparse.Namespace) -> Path:
 
 
 def _gateway(arguments: argparse.Namespace) -> int:
+    from edge.ending import Ending
+
+    # Before the rest is loaded: a stop that comes during the start is a clean one as well.
+    ending = Ending()
     from edge.app import run_gateway
     from edge.config import load_config
 
-    return run_gateway(load_config(_configured(arguments)))
+    return run_gateway(load_config(_configured(arguments)), ending)
 
 
 def _run_hub(arguments: argparse.Namespace) -> int:
