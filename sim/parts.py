@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,12 +13,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import msgspec
 
+from hub.broker import PORTS
 from protocol.errors import NeedsHands
 
 START_S: Final = 20.0
@@ -39,14 +43,14 @@ class Part:
     folder: Path
     ready: Callable[[], bool] | None = None
     process: subprocess.Popen[bytes] | None = None
+    program: tuple[str, ...] = (sys.executable, "-m", "k12edge")
     kills: int = 0
-    killed_at: list[float] = field(default_factory=list)
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait` return when it is ready. Raises PartFailed."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "k12edge", *self.words], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [*self.program, *self.words], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         if wait and self.ready is not None:
             until(self.ready, f"{self.name} is not ready", also=self.check)
@@ -63,7 +67,6 @@ class Part:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
         self.kills += 1
-        self.killed_at.append(time.time())
 
     def stop(self) -> int:
         """SIGTERM; the exit code. Kills it when it takes longer than promised."""
@@ -132,9 +135,43 @@ def audit(url: str) -> list[tuple[str, bytes]]:
         after = page.next
 
 
-def kill_by_pid_file(path: Path) -> bool:
-    """Kill -9 of the process that a pid file names; False where there is none."""
+def kill_by_pid_file(path: Path, program: str) -> bool:
+    """Kill -9 of the process that a pid file names; False where it is gone, or its number another program's by now."""
     with suppress(OSError, ValueError):
-        os.kill(int(path.read_text(encoding="ascii")), signal.SIGKILL)
+        number = int(path.read_text(encoding="ascii"))
+        if program.encode() in Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")[0]:
+            os.kill(number, signal.SIGKILL)
+            return True
+    return False
+
+
+def mosquitto(folder: Path, port: int) -> Part:
+    """A stock mosquitto with default settings, which keeps nothing over its end. Raises PartFailed where none is."""
+    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise PartFailed("mosquitto is not installed (apt install mosquitto)")
+    return Part("mosquitto", ["-p", str(port)], folder, lambda: answers("127.0.0.1", port), program=(program,))
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    with suppress(OSError), socket.create_connection((host, port), 1):
         return True
     return False
+
+
+_given: set[int] = set()
+
+
+def free_ports(count: int) -> list[int]:
+    """Free ports of loopback, below the ephemeral ones, for parts that come back on their own; none is given twice."""
+    found: list[int] = []
+    for port in Random().sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            return found
+        with suppress(OSError), socket.socket() as listener:
+            if port not in _given:
+                listener.bind(("127.0.0.1", port))
+                found.append(port)
+                _given.add(port)
+    raise PartFailed("no port is free")

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from protocol.audit import PAGE_DEFAULT, PAGE_MAX, RANGE_MAX, cursor_of, encode_page, range_digest
 from protocol.envelope import decode_event
 from protocol.errors import BadMessage
+from protocol.taps import SEQUENCE_MAX
 from sim.city.store import Answered, CityStore
 
 HERE: Final = Path(__file__).parent
@@ -135,8 +136,8 @@ def _add_events(app: FastAPI, store: CityStore, gate: Gate) -> None:
     def digest(
         request: Request,
         journal: Annotated[str, Query(pattern="^[0-9a-f]{16}$")],
-        first: Annotated[int, Query(alias="from", ge=1)],
-        last: Annotated[int, Query(alias="to", ge=1)],
+        first: Annotated[int, Query(alias="from", ge=1, le=SEQUENCE_MAX)],
+        last: Annotated[int, Query(alias="to", ge=1, le=SEQUENCE_MAX)],
     ) -> Response:
         """How many events of a range are held, and the hash over their digests."""
         gate.check(request)

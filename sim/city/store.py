@@ -107,6 +107,9 @@ class CityStore:
             except BaseException:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
+                # What was learnt from events that weren't stored must not count, nor count as written.
+                self._timelines.clear()
+                self._load_timelines()
                 raise
         return answers
 

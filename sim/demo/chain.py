@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from hub.broker import free_port
 from sim.emulators.bench import Bench
 from sim.emulators.pn532 import Pn532Emulator
-from sim.parts import Part, PartFailed, get_json, until
+from sim.parts import Part, PartFailed, free_ports, get_json, until
 
 SCHOOL: Final = "79000701"
 GATES: Final = ("cong-a", "cong-b", "cong-c", "cong-d", "cong-e")
@@ -26,7 +25,7 @@ class Chain:
         """Write the configurations and plug the readers in. `broker_url`: an external broker instead of the hub's."""
         self.folder = folder
         self.bench = Bench()
-        ports = _ports(3)
+        ports = free_ports(3)
         self.city_url = f"http://127.0.0.1:{ports[0]}"
         self.hub_url = f"http://127.0.0.1:{ports[1]}"
         self.broker_url = broker_url or f"mqtt://127.0.0.1:{ports[2]}"
@@ -145,20 +144,3 @@ url = "{self.city_url}"
         codes = {part.name: part.stop() for part in (*self.gateways.values(), self.hub, self.city)}
         self.bench.close()
         return codes
-
-
-def _ports(count: int) -> list[int]:
-    """Free ports below the ephemeral range, all different."""
-    import socket
-
-    held: list[socket.socket] = []
-    try:
-        while len(held) < count:
-            listener = socket.socket()
-            held.append(listener)
-            port = free_port("127.0.0.1")
-            listener.bind(("127.0.0.1", port))
-        return [listener.getsockname()[1] for listener in held]
-    finally:
-        for listener in held:
-            listener.close()

@@ -145,7 +145,7 @@ class Day:
         self._teller.say(f"   kill -9: {what}")
 
     def _kill_broker(self) -> None:
-        if kill_by_pid_file(self._folder / "hub" / "broker" / "pid"):
+        if kill_by_pid_file(self._folder / "hub" / "broker" / "pid", "nats-server"):
             self._killed("máy chủ tin / broker (trạm tự khởi động lại / the hub starts it again)")
 
     def _kill_hub(self) -> None:
