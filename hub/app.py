@@ -120,7 +120,7 @@ class Hub:
         self.status = Status(store, self.fleet)
         self.status.parts = {
             "ledger": lambda: self.mailroom.failed,
-            "broker": lambda: None if self.link.connected else "broker-lost",
+            "broker": lambda: "broker-lost" if not self.link.connected else "broker-denies" if self.link.deaf else None,
         }
         if self.forwarder is not None:
             self._watch_city(self.forwarder)
@@ -242,7 +242,13 @@ class Hub:
     # --- running ------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serve until `stop` is set."""
+        """Serve until `stop` is set. Raises BrokerFailed."""
+        try:
+            self._run()
+        finally:
+            self._parts.close()
+
+    def _run(self) -> None:
         if self.broker is not None:
             self._parts.callback(self.broker.stop)
             self.broker.start()
@@ -284,7 +290,6 @@ class Hub:
                 self.own.sign_head()
         except K12EdgeError as problem:
             log.warning("the journal's head was not signed: %s", problem)
-        self._parts.close()
 
 
 class WebServer:

@@ -22,6 +22,7 @@ log = logging.getLogger("k12edge.broker")
 
 START_S: Final = 10.0
 RESTART_S: Final = 0.2
+SPAWN_AGAIN_S: Final = 1.0
 PORTS: Final = range(20_000, 32_768)
 """Where a free port is looked for: below Linux's ephemeral ports, which clients are given."""
 
@@ -48,7 +49,9 @@ class EmbeddedBroker:
     def __init__(self, folder: Path, host: str, port: int) -> None:
         """Choose the port (0: a free one, remembered in the folder) and write the configuration."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._host = folder, host
+        # Absolute, so that a broker of an earlier run is known again wherever the hub is started from.
+        self._folder, self._host = folder.absolute(), host
+        self._lock = threading.Lock()
         self._program = server_path()
         self._port = port or self._remembered_port()
         self._child: subprocess.Popen[bytes] | None = None
@@ -90,18 +93,23 @@ mqtt {{
         )
 
     def _end_orphan(self) -> None:
-        """A broker of a hub that was killed where the kernel couldn't end it along: two on one store must not be."""
-        path = self._folder / "pid"
-        try:
-            number = int(path.read_text(encoding="ascii"))
-            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return
-        if str(self._folder / "server.conf").encode() in words:
+        """A broker of a hub that was killed where the kernel couldn't end it along: two on one store must not be.
+
+        The pid file may be missing or name a later process, so every process is asked for our configuration.
+        """
+        mine = str(self._folder / "server.conf").encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            number = int(folder.name)
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if mine not in words or Path(os.fsdecode(words[0])).name not in ("nats-server", "setpriv"):
+                continue
             log.warning("a broker of an earlier run, process %d, is ended", number)
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
-            while Path(f"/proc/{number}").exists() and not _is_zombie(number):
+            while folder.exists() and not _is_zombie(number):
                 time.sleep(0.01)
 
     def start(self) -> None:
@@ -112,22 +120,39 @@ mqtt {{
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
-            with (self._folder / "server.log").open("wb") as output:
-                # The child must die with this process; the kernel ends it when the thread that made it ends.
-                self._child = subprocess.Popen(
-                    [*dying_with_parent(), self._program, "-c", str(self._folder / "server.conf")],
-                    stdout=output,
-                    stderr=output,
-                    stdin=subprocess.DEVNULL,
-                )
-            (self._folder / "pid").write_text(f"{self._child.pid}\n", encoding="ascii")
-            self._wait_ready(self._child)
-            code = self._child.wait()
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                try:
+                    child = self._child = self._spawn()
+                except OSError as problem:
+                    # No descriptor, no memory, no disk: it will be tried until there is.
+                    self._failure = BrokerFailed(f"{self._program} can't be started: {problem}")
+                    log.error("%s", self._failure)
+                    child = None
+            if child is None:
+                self._stopping.wait(SPAWN_AGAIN_S)
+                continue
+            self._wait_ready(child)
+            code = child.wait()
             if self._stopping.is_set():
                 return
             self.restarts += 1
             log.error("the broker ended (%d); it is started again", code)
             self._stopping.wait(RESTART_S)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with (self._folder / "server.log").open("wb") as output:
+            # The child must die with this process; the kernel ends it when the thread that made it ends.
+            child = subprocess.Popen(
+                [*dying_with_parent(), self._program, "-c", str(self._folder / "server.conf")],
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+            )
+        with suppress(OSError):
+            (self._folder / "pid").write_text(f"{child.pid}\n", encoding="ascii")
+        return child
 
     def _wait_ready(self, child: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_S
@@ -149,7 +174,8 @@ mqtt {{
     def stop(self) -> None:
         """End it; at most 1 s, then by force."""
         self._stopping.set()
-        child = self._child
+        with self._lock:
+            child = self._child
         if child is None:
             return
         child.terminate()

@@ -149,6 +149,8 @@ def _address(file: str, where: str, url: str | None, schemes: tuple[str, ...]) -
     try:
         parts = urlsplit(url)
         sound = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        # A name or password in it would be passed over in silence, and shown by every error.
+        sound = sound and parts.username is None
     except ValueError:
         sound = False
     if not sound:

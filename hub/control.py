@@ -76,7 +76,7 @@ def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> s
         with InstanceLock(config.data_dir):
             store = Store(config)
             try:
-                # What was kept apart of a device accepted now is counted when a hub runs and hears its state.
+                # What was kept apart of a device accepted now is counted when a hub runs.
                 return store.desk.carry_out(action, words).text
             finally:
                 store.database.close()

@@ -88,7 +88,7 @@ class Forwarder:
             self._rows.release_anchored()
             window = self._rows.window(now_ms, BATCH_MAX)
             if window.held_back and not window.owed:
-                self._rows.write(window, [], [], now_ms)
+                self._rows.write(window, [], [])
                 return True
         batch = self._forwarding.next_batch(now_ms, window.owed)
         if not batch:
@@ -99,7 +99,7 @@ class Forwarder:
         touched: set[tuple[str, str]] = set()
         if verdict.changes:
             with database.transaction():
-                touched = self._rows.write(window, batch, verdict.changes, now_ms)
+                touched = self._rows.write(window, batch, verdict.changes)
         if verdict.alarm is not None:
             with database.transaction():
                 self._ledger.alarm(verdict.alarm, "city", self._forwarding.pause_reason or "", now_ms)

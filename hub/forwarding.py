@@ -17,8 +17,17 @@ RETRY_MAX_MS: Final = 60_000
 RETRYABLE_FIRST_MS: Final = 30_000
 RETRYABLE_MAX_MS: Final = 3_600_000
 """An `unknown-student` waits for the city's own data entry, which takes hours, not seconds."""
+UNANSWERED_FIRST_MS: Final = 1_000
+UNANSWERED_MAX_MS: Final = 300_000
+"""A record that an answer left out, or that makes the city fail, is tried again without standing before others."""
 MISROUTED_MS: Final = 60_000
+RETRY_AFTER_MIN_MS: Final = 200
+"""A `Retry-After: 0` must not make a loop without a pause."""
 RETRY_AFTER_MAX_MS: Final = 3_600_000
+BURIED_MAX: Final = 20
+"""Single records refused as bad requests, one after the other: then it is the city that refuses, not they."""
+FAILURES_MAX: Final = 3
+"""Failures of one batch in a row, then it is halved: one record may be what makes the city fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +78,13 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """No answer, 5xx, 202, a wrong body, a refused token: nothing is known of any event."""
+    """No answer, 5xx, 202, a wrong body, a refused token: nothing is known of any event.
+
+    `answered`: the city did answer, so that what was sent may be the reason.
+    """
 
     reason: str
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,7 @@ class Forwarding:
         self._rng = rng
         self._size = BATCH_MAX
         self._failures = 0
+        self._buried = 0
         self.paused_until_ms = 0
         self.pause_reason: str | None = None
 
@@ -129,30 +143,30 @@ class Forwarding:
                 self._size = max(1, len(batch) // 2)
                 return Verdict()
             case TooLarge():
-                return self._bury(batch[0], "urn:k12edge:problem:too-large")
+                return self._bury(now_ms, batch[0], "urn:k12edge:problem:too-large")
             case BadRequest() if len(batch) > 1:
                 # Halving finds the poison in log2 steps; the sound half goes through on the way.
                 self._size = max(1, len(batch) // 2)
                 return Verdict()
             case BadRequest(problem):
-                return self._bury(batch[0], problem)
+                return self._bury(now_ms, batch[0], problem)
             case RetryAfter(after_ms):
-                self._pause(now_ms, min(after_ms, RETRY_AFTER_MAX_MS), "asked to wait")
+                self._pause(now_ms, max(RETRY_AFTER_MIN_MS, min(after_ms, RETRY_AFTER_MAX_MS)), "asked to wait")
                 return Verdict()
             case Misrouted(status):
                 self._pause(now_ms, MISROUTED_MS, f"status {status}")
                 return Verdict(alarm="city-misrouted")
-            case Unreachable(reason):
-                self._back_off(now_ms, reason)
-                return Verdict()
+            case Unreachable(reason, answered):
+                return self._failed(now_ms, batch, reason, answered=answered)
 
     def _judge(self, now_ms: int, batch: Sequence[Owed], results: dict[tuple[str, str], Result]) -> Verdict:
         changes: list[Change] = []
+        unanswered: list[Owed] = []
         for owed in batch:
             result = results.get((owed.source, owed.event_id))
             if result is None:
-                continue
-            if result.status in ("stored", "duplicate"):
+                unanswered.append(owed)
+            elif result.status in ("stored", "duplicate"):
                 changes.append(Change(owed.position, "held"))
             elif result.retryable:
                 due_ms = now_ms + self._jittered(RETRYABLE_FIRST_MS, RETRYABLE_MAX_MS, owed.attempts)
@@ -161,16 +175,36 @@ class Forwarding:
                 changes.append(Change(owed.position, "dead", 0, owed.attempts + 1, result.problem or "rejected"))
         if changes:
             self._recovered()
+            self._buried = 0
             self._size = min(BATCH_MAX, self._size * 2)
-        else:
+        elif any(owed.attempts == 0 for owed in unanswered):
             # An answer about none of what was sent is no answer.
-            self._back_off(now_ms, "an answer about no event")
-        return Verdict(tuple(changes))
+            return self._failed(now_ms, batch, "an answer about no event", answered=True)
+        return Verdict((*changes, *(self._put_off(now_ms, owed, "unanswered") for owed in unanswered)))
 
-    def _bury(self, owed: Owed, problem: str) -> Verdict:
+    def _put_off(self, now_ms: int, owed: Owed, problem: str) -> Change:
+        due_ms = now_ms + self._jittered(UNANSWERED_FIRST_MS, UNANSWERED_MAX_MS, owed.attempts)
+        return Change(owed.position, "waiting", due_ms, owed.attempts + 1, problem)
+
+    def _bury(self, now_ms: int, owed: Owed, problem: str) -> Verdict:
+        if self._buried >= BURIED_MAX:
+            # A city that takes nothing (a broken release, a gateway before it) must not make dead letters of all.
+            self._back_off(now_ms, f"everything is refused: {problem}"[:200])
+            return Verdict((self._put_off(now_ms, owed, problem),), "city-refuses-all")
+        self._buried += 1
         self._recovered()
         self._size = min(BATCH_MAX, self._size * 2)
         return Verdict((Change(owed.position, "dead", 0, owed.attempts + 1, problem),))
+
+    def _failed(self, now_ms: int, batch: Sequence[Owed], reason: str, *, answered: bool) -> Verdict:
+        self._back_off(now_ms, reason)
+        if not answered or self._failures % FAILURES_MAX:
+            return Verdict()
+        if len(batch) > 1:
+            self._size = max(1, len(batch) // 2)
+            return Verdict()
+        # Alone it failed as often: the others go before it. It stays owed, nothing is known against it.
+        return Verdict((self._put_off(now_ms, batch[0], reason[:100]),))
 
     def _recovered(self) -> None:
         self._failures = 0

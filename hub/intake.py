@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from protocol.envelope import Event, decode_data, decode_event, digest_bytes, expected_event, text_of
+from protocol.envelope import Event, decode_data, decode_event, digest_bytes, expected_event, is_digest, text_of
 from protocol.errors import BadMessage
 from protocol.taps import TAP_TYPES, TapData
 
@@ -60,6 +60,12 @@ def examine(
     for place, line in enumerate(lines):
         events.append(_read(line, journal, first + place, source))
     broken = _broken_links(events, digests, before, after_prev)
+    for place, event in enumerate(events):
+        # A `prev` that equals a digest is one; of the others the form was not looked at yet.
+        proven = place - 1 not in broken and (place > 0 or before is not None)
+        if not proven and isinstance(event, Event) and event.prev is not None and not is_digest(event.prev):
+            detail = f"record {event.id}: prev is not a SHA-256 digest in base64url"
+            events[place] = Faulty(first + place, lines[place], "unreadable", detail)
     bad = {at + 1 if at + 1 in broken and at + 1 < len(lines) else at for at in broken}
     sound: list[Sound] = []
     faulty: list[Faulty] = []
@@ -93,6 +99,11 @@ def _read(line: bytes, journal: str, sequence: int, source: str) -> Event | Faul
     event = expected_event(line, journal, sequence, source)
     if event is None:
         return _explained(line, journal, sequence, source)
+    try:
+        # Parts that the envelope's decoder passes over must be text too: the bytes go into answers and to the city.
+        line.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        return Faulty(sequence, line, "unreadable", f"record {event.id} is not UTF-8: {problem.reason}")
     if event.name in _TAP_NAMES:
         try:
             decode_data(event, TapData)

@@ -13,6 +13,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from protocol.batch import MESSAGE_BYTES_MAX
+
 if TYPE_CHECKING:
     from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.properties import Properties
@@ -22,6 +24,8 @@ log = logging.getLogger("k12edge.link")
 KEEPALIVE_S: Final = 15
 RECONNECT_MIN_S: Final = 1
 RECONNECT_MAX_S: Final = 5
+PAYLOAD_BYTES_MAX: Final = 2 * MESSAGE_BYTES_MAX
+"""Of a longer message, which an external broker may let through, the beginning is kept: it is parked anyway."""
 QUEUED_MAX: Final = 1_000
 """Messages handed over and not yet sent; receipts are made again, so more are refused."""
 
@@ -56,6 +60,7 @@ class HubLink:
         self._on_message, self._on_state = on_message, on_state
         self._connection = 0
         self.connected = False
+        self.deaf = False
         self._lock = threading.Lock()
         # Two clients of one id evict each other for ever, so each process adds a random end to its own.
         name = f"{client_name}-{rng.getrandbits(32):08x}"
@@ -69,6 +74,7 @@ class HubLink:
         client.on_connect = self._connect
         client.on_disconnect = self._disconnect
         client.on_message = self._message
+        client.on_subscribe = self._subscribed
         self._client = client
 
     def start(self) -> None:
@@ -125,8 +131,16 @@ class HubLink:
             self._on_state(False)
 
     def _message(self, client: paho.Client, _data: Any, message: MQTTMessage) -> None:
+        payload = bytes(message.payload[:PAYLOAD_BYTES_MAX])
         if message.qos == 0:
             # Gateways send with QoS 1; what comes otherwise is taken all the same and needs no acknowledgement.
-            self._on_message(Message(message.topic, bytes(message.payload), 0, -1))
+            self._on_message(Message(message.topic, payload, 0, -1))
             return
-        self._on_message(Message(message.topic, bytes(message.payload), message.mid, self._connection))
+        self._on_message(Message(message.topic, payload, message.mid, self._connection))
+
+    def _subscribed(
+        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self.deaf = any(reason.is_failure for reason in reasons)
+        if self.deaf:
+            log.error("the broker refuses what the hub listens to; check the broker's permissions")

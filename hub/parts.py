@@ -39,4 +39,6 @@ class Store:
     def open_own_journal(self) -> OwnJournal:
         """Begin this run's journal of the hub's own records."""
         source = hub_source(self.config.school, self.config.hub_id)
-        return OwnJournal(self.ledger, self.secrets.identity(), source, self.clock, self.clock.boot(), VERSION)
+        return OwnJournal(
+            self.ledger, self.anchors, self.secrets.identity(), source, self.clock, self.clock.boot(), VERSION
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def read_roster(path: Path) -> tuple[RosterRow, ...]:
 
 def parse_roster(name: str, text: str) -> tuple[RosterRow, ...]:
     """The rows of a roster's text; raises RosterRefused naming the lines."""
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    # Lines as a spreadsheet counts them: by line breaks only, not by the other separators of Unicode.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[RosterRow] = []
     errors: list[str] = []
     try:

@@ -15,6 +15,9 @@ from protocol.time import Effective
 PAGE_MAX: Final = 1000
 PAGE_DEFAULT: Final = 100
 RANGE_MAX: Final = 1_000_000
+EARLIEST_MS: Final = -62_000_000_000_000
+LATEST_MS: Final = 253_300_000_000_000
+"""Years 5 to 9996: a clock that says anything beyond is told as the nearest time that RFC 3339 can write."""
 
 
 class EffectiveText(msgspec.Struct, frozen=True):
@@ -50,11 +53,15 @@ class RangeDigest(msgspec.Struct, frozen=True):
 def told(effective: Effective) -> EffectiveText:
     """An effective time in its told form."""
     return EffectiveText(
-        rfc3339(effective.best_ms),
-        None if effective.not_before_ms is None else rfc3339(effective.not_before_ms),
-        None if effective.not_after_ms is None else rfc3339(effective.not_after_ms),
+        _written(effective.best_ms),
+        None if effective.not_before_ms is None else _written(effective.not_before_ms),
+        None if effective.not_after_ms is None else _written(effective.not_after_ms),
         effective.quality,
     )
+
+
+def _written(unix_ms: int) -> str:
+    return rfc3339(max(EARLIEST_MS, min(unix_ms, LATEST_MS)))
 
 
 def encode_page(rows: Sequence[tuple[int, bytes, Effective]], *, more: bool) -> bytes:

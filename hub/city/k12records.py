@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import gzip
 import logging
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +20,12 @@ log = logging.getLogger("k12edge.city")
 
 CONNECT_S: Final = 3.0
 READ_S: Final = 10.0
+WHOLE_S: Final = 60.0
+"""An answer that trickles ends after this time, whatever it says."""
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 TOKEN_BYTES_MAX: Final = 64 * 1024
 RETRY_AFTER_DEFAULT_MS: Final = 5_000
+PROBLEM_CHARACTERS_MAX: Final = 200
 MISROUTED: Final = (403, 404, 410)
 
 
@@ -47,7 +51,7 @@ class _Token(msgspec.Struct):
 
 
 class _TooMuch(Exception):
-    """The answer is larger than any sound one."""
+    """The answer is larger, or slower, than any sound one."""
 
 
 class CityClient:
@@ -81,8 +85,12 @@ class CityClient:
             if status == 401 and self._token_url is not None:
                 self._token = None
                 status, headers, answer = self._post(body)
-        except (httpx2.HTTPError, httpx2.InvalidURL, _TooMuch, OSError) as problem:
-            return Unreachable(f"{type(problem).__name__}: {problem}"[:200])
+        except (httpx2.HTTPError, httpx2.InvalidURL, _TooMuch, OSError, ValueError) as problem:
+            # Lost on the way back, or never there: in the first case it may be what we sent that made the city fail.
+            answered = isinstance(
+                problem, httpx2.ReadTimeout | httpx2.ReadError | httpx2.RemoteProtocolError | _TooMuch
+            )
+            return Unreachable(f"{type(problem).__name__}: {problem}"[:200], answered)
         return judged(status, headers, answer, time.time())
 
     def _post(self, body: bytes) -> tuple[int, httpx2.Headers, bytes]:
@@ -112,11 +120,11 @@ class CityClient:
         self, method: str, url: str, headers: dict[str, str], body: bytes, most: int
     ) -> tuple[int, httpx2.Headers, bytes]:
         with self._http.stream(method, url, headers=headers, content=body) as response:
-            answer = bytearray()
+            answer, deadline = bytearray(), time.monotonic() + WHOLE_S
             for piece in response.iter_bytes():
                 answer += piece
-                if len(answer) > most:
-                    raise _TooMuch(f"an answer of more than {most} bytes")
+                if len(answer) > most or time.monotonic() > deadline:
+                    raise _TooMuch(f"an answer of more than {most} bytes or {WHOLE_S:g} s")
             return response.status_code, response.headers, bytes(answer)
 
 
@@ -126,8 +134,8 @@ def judged(status: int, headers: httpx2.Headers, body: bytes, now_s: float) -> A
         try:
             found = msgspec.json.decode(body, type=_Results).results
         except (msgspec.DecodeError, ValueError, RecursionError) as problem:
-            return Unreachable(f"200 without results: {problem}"[:200])
-        return PerEvent({(result.source, result.id): _result(result) for result in found})
+            return Unreachable(f"200 without results: {problem}"[:200], answered=True)
+        return PerEvent(_by_name(found))
     if status == 413:
         return TooLarge()
     if status in (400, 415, 422):
@@ -136,20 +144,31 @@ def judged(status: int, headers: httpx2.Headers, body: bytes, now_s: float) -> A
         return RetryAfter(retry_after_ms(headers.get("retry-after"), now_s))
     if 300 <= status < 400 or status in MISROUTED:
         return Misrouted(status)
-    return Unreachable(f"status {status}")
+    return Unreachable(f"status {status}", answered=status != 401)
+
+
+def _by_name(found: Sequence[_Result]) -> dict[tuple[str, str], Result]:
+    """The results by (source, id); one that is told in two ways is not told."""
+    results: dict[tuple[str, str], Result] = {}
+    contradicted: set[tuple[str, str]] = set()
+    for one in found:
+        name, result = (one.source, one.id), _result(one)
+        if (results.setdefault(name, result).status == "rejected") != (result.status == "rejected"):
+            contradicted.add(name)
+    return {name: result for name, result in results.items() if name not in contradicted}
 
 
 def _result(result: _Result) -> Result:
     if result.status != "rejected":
         return Result(result.status)
     problem = result.problem or _Problem()
-    retryable = problem.retryable or problem.type.rsplit(":", 1)[-1] == "unknown-student"
-    return Result("rejected", problem.type, retryable)
+    retryable = problem.retryable or re.split("[:/#]", problem.type)[-1] == "unknown-student"
+    return Result("rejected", problem.type[:PROBLEM_CHARACTERS_MAX], retryable)
 
 
 def _problem_type(body: bytes) -> str | None:
     try:
-        return msgspec.json.decode(body, type=_Problem).type
+        return msgspec.json.decode(body, type=_Problem).type[:PROBLEM_CHARACTERS_MAX]
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
@@ -158,10 +177,10 @@ def retry_after_ms(text: str | None, now_s: float) -> int:
     """Retry-After in seconds or as an HTTP date (RFC 9110, 10.2.3)."""
     if text is None:
         return RETRY_AFTER_DEFAULT_MS
-    if text.strip().isdigit():
+    if text.strip().isascii() and text.strip().isdigit():
         return int(text.strip()[:9]) * 1000
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        moment_s = email.utils.parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return RETRY_AFTER_DEFAULT_MS
-    return max(0, int((moment.timestamp() - now_s) * 1000))
+    return max(0, int((moment_s - now_s) * 1000))

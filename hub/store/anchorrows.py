@@ -19,6 +19,7 @@ class AnchorRows:
         """Load the anchors, and the order of journals from their first records."""
         self._database = database
         self._timelines: dict[str, Timeline] = {}
+        self._unwritten: dict[str, set[str]] = {}
         run = database.connection.execute
         for source, boot, kept in run("SELECT source, boot, kept FROM anchors"):
             self.of(source).boots[boot] = msgspec.json.decode(kept, type=BootAnchors)
@@ -38,11 +39,21 @@ class AnchorRows:
         return self._timelines.setdefault(source, Timeline())
 
     def learn(self, source: str, events: Sequence[Event]) -> None:
-        """Take the certain moments of new records in; a rollback leaves at most a moment that is true anyway."""
+        """Take the certain moments of new records in.
+
+        A rollback leaves at most a moment that is true anyway; it is written with the next records of its source.
+        """
         timeline = self.of(source)
-        changed: set[str] = set()
+        changed = self._unwritten.pop(source, set())
         for event in events:
             changed |= timeline.learn(event)
+        if not changed:
+            return
+
+        def again() -> None:
+            self._unwritten.setdefault(source, set()).update(changed)
+
+        self._database.on_rollback(again)
         for boot in changed:
             self._database.connection.execute(
                 "INSERT OR REPLACE INTO anchors (source, boot, kept) VALUES (?, ?, ?)",

@@ -12,8 +12,6 @@ from hub.store.ledger import Ledger
 from protocol.anchors import dated
 from protocol.envelope import decode_event
 
-UNANSWERED_MS: Final = 1_000
-"""A record that an answer left out is submitted again after this time."""
 RETRIES_SHARE: Final = 100
 """Records tried again in one batch; the rest of it belongs to new ones."""
 
@@ -54,7 +52,7 @@ class ForwardRows:
             self._owed(position, raw, attempts)
             for position, raw, attempts in self._run(
                 "SELECT e.position, e.raw, x.attempts FROM forward_exceptions x JOIN events e USING (position)"
-                " WHERE x.state IN ('waiting', 'held-back') AND x.due_ms <= ? ORDER BY x.due_ms LIMIT ?",
+                " WHERE x.state IN ('waiting', 'held-back') AND x.due_ms <= ? ORDER BY x.due_ms, x.position LIMIT ?",
                 (now_ms, min(limit, RETRIES_SHARE)),
             )
         ]
@@ -107,27 +105,21 @@ class ForwardRows:
         assert found is None or isinstance(found, int)
         return found
 
-    def write(
-        self, window: Window, batch: Sequence[Owed], changes: Sequence[Change], now_ms: int
-    ) -> set[tuple[str, str]]:
+    def write(self, window: Window, batch: Sequence[Owed], changes: Sequence[Change]) -> set[tuple[str, str]]:
         """Write what an answer said; within a transaction. Returns (device, journal) of each journal it touched.
 
-        The cursor passes every new record of the batch: those that weren't answered become exceptions.
+        The cursor passes the new records of the batch only where each has its change: it is held, or an exception.
         """
-        known = {change.position: change for change in changes}
-        through = max((owed.position for owed in batch), default=0)
-        if len(batch) == len(window.owed):
-            through = max(through, window.through)
-        if through <= window.cursor:
-            through = window.cursor
-        for owed in batch:
-            change = known.get(owed.position)
-            if change is None and changes:
-                change = Change(owed.position, "waiting", now_ms + UNANSWERED_MS, owed.attempts)
-            if change is None:
-                continue
-            self._write_change(change, new=owed.position > window.cursor)
-        if changes or not batch:
+        known = {change.position for change in changes}
+        new = [owed.position for owed in batch if owed.position > window.cursor]
+        through = window.cursor
+        if all(position in known for position in new):
+            through = max(new, default=through)
+            if len(batch) == len(window.owed):
+                through = max(through, window.through)
+        for change in changes:
+            self._write_change(change, new=change.position > window.cursor)
+        if through > window.cursor:
             for position, due_ms, boot in window.held_back:
                 if position <= through:
                     self._run(

@@ -6,9 +6,10 @@ import secrets
 from typing import Final
 
 from hub.clock import HubClock
+from hub.store.anchorrows import AnchorRows
 from hub.store.books import Book
 from hub.store.ledger import Ledger, Row
-from protocol.envelope import clock_data, digest_bytes, encode_event, text_of
+from protocol.envelope import clock_data, decode_event, digest_bytes, encode_event, text_of
 from protocol.signing import Identity
 from protocol.taps import ClockReading, JsonObject, TapId
 
@@ -20,10 +21,18 @@ class OwnJournal:
     """One run of the hub. Records are stored in the transaction of what they speak of."""
 
     def __init__(
-        self, ledger: Ledger, identity: Identity, source: str, clock: HubClock, boot: str, version: str
+        self,
+        ledger: Ledger,
+        anchors: AnchorRows,
+        identity: Identity,
+        source: str,
+        clock: HubClock,
+        boot: str,
+        version: str,
     ) -> None:
         """Commit `journal.opened`, which names the hub's journal before this one. Raises LedgerFull, LedgerFailed."""
-        self._ledger, self._identity, self._source, self._clock, self._boot = ledger, identity, source, clock, boot
+        self._ledger, self._anchors, self._identity = ledger, anchors, identity
+        self._source, self._clock, self._boot = source, clock, boot
         self._last, self._head = 0, ""
         self._heads_at = (0, clock.mono_ms())
         with ledger.database.transaction():
@@ -57,14 +66,15 @@ class OwnJournal:
             data={**data, "clock": clock_data(reading)},
             subject=subject,
         )
-        last, head = self._last, self._head
+        last, head, heads_at = self._last, self._head, self._heads_at
 
         def undo() -> None:
-            self._last, self._head = last, head
+            self._last, self._head, self._heads_at = last, head, heads_at
 
         self._ledger.database.on_rollback(undo)
         digest = digest_bytes(raw)
         self._ledger.store(self.book, [Row(tap.sequence, raw, digest)], now_ms)
+        self._anchors.learn(self._source, [decode_event(raw)])
         self._last, self._head = tap.sequence, text_of(digest)
         return tap
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -19,12 +19,13 @@ from hub.store.database import open_for_reading
 from protocol.audit import PAGE_DEFAULT, PAGE_MAX, RANGE_MAX, cursor_of, encode_page, range_digest
 from protocol.envelope import decode_event
 from protocol.errors import BadMessage, K12EdgeError
+from protocol.taps import SEQUENCE_MAX
 
 if TYPE_CHECKING:
     from hub.parts import Store
     from hub.web.status import Status
 
-HERE: Final = Path(__file__).parent
+HERE: Final = pathlib.Path(__file__).parent
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
     " img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -33,6 +34,10 @@ HEADERS: Final = {
     "cache-control": "no-store",
 }
 BESIDE: Final = ("parked", "forks", "dead-letters")
+NUMBER_MAX: Final = (1 << 63) - 1
+"""The greatest number of a row that SQLite can have."""
+BODY_BYTES_MAX: Final = 64 * 1024
+Position = Annotated[int, Path(ge=1, le=NUMBER_MAX)]
 
 
 class Note(BaseModel):
@@ -79,7 +84,12 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.middleware("http")
     async def headed(request: Request, call_next: Any) -> Response:
-        response: Response = await call_next(request)
+        size = request.headers.get("content-length", "0")
+        if "transfer-encoding" in request.headers or not size.isdigit() or int(size) > BODY_BYTES_MAX:
+            # Nothing that is asked here takes more; a body that doesn't say its length could be any.
+            response: Response = _problem(413, "too-large", f"A body says its length, at most {BODY_BYTES_MAX} bytes.")
+        else:
+            response = await call_next(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
@@ -118,7 +128,8 @@ def _add_status(app: FastAPI, status: Status) -> None:
 
 def _add_beside(app: FastAPI, status: Status, kind: str) -> None:
     def listing(
-        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+        after: Annotated[int, Query(ge=0, le=NUMBER_MAX)] = 0,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     ) -> Any:
         items = status.beside(kind, after, limit)
         return {"items": items, "next": items[-1]["number"] if len(items) == limit else None}
@@ -145,8 +156,8 @@ def _add_audit(app: FastAPI, store: Store) -> None:
     @app.get("/v1/ledger/events/digest")
     def digest(
         journal: Annotated[str, Query(pattern="^[0-9a-f]{16}$")],
-        first: Annotated[int, Query(alias="from", ge=1)],
-        last: Annotated[int, Query(alias="to", ge=1)],
+        first: Annotated[int, Query(alias="from", ge=1, le=SEQUENCE_MAX)],
+        last: Annotated[int, Query(alias="to", ge=1, le=SEQUENCE_MAX)],
     ) -> Response:
         """How many records of a range are held, and the hash over their digests."""
         if last < first or last - first >= RANGE_MAX:
@@ -175,7 +186,7 @@ def _effective(store: Store, raw: bytes) -> Any:
 
 def _add_dead_letters(app: FastAPI, store: Store) -> None:
     @app.post("/v1/dead-letters/{position}/resend")
-    def resend(position: int, request: Request) -> Any:
+    def resend(position: Position, request: Request) -> Any:
         """Submit a dead letter to the city again."""
         _from_here(request)
         with store.database.transaction():
@@ -183,7 +194,7 @@ def _add_dead_letters(app: FastAPI, store: Store) -> None:
         return {"resent": position} if found else _problem(404, "no-dead-letter", "There is no such dead letter.")
 
     @app.post("/v1/dead-letters/{position}/close")
-    def close(position: int, note: Note, request: Request) -> Any:
+    def close(position: Position, note: Note, request: Request) -> Any:
         """Close a dead letter, saying why."""
         _from_here(request)
         with store.database.transaction():
