@@ -29,6 +29,9 @@ class Ending:
         threading.Thread(target=self._bound, name="ending", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._hear)
+        # The kernel may give a signal to any thread (it does where the main one has another pending); the handler
+        # then runs only once the main thread wakes, and this byte wakes it.
+        signal.set_wakeup_fd(self._in, warn_on_full_buffer=False)
 
     def _hear(self, _number: int, _frame: object) -> None:
         if not self.asked:
