@@ -1,0 +1,54 @@
+"""A gateway with a probe: the shipped gateway, noting when each append was called and when its signal was written.
+
+Two looks at the monotonic clock a tap are all that it adds; what it noted is written when the gateway ends.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from edge.app import run_gateway
+from edge.config import load_config
+from edge.journal import SqliteJournal
+from edge.ports import Recorded, Signal
+from edge.signals import LineSignals
+from protocol.taps import Draft
+
+Noted = list[tuple[float, float]]
+"""Seconds on the monotonic clock: append called, signal written."""
+
+
+def run_probed(output: Path, config: Path) -> int:
+    """Run the gateway; the exit code."""
+    noted: Noted = []
+    here = threading.local()
+    append, show = SqliteJournal.append, LineSignals.show
+
+    def timed_append(journal: SqliteJournal, draft: Draft, station: str, card: str, signal: Signal) -> Recorded:
+        here.began_s = time.monotonic()
+        return append(journal, draft, station, card, signal)
+
+    def timed_show(signals: LineSignals, recorded: Recorded) -> None:
+        show(signals, recorded)
+        noted.append((here.began_s, time.monotonic()))
+
+    SqliteJournal.append = timed_append  # type: ignore[method-assign]
+    LineSignals.show = timed_show  # type: ignore[method-assign]
+    try:
+        return run_gateway(load_config(config))
+    finally:
+        output.write_bytes(msgspec.json.encode(noted))
+
+
+def read_noted(output: Path) -> Noted:
+    """What a probe wrote."""
+    return msgspec.json.decode(output.read_bytes(), type=Noted)
+
+
+if __name__ == "__main__":
+    sys.exit(run_probed(Path(sys.argv[1]), Path(sys.argv[2])))
