@@ -21,8 +21,8 @@ from typing import Any, Final
 from protocol.errors import NeedsHands
 from sim.demo.chain import COUNTERS, GATES, Chain
 from sim.emulators.pupils import Crowd, SignalTail
-from sim.parts import PartFailed, audit, free_ports, kill_by_pid_file, mosquitto, until
-from sim.reckoning import Reckoning, journal_taps, only_taps, reckon, running_journals, signalled_taps
+from sim.parts import PartFailed, free_ports, kill_by_pid_file, mosquitto, until
+from sim.reckoning import Reckoning
 from sim.school import make_school, write_roster
 
 DOWN_S_MAX: Final = 1.2
@@ -104,8 +104,8 @@ class KillCampaign:
             self._chain.start(roster)
             self._tap()
             self._all_back(within_s=5)
-            until(self._chain.drained, "not everything arrived", also=self._check, within_s=DRAIN_S)
-            self.outcome.found = self._reckon()
+            until(self._chain.drained, "not everything arrived", also=self._chain.check, within_s=DRAIN_S)
+            self.outcome.found = self._chain.reckoned()
         except PartFailed as problem:
             raise PartFailed(f"{problem}; kills {dict(self.outcome.kills)}; status {self._chain.status()}") from None
         finally:
@@ -164,21 +164,6 @@ class KillCampaign:
                 assert target.start is not None
                 target.start()
                 target.back_s = None
-
-    def _check(self) -> None:
-        for part in (self._chain.city, self._chain.hub, *self._chain.gateways.values()):
-            part.check()
-
-    def _reckon(self) -> Reckoning:
-        chain = self._chain
-        return reckon(
-            signalled_taps(chain.signals_of(name) for name in chain.gateways),
-            journal_taps(chain.data_dirs()),
-            only_taps(audit(f"{chain.hub_url}/v1/ledger/events")),
-            only_taps(audit(f"{chain.city_url}/k12edge/v1/events")),
-            max(len(GATES), len(COUNTERS)),
-            running_journals(chain.data_dirs()),
-        )
 
 
 def _killing(kill: Callable[[], None]) -> Callable[[], bool]:

@@ -62,8 +62,9 @@ class Part:
             raise PartFailed(f"{self.name} ended with {self.process.returncode}: {tail}")
 
     def kill(self) -> None:
-        """Kill -9."""
+        """Kill -9. Raises PartFailed when it had ended by itself."""
         assert self.process is not None
+        self.check()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
         self.kills += 1

@@ -15,16 +15,14 @@ from typing import Final
 from protocol.errors import ConfigError, NeedsHands
 from sim.demo.chain import COUNTERS, GATES, Chain
 from sim.emulators.pupils import Crowd, SignalTail
-from sim.parts import audit, kill_by_pid_file, until
-from sim.reckoning import Reckoning, journal_taps, only_taps, reckon, running_journals, signalled_taps
+from sim.parts import kill_by_pid_file, until
+from sim.reckoning import Reckoning
 from sim.school import Pupil, make_school, write_roster
 
 PUPILS_MAX: Final = 10_000
 GAP_S: Final = 0.012
 """Between one pupil's signal and the next one's card; a real gate sees about one a second."""
 PHASE_S: Final = 600.0
-IN_FLIGHT_MAX: Final = max(len(GATES), len(COUNTERS))
-"""Records that a kill may leave without a signal: one for each station of the gateway."""
 
 
 class Teller:
@@ -172,14 +170,7 @@ class Day:
     # --- the reckoning ------------------------------------------------------------------------------------------------
 
     def _reckon(self, chain: Chain) -> Reckoning:
-        found = reckon(
-            signalled_taps(chain.signals_of(name) for name in chain.gateways),
-            journal_taps(chain.data_dirs()),
-            only_taps(audit(f"{chain.hub_url}/v1/ledger/events")),
-            only_taps(audit(f"{chain.city_url}/k12edge/v1/events")),
-            IN_FLIGHT_MAX,
-            running_journals(chain.data_dirs()),
-        )
+        found = chain.reckoned()
         for kind in ("gate", "canteen"):
             for pupil in self._pupils:
                 if not found.accepted[f"{kind} {pupil.key}"]:
