@@ -1,0 +1,130 @@
+"""The generated parts of the docs: `python -m tests.houserules.generated` writes them, test_docs compares them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edge.config import KEYS as GATEWAY_KEYS
+from hub.config import KEYS as HUB_KEYS
+from protocol.errors import BadMessage, K12EdgeError, NeedsHands, Transient
+from protocol.settings import Key
+from tests.houserules.reading import ROOT, city_app, commands, error_classes, hub_app, routes
+
+BLOCK = re.compile(r"^(<!-- generated: (?P<name>[^>\n]+) -->\n).*?^(<!-- end -->)", re.DOTALL | re.MULTILINE)
+SCHEMAS = ROOT / "protocol" / "schema" / "v1"
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def command(path: str) -> str:
+    """The words of one command: places first, then options; what argparse itself says of each."""
+    parser = commands()[path]
+    rows = []
+    for action in parser._actions:
+        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+            continue
+        metavar = action.metavar or action.dest.upper()
+        word = " ".join(action.option_strings[-1:]) or str(metavar) + ("…" if action.nargs == "+" else "")
+        if action.option_strings and action.nargs != 0:
+            word += f" {metavar}"
+        told = (action.help or "") % {"default": action.default}
+        rows.append([f"`{word}`", told + (", needed" if action.required and action.option_strings else "")])
+    return table(["word", "meaning"], rows)
+
+
+def keys(all_keys: Sequence[Key]) -> str:
+    parts = []
+    for section in dict.fromkeys(key.table for key in all_keys):
+        mine = [key for key in all_keys if key.table == section]
+        title = f"[[{section}]]" if mine[0].many else f"[{section}]"
+        rows = [[f"`{key.name}`", _default(key), key.limit, key.meaning] for key in mine]
+        parts.append(f"### `{title}`\n\n" + table(["key", "default", "limit", "meaning"], rows))
+    return "\n\n".join(parts)
+
+
+def _default(key: Key) -> str:
+    if key.needed:
+        return "needed"
+    return "none" if key.default is None else f"`{json.dumps(key.default)}`"
+
+
+def errors() -> str:
+    def turn(kind: type[K12EdgeError]) -> str:
+        for base, word in ((Transient, "the software"), (NeedsHands, "a person"), (BadMessage, "the sender")):
+            if issubclass(kind, base):
+                return word
+        return "any"
+
+    rows = [
+        [f"`{kind.code}`", turn(kind), (kind.__doc__ or "").strip().partition("\n")[0], kind.hint]
+        for kind in sorted(error_classes(), key=lambda kind: kind.code)
+    ]
+    return table(["code", "whose turn", "what happened", "what to do"], rows)
+
+
+def endpoints(kind: str) -> str:
+    rows = [
+        [f"`{method} {path}`", query or "–", text or "The page."]
+        for method, path, query, text in routes(hub_app() if kind == "hub" else city_app())
+    ]
+    return table(["endpoint", "query", "answer"], rows)
+
+
+def example(name: str) -> str:
+    text = (SCHEMAS / f"{name}.v1.example.json").read_text(encoding="utf-8")
+    shown = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return f"```json\n{shown}\n```"
+
+
+def schemas() -> str:
+    rows = []
+    for path in sorted(SCHEMAS.glob("*.json")):
+        if not path.name.endswith(".example.json"):
+            schema = json.loads(path.read_text(encoding="utf-8"))
+            rows.append([f"[`{path.name}`](../../protocol/schema/v1/{path.name})", schema["title"]])
+    return table(["schema", "of"], rows)
+
+
+MAKERS: dict[str, Callable[..., str]] = {
+    "command": command,
+    "config": lambda kind: keys({"gateway": GATEWAY_KEYS, "hub": HUB_KEYS}[kind]),
+    "errors": errors,
+    "endpoints": endpoints,
+    "example": example,
+    "schemas": schemas,
+}
+
+
+def made(name: str) -> str:
+    """The text of the generated part of this name: a maker's word and what it is asked for."""
+    maker, _, asked = name.partition(" ")
+    return MAKERS[maker](asked) if asked else MAKERS[maker]()
+
+
+def renewed(text: str) -> str:
+    """A page with its generated parts made anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}{made(found['name'])}\n{found[3]}", text)
+
+
+def main() -> None:
+    for path in pages():
+        before = path.read_text(encoding="utf-8")
+        after = renewed(before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""Docs that can't lie: what the code has is named, what is named exists, links lead somewhere, commands parse."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.config import REPEAT_WINDOW_S, config_from
+from hub.config import hub_config_from
+from k12edge.cli import build_parser
+from protocol.taps import tap_type
+from tests.houserules.generated import BLOCK, pages, renewed
+from tests.houserules.reading import EVERY, ROOT, commands, shape, written_types
+
+TEXTS = {path: path.read_text(encoding="utf-8") for path in pages()}
+EVERY_MARK = re.compile(r"<!-- every: (?P<name>[^>]+?) -->\n+(?P<table>(?:\|.*\n)+)")
+FIELDS_MARK = re.compile(r"<!-- fields: (?P<name>[^>]+?) -->\n+(?P<table>(?:\|.*\n)+)")
+FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+RENEW = "run: .venv/bin/python -m tests.houserules.generated"
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def rows(table: str) -> list[list[str]]:
+    """The cells of a Markdown table's body."""
+    lines = [re.split(r"(?<!\\)\|", line.strip().strip("|")) for line in table.strip().splitlines()]
+    return [[cell.strip() for cell in line] for line in lines[2:]]
+
+
+def word(cell: str) -> str:
+    """What a cell names: its first code span."""
+    found = re.match(r"`([^`]+)`", cell)
+    assert found, f"a cell that names something begins with it in `code`: {cell!r}"
+    return found[1]
+
+
+def marked(mark: re.Pattern[str]) -> list[tuple[str, str, list[list[str]]]]:
+    return [
+        (found["name"], name(path), rows(found["table"]))
+        for path, text in TEXTS.items()
+        for found in mark.finditer(text)
+    ]
+
+
+@pytest.mark.parametrize("what", EVERY)
+def test_every_name_of_the_code_is_in_the_docs_and_no_other(what: str) -> None:
+    tables = [(page, body) for named, page, body in marked(EVERY_MARK) if named == what]
+    assert len(tables) == 1, f"one table is marked <!-- every: {what} -->, found in {[page for page, _ in tables]}"
+    page, body = tables[0]
+    named = [word(row[0]) for row in body]
+    assert len(named) == len(set(named)), f"{page} names one of them twice"
+    expected = EVERY[what]()
+    assert expected - set(named) == set(), f"{page} doesn't name every {what}"
+    assert set(named) - expected == set(), f"{page} names what is no {what}"
+    assert all(cell for row in body for cell in row), f"{page} leaves a cell empty"
+
+
+def test_no_table_claims_to_be_checked_and_is_not() -> None:
+    assert {named for named, _, _ in marked(EVERY_MARK)} == set(EVERY)
+    for path, text in TEXTS.items():
+        marks = len(re.findall(r"^<!-- (?:every|fields): ", text, re.MULTILINE))
+        found = len(EVERY_MARK.findall(text)) + len(FIELDS_MARK.findall(text))
+        assert marks == found, f"{name(path)}: a mark has no table after it"
+        parts = len(re.findall(r"^<!-- generated: ", text, re.MULTILINE))
+        assert parts == len(BLOCK.findall(text)), f"{name(path)}: a part has no end"
+
+
+FIELDS = marked(FIELDS_MARK)
+
+
+@pytest.mark.parametrize(("reference", "page", "body"), FIELDS, ids=[f[0] for f in FIELDS])
+def test_fields_are_those_of_the_message(reference: str, page: str, body: list[list[str]]) -> None:
+    told = [(word(row[0]), row[1]) for row in body]
+    assert told == shape(reference), f"{page}: the fields of {reference}"
+
+
+def test_every_message_has_its_fields_in_the_docs() -> None:
+    from tests.protocol.schemas import SHAPES
+
+    documented = {reference for reference, _, _ in FIELDS}
+    missing = {f"{kind.__module__}:{kind.__qualname__}" for kind in SHAPES} - documented
+    assert not missing
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name)
+def test_generated_parts_are_up_to_date(page: Path) -> None:
+    assert renewed(TEXTS[page]) == TEXTS[page], RENEW
+
+
+def test_every_command_and_both_configurations_stand_in_the_reference() -> None:
+    parts = [found["name"] for text in TEXTS.values() for found in BLOCK.finditer(text)]
+    assert {part for part in parts if part.startswith("command ")} == {f"command {path}" for path in commands()}
+    assert {"config gateway", "config hub", "errors", "endpoints hub", "endpoints city", "schemas"} <= set(parts)
+
+
+def test_kinds_of_stations_are_told_as_they_are() -> None:
+    body = next(body for named, _, body in marked(EVERY_MARK) if named == "station kind")
+    for row in body:
+        kind: Any = word(row[0])
+        assert row[2] == f"{REPEAT_WINDOW_S[kind]} s"
+        assert row[3] == ", ".join(f"`{tap_type(kind, decision)}`" for decision in ("accepted", "refused"))
+
+
+def test_event_types_that_nobody_writes_are_called_reserved() -> None:
+    body = next(body for named, _, body in marked(EVERY_MARK) if named == "event type")
+    written = {word(row[0]) for row in body if row[1] != "reserved"}
+    assert written == written_types()
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as code hosts make them."""
+    found: set[str] = set()
+    for line in FENCE.sub("", text).splitlines():
+        if heading := re.match(r"#{1,6} (.+)", line):
+            plain = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading[1]).strip().lower()
+            slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+            number, base = 0, slug
+            while slug in found:
+                number += 1
+                slug = f"{base}-{number}"
+            found.add(slug)
+    return found
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.finditer(FENCE.sub("", TEXTS[page])):
+        target, _, anchor = link["target"].partition("#")
+        if target.startswith(("http://", "https://")):
+            continue
+        place = (page.parent / target).resolve() if target else page
+        assert place.exists(), f"{name(page)}: {link['target']}"
+        if anchor:
+            assert anchor in anchors(place.read_text(encoding="utf-8")), f"{name(page)}: {link['target']}"
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page not in TEXTS:
+            continue
+        reached.add(page)
+        waiting += [(page.parent / link["target"].partition("#")[0]).resolve() for link in LINK.finditer(TEXTS[page])]
+    assert set(TEXTS) - reached == set()
+
+
+def test_pages_that_the_code_speaks_of_exist() -> None:
+    for package in ("protocol", "edge", "hub", "k12edge", "sim", "bench", "firmware-config"):
+        for path in (ROOT / package).rglob("*"):
+            if path.is_file() and path.suffix in (".py", ".toml", ".sql", ".service", ".conf", ".md"):
+                for page in re.findall(r"\bdocs/[\w/.-]+\.md", path.read_text(encoding="utf-8", errors="replace")):
+                    assert (ROOT / page).exists(), f"{name(path)} speaks of {page}"
+
+
+# --- commands and configurations --------------------------------------------------------------------------------------
+
+
+def command_lines() -> list[tuple[str, str]]:
+    found = []
+    for path, text in TEXTS.items():
+        for fence in FENCE.finditer(text):
+            if fence["kind"] in ("sh", "console"):
+                for line in fence["text"].replace("\\\n", " ").splitlines():
+                    if line.strip() and not line.lstrip().startswith("#"):
+                        found.append((name(path), line.strip()))
+    return found
+
+
+def parses(words: list[str]) -> bool:
+    """Whether the command line takes these words (or answers them with help)."""
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            build_parser().parse_args(words)
+        except SystemExit as end:
+            return end.code == 0
+    return True
+
+
+def test_commands_parse() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    lines = command_lines()
+    assert any(page == "README.md" for page, _ in lines)
+    for page, line in lines:
+        words = shlex.split(line.partition(" #")[0].removeprefix("$ ").removesuffix("&"))
+        if words[0] == "make":
+            assert set(words[1:]) <= targets, f"{page}: {line}"
+        elif words[0].rpartition("/")[2] == "k12edge":
+            if ">" in words:
+                words = words[: words.index(">")]
+            assert parses(words[1:]), f"{page}: {line}"
+
+
+def test_options_named_in_the_text_exist() -> None:
+    known = {option for parser in commands().values() for action in parser._actions for option in action.option_strings}
+    for path, text in TEXTS.items():
+        for span in re.findall(r"`([^`\n]+)`", FENCE.sub("", text)):
+            words = span.split()
+            if words[0] == "k12edge" and len(words) > 1:
+                steps = [step for step in words[1:] if re.fullmatch(r"[a-z]+", step)]
+                paths = {path for command in commands() for path in [command, *_above(command)]}
+                assert " ".join(steps) in paths or not steps, f"{name(path)}: {span}"
+            if words[0].startswith("--") or words[0] == "k12edge":
+                for option in re.findall(r"--[a-z-]+", span):
+                    assert option in known | {"--help"}, f"{name(path)}: {span}"
+
+
+def _above(command: str) -> list[str]:
+    words = command.split()
+    return [" ".join(words[:count]) for count in range(1, len(words))]
+
+
+def test_configurations_shown_are_accepted() -> None:
+    shown = [
+        (path, fence["text"])
+        for path, text in TEXTS.items()
+        for fence in FENCE.finditer(text)
+        if fence["kind"] == "toml"
+    ]
+    assert shown
+    for path, text in shown:
+        document = tomllib.loads(text)
+        if "hub" in document:
+            hub_config_from(name(path), document)
+        else:
+            config_from(name(path), document)
