@@ -1,0 +1,133 @@
+"""The newcomer's page, done as it says: its files written, its commands run, what it shows compared with what comes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.broker import free_port
+from sim.parts import get_json, until
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "start.md").read_text(encoding="utf-8")
+BY_HAND = PAGE.partition("## By hand")[2].partition("## A real reader")[0]
+FILE = re.compile(r"`(?P<name>[\w.]+\.(?:toml|csv|txt))`[^\n]*:\n\n```\w+\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
+SERVICES = ("city", "hub", "gateway")
+PORTS = ("8700", "8600", "1883")
+
+
+class Hands:
+    """Who follows the page: a folder, other ports than the page's where those may be taken, the services started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+
+    def here(self, text: str) -> str:
+        for shown, mine in self.ports.items():
+            text = text.replace(f":{shown}", f":{mine}")
+        return text
+
+    def start(self, words: list[str]) -> None:
+        log = (self.folder / f"{words[1]}.log").open("wb")
+        with log:
+            self.running[words[1]] = subprocess.Popen(self.program(words), cwd=self.folder, stdout=log, stderr=log)
+
+    def run(self, words: list[str]) -> str:
+        done = subprocess.run(self.program(words), cwd=self.folder, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, (words, done.stderr)
+        return done.stdout
+
+    @staticmethod
+    def program(words: list[str]) -> list[str]:
+        assert words[0] == "k12edge"
+        return [sys.executable, "-m", *words]
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8")
+
+    def end(self) -> dict[str, int]:
+        for process in reversed(self.running.values()):
+            process.send_signal(signal.SIGTERM)
+        return {name: process.wait(10) for name, process in self.running.items()}
+
+
+def free_ports(count: int) -> list[str]:
+    held: list[socket.socket] = []
+    for _ in range(count):
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", free_port("127.0.0.1")))
+        held.append(listener)
+    ports = [str(listener.getsockname()[1]) for listener in held]
+    for listener in held:
+        listener.close()
+    return ports
+
+
+@pytest.fixture
+def hands(tmp_path: Path) -> Iterator[Hands]:
+    found = Hands(tmp_path)
+    yield found
+    for process in found.running.values():
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+def lines_of_commands() -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", BY_HAND, re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines() if line.startswith(("k12edge", "curl"))]
+
+
+def test_the_page_by_hand(hands: Hands) -> None:
+    files = {found["name"]: found["text"] for found in FILE.finditer(BY_HAND)}
+    assert set(files) == {"hub.toml", "roster.csv", "cards.txt", "gateway.toml"}
+    for name, text in files.items():
+        (hands.folder / name).write_text(hands.here(text), encoding="utf-8")
+    seen: dict[str, str] = {}
+    for line in lines_of_commands():
+        words = shlex.split(hands.here(line))
+        if words[0] == "curl":
+            with urllib.request.urlopen(words[1], timeout=10) as answer:
+                seen["curl"] = answer.read().decode("utf-8")
+        elif words[1] in SERVICES and words[2].startswith("--"):
+            hands.start(words)
+            ready(hands, words[1])
+        else:
+            seen[" ".join(words[1:3])] = hands.run(words)
+    shown = BY_HAND.partition("```text\ncong-a:")[2].partition("```")[0]
+    told = [line for line in hands.log("gateway").splitlines() if line.startswith("cong-a: ")]
+    assert told == f"cong-a:{shown}".strip().splitlines()
+    assert "2 pupils, 2 cards" in seen["hub roster"]
+    assert "cong\taccepted" in seen["hub devices"]
+    assert seen["journal gateway"].count("attendance.tap") == 3
+    assert len(json.loads(seen["curl"])["items"]) >= 5
+    assert "valid through" in seen["verify gateway"]
+    assert hands.end() == {"city": 0, "hub": 0, "gateway": 0}
+
+
+def ready(hands: Hands, service: str) -> None:
+    """What a person waits for before the next step; in the end, until the city has it all."""
+    if service != "gateway":
+        until(lambda: "listening http" in hands.log(service), f"{service} does not listen")
+        return
+    signals = hands.folder / "signals.jsonl"
+    until(lambda: signals.exists() and signals.read_text().count("\n") == 4, "not every card was signalled")
+    port = hands.ports["8700"]
+
+    def refused_arrived() -> bool:
+        page = get_json(f"http://127.0.0.1:{port}/k12edge/v1/events?limit=100") or {"items": []}
+        return any(item["event"]["type"] == "vn.k12edge.card.refused.v1" for item in page["items"])
+
+    until(refused_arrived, "the last tap is not at the city")
