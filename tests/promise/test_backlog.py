@@ -1,0 +1,68 @@
+"""A hub that was away: 20,000 taps wait in a gateway's journal, and the killed hub takes them all exactly once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from sim.parts import free_ports, mosquitto, until
+from sim.road import Road
+
+STATIONS, TAPS = 8, 2500
+
+
+def _queues(folder: Path) -> dict[str, tuple[str, str]]:
+    rng = Random(3)
+    stations = {}
+    for number in range(STATIONS):
+        path = folder / f"queue-{number}.txt"
+        path.write_text("".join(f"4 a:04{rng.randbytes(6).hex().upper()} 3\n" for _ in range(TAPS)), encoding="ascii")
+        stations[f"cong-{number}"] = ("gate", f"replay:{path}")
+    return stations
+
+
+@pytest.mark.parametrize("broker", ["embedded", "mosquitto"])
+def test_a_backlog_of_twenty_thousand_drains_through_kills(broker: str, tmp_path: Path) -> None:
+    own = mosquitto(tmp_path, free_ports(1)[0]) if broker == "mosquitto" else None
+    road = Road(tmp_path, broker_url=None if own is None else f"mqtt://127.0.0.1:{own.words[-1]}")
+    gateway = road.add_gateway("cong", _queues(tmp_path))
+    signals = road.signals_of("cong")
+    try:
+        if own is not None:
+            own.start()
+        # Nobody but the gateway runs; the hub first comes when all have tapped.
+        gateway.start()
+        until(
+            lambda: signals.exists() and signals.read_bytes().count(b"\n") >= STATIONS * TAPS,
+            "not everybody was signalled",
+            also=gateway.check,
+            within_s=60,
+        )
+        road.city.start()
+        road.hub.start()
+        road.accept()
+
+        def arrived() -> int:
+            state = road.status()
+            return 0 if state is None else int(state["records"])
+
+        until(lambda: arrived() > 2_000, "nothing drains", also=road.check, within_s=60)
+        road.hub.kill()
+        road.hub.start()
+        until(lambda: arrived() > 8_000, "nothing drains", also=road.check, within_s=60)
+        gateway.kill()
+        for queue in tmp_path.glob("queue-*.txt"):
+            queue.write_text("# everybody has tapped\n", encoding="ascii")
+        gateway.start()
+        until(road.drained, f"not everything arrived: {road.status()}", also=road.check, within_s=120)
+        found = road.reckon(STATIONS)
+    finally:
+        ends = road.stop()
+        if own is not None:
+            own.stop()
+    assert found.kept, found.as_json()
+    assert found.signals >= STATIONS * TAPS
+    assert found.journal == found.hub == found.city
+    assert ends == dict.fromkeys(ends, 0)
