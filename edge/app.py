@@ -17,7 +17,7 @@ from typing import Final
 from edge.bookreader import BookReader
 from edge.clock import SystemClock
 from edge.config import GatewayConfig, StationPlan, parse_url
-from edge.delivery import Delivery, will_message
+from edge.delivery import Delivery
 from edge.devicekeys import DeviceKeys
 from edge.ending import Ending
 from edge.health import Health
@@ -30,6 +30,7 @@ from edge.readers.supervisor import ReaderSupervisor
 from edge.rosterstore import RosterStore
 from edge.salvage import mark_damaged, open_journal, salvage, set_suspect_aside
 from edge.signals import LineSignals
+from edge.statement import will_message
 from edge.station import Station
 from edge.upkeep import Upkeep
 from edge.uplink import Uplink
@@ -50,6 +51,7 @@ REMEMBERED_RECORDS: Final = 1_000
 """Records read back at the start for the repeat windows: more than nine stations write in the longest default one."""
 FULL_PAUSE_S: Final = 2.0
 """Between two attempts to begin on a full disk."""
+ANEW_AGAIN_NS: Final = 600 * 10**9
 DISK_LOW_BYTES: Final = 64 * 1024 * 1024
 PATIENCE_LOOK_S: Final = 0.04
 END_S: Final = 2.0
@@ -105,6 +107,7 @@ class Gateway:
         for plan, reader in zip(config.stations, config.readers, strict=True):
             self._add_station(plan, reader)
         self._remember()
+        self._was_damaged, self._began_ns = bool(damaged), self.clock.mono_ns()
         self.upkeep = Upkeep(
             self.journal, self.keys.identity, self.clock, lambda: self.last_tap_ms, self._backup_interval_s
         )
@@ -149,6 +152,7 @@ class Gateway:
             alarm=self.alarm,
             anchored=self._anchored,
             prepare=self._salvage,
+            broken=self._begin_anew_once,
             upkeep=self.upkeep,
         )
 
@@ -209,11 +213,16 @@ class Gateway:
         self.again = True
         self.ending.poke()
 
+    def _begin_anew_once(self) -> None:
+        """The file broke under a reader: as above, but not soon again, since taps have to wait for it."""
+        if not self._was_damaged or self.clock.mono_ns() - self._began_ns > ANEW_AGAIN_NS:
+            self._begin_anew()
+
     def _anchored(self, anchor: Anchor) -> None:
         self.upkeep.anchor(anchor)
 
     def _salvage(self) -> None:
-        for row in salvage(self.config.data_dir, self.journal):
+        for row in salvage(self.config.data_dir, self.journal, self.delivery.moved):
             log.info("journal %s of a damaged file is offered again, to record %d", row.journal, row.last)
 
     def _backup_interval_s(self) -> int:

@@ -12,6 +12,10 @@ from protocol.envelope import digest
 from protocol.errors import JournalDamaged
 
 
+class RecordMissing(JournalDamaged):
+    """The file can be read, but this record isn't in it."""
+
+
 class BookReader:
     """One thread's read-only view. Raises JournalDamaged, JournalFailed."""
 
@@ -57,7 +61,7 @@ class BookReader:
             if not found:
                 raise explained(problem, f"record {journal}.{first} can't be read") from problem
         if not found:
-            raise JournalDamaged(f"record {journal}.{first} is not in {self._path.name}")
+            raise RecordMissing(f"record {journal}.{first} is not in {self._path.name}")
         return found
 
     def digest_at(self, journal: str, sequence: int) -> str | None:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
 
-from edge.bookreader import BookReader
+from edge.bookreader import BookReader, RecordMissing
 from edge.journal import SqliteJournal
+from edge.statement import Statement, will_message
 from edge.uplink import Heard, Uplink
 from protocol.batch import encode_batch
-from protocol.envelope import decode_event, rfc3339, unix_ms_of
-from protocol.errors import BadMessage, JournalDamaged, K12EdgeError
+from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
 from protocol.receipts import HubTime, decode_receipt
 from protocol.signing import fingerprint, open_message, sign_message
-from protocol.status import DeviceConfig, DeviceState, HeldJournal, HubState, decode_body
+from protocol.status import DeviceConfig, HubState, decode_body
 from protocol.taps import StationKind
 from protocol.time import Anchor
 from protocol.topics import device_topic, hub_state_topic, roster_topic
@@ -38,15 +38,15 @@ STATE_AGAIN_MS: Final = 2_000
 INBOX_MAX: Final = 256
 """Messages from the hub waiting to be handled; the broker sends the rest again (QoS 1) or the hub does."""
 HEALTH_MS: Final = 1_000
-TOLD_MAX: Final = 64
-"""Journals in one state message; a receipt answers as many."""
+TEND_AGAIN_MS: Final = 5_000
 
 
 class Delivery:
     """See the room.
 
     `vitals` gives the health part of the state message, `alarm` tells a person once per code. `prepare` is called
-    before the file is first read (records of a damaged file come back), `upkeep` between two steps.
+    before the file is first read (records of a damaged file come back), `broken` when the file can't be read as
+    written, `upkeep` between two steps.
     """
 
     def __init__(
@@ -65,14 +65,16 @@ class Delivery:
         alarm: Callable[[str, str], None],
         anchored: Callable[[Anchor], None],
         prepare: Callable[[], None],
+        broken: Callable[[], None],
         upkeep: Callable[[BookReader, Uplink, int], None],
     ) -> None:
         """Nothing starts yet. The first reader of the file is opened on the delivery's own thread."""
-        self._school, self._device, self._version = school, device, version
+        self._school, self._device = school, device
+        self._statement = Statement(version, journal.journal, uplink, keys, rosters, clock, vitals)
         self._journal, self._uplink, self._link = journal, uplink, link
         self._keys, self._rosters, self._clock = keys, rosters, clock
-        self._vitals, self._alarm, self._anchored = vitals, alarm, anchored
-        self._prepare, self._upkeep = prepare, upkeep
+        self._alarm, self._anchored = alarm, anchored
+        self._prepare, self._broken, self._upkeep = prepare, broken, upkeep
         self.backup_interval_s = 86_400
         self._inbox: queue.Queue[tuple[str, bytes, bool]] = queue.Queue(INBOX_MAX)
         self._wake = threading.Event()
@@ -84,6 +86,9 @@ class Delivery:
         self._announce = False
         self._told_idle = False
         self._told_more = False
+        self._prepared = False
+        self._tend_due_ms = 0
+        self._salvaged: set[str] = set()
         self._taps = self._taps_seen = 0
         self._last_seen = 0
         self._stranger: str | None = None
@@ -127,6 +132,10 @@ class Delivery:
         """Something may be sendable again."""
         self._wake.set()
 
+    def moved(self) -> None:
+        """Long work goes on (the watchdog waits)."""
+        self.progress_mono_ns = self._clock.mono_ns()
+
     def stop(self) -> None:
         """End `run` soon."""
         self._stop.set()
@@ -150,7 +159,9 @@ class Delivery:
                 self._stop.wait(1.0)
 
     def _session(self) -> None:
-        self._prepare()
+        self._prepared = False
+        self._tend_due_ms = 0
+        self._try_prepare()
         reader = BookReader(self._journal.path)
         try:
             self._load(reader)
@@ -172,7 +183,10 @@ class Delivery:
             self._link.publish(*will_message(self._school, self._device, self._keys), retain=True)
 
     def _load(self, reader: BookReader) -> None:
+        self._salvaged = set()
         for row in reader.journals():
+            if row.salvaged:
+                self._salvaged.add(row.journal)
             self._uplink.add_journal(
                 row.journal,
                 row.last,
@@ -208,10 +222,29 @@ class Delivery:
             self._say_state(reader, now_ms)
         if self._uplink.silent(now_ms):
             self._alarm("nothing-receipted", "the hub is ready and receipts nothing; check the broker's permissions")
-        self._journal.flush_marks()
-        if self._journal.head_due():
-            self._journal.sign_head()
-        self._upkeep(reader, self._uplink, now_ms)
+        if now_ms >= self._tend_due_ms:
+            self._tend(reader, now_ms)
+
+    def _tend(self, reader: BookReader, now_ms: int) -> None:
+        """Write what isn't a tap. On a full disk or a failing card that waits; offering and receipts go on."""
+        try:
+            if not self._prepared and self._try_prepare():
+                self._load(reader)
+            self._journal.flush_marks()
+            if self._journal.head_due():
+                self._journal.sign_head()
+            self._upkeep(reader, self._uplink, now_ms)
+        except (JournalFull, JournalFailed) as problem:
+            self._tend_due_ms = now_ms + TEND_AGAIN_MS
+            self._alarm(problem.code, str(problem))
+
+    def _try_prepare(self) -> bool:
+        try:
+            self._prepare()
+            self._prepared = True
+        except (JournalFull, JournalFailed) as problem:
+            self._alarm(problem.code, f"records of a damaged file can't come back yet: {problem}")
+        return self._prepared
 
     def _say_state(self, reader: BookReader, now_ms: int) -> None:
         """Say how we are when it is time: at a change of the hub, of what is owed, with journals still to be named."""
@@ -232,7 +265,12 @@ class Delivery:
                 held = reader.next_held(offer.journal, offer.first) or offer.last + 1
                 self._uplink.unreadable(offer.journal, offer.first, max(offer.first, held - 1))
                 self._uplink.refused_by_link(offer)
-                self._alarm("journal-damaged", str(problem))
+                self._wake.set()
+                # What a salvaged journal lacks was named when it came back.
+                if not (isinstance(problem, RecordMissing) and offer.journal in self._salvaged):
+                    self._alarm("journal-damaged", str(problem))
+                if not isinstance(problem, RecordMissing):
+                    self._broken()
                 continue
             if len(lines) < offer.last - offer.first + 1:
                 self._uplink.shortened(offer, offer.first + len(lines) - 1)
@@ -322,56 +360,7 @@ class Delivery:
     def _publish_state(self, reader: BookReader) -> None:
         assert self._link is not None
         topic = device_topic(self._school, self._device, "state")
-        body = msgspec.json.encode(self._state(reader))
+        body = msgspec.json.encode(self._statement.made(reader, self._connections))
         if self._link.publish(topic, sign_message(self._keys.identity, topic, body), retain=True):
             self._announce = False
             self._state_due_ms = self._now_ms() + STATE_EVERY_MS
-
-    def _state(self, reader: BookReader) -> DeviceState:
-        reading = self._clock.read()
-        oldest = self._uplink.oldest_owed()
-        held: dict[str, HeldJournal] = {}
-        for journal, held_from, last in self._uplink.to_tell(TOLD_MAX):
-            held[journal] = HeldJournal(held_from, last, _digest_or_none(reader, journal, last), held_from - 1)
-        hk0, raw0 = self._keys.handover()
-        return DeviceState(
-            state="ready",
-            connection=self._connections,
-            key=self._keys.identity.key,
-            box=self._keys.identity.box,
-            boot=reading.boot,
-            mono=reading.mono_ms,
-            wall=rfc3339(reading.wall_ms),
-            sync=reading.sync,
-            version=self._version,
-            journal=self._journal.journal,
-            journals=held,
-            owed=self._uplink.owed(),
-            oldest_age_s=None if oldest is None else self._age_s(reader, *oldest, reading.best_ms),
-            err=reading.err_ms,
-            hk0=hk0,
-            raw0=raw0,
-            rosters=self._rosters.names(),
-            **self._vitals(),  # type: ignore[arg-type]  # The health room's keys are DeviceState's.
-        )
-
-    def _age_s(self, reader: BookReader, journal: str, sequence: int, now_ms: int) -> int | None:
-        try:
-            event = decode_event(reader.lines(journal, sequence, sequence)[0])
-            return max(0, (now_ms - unix_ms_of(event.time)) // 1000)
-        except K12EdgeError:
-            return None
-
-
-def _digest_or_none(reader: BookReader, journal: str, sequence: int) -> str | None:
-    """A head that can't be read must not silence the gateway's state."""
-    try:
-        return reader.digest_at(journal, sequence) if sequence else None
-    except K12EdgeError:
-        return None
-
-
-def will_message(school: str, device: str, keys: DeviceKeys) -> tuple[str, bytes]:
-    """What the broker says for us when the connection dies: state `lost`, signed."""
-    topic = device_topic(school, device, "state")
-    return topic, sign_message(keys.identity, topic, b'{"state":"lost"}')

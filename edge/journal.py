@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge.journalfile import explained, open_for_writing
+from edge.journalfile import BUSY_MS, explained, open_for_writing
 from edge.journalrows import SEQUENCE_BITS, JournalRow, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
 from protocol.envelope import clock_data, digest, encode_event
@@ -27,6 +27,8 @@ HEAD_EVERY_MS: Final = 600_000
 MARKS_RIDE_MS: Final = 10_000
 """Marks of what is settled go along with a tap's commit at most this often; apart from one after MARKS_ALONE_MS."""
 MARKS_ALONE_MS: Final = 60_000
+
+TRUNCATE_PATIENCE_MS: Final = 20
 
 _INSERT = "INSERT INTO event (position, raw) VALUES (?, ?)"
 
@@ -80,6 +82,7 @@ class SqliteJournal:
         self._marks_flushed_ms = clock.read().mono_ms
         self._heads_at = (0, self._marks_flushed_ms)
         self._failed: K12EdgeError | None = None
+        self._closed = False
         self._last = 0
         self._head: str | None = None
         self._database = opener(path)
@@ -168,6 +171,8 @@ class SqliteJournal:
     def _commit(self, slots: Sequence[_Slot], *, opening: bool = False) -> None:
         """Store all of the slots or none, in order; every slot is done afterwards. Runs under the commit lock."""
         try:
+            if self._closed:
+                raise JournalFailed("the journal is closed; the tap was not recorded")
             if self._failed is not None:
                 self._reopen()
             rows, last, head = self._encoded(slots)
@@ -315,6 +320,8 @@ class SqliteJournal:
             self._within_transaction(lambda: work(self._database))
 
     def _within_transaction(self, work: Callable[[], None]) -> None:
+        if self._closed:
+            raise JournalFailed("the journal is closed")
         if self._failed is not None:
             self._reopen()
         try:
@@ -340,16 +347,21 @@ class SqliteJournal:
     def checkpoint(self, *, truncate: bool = False) -> bool:
         """Move the log into the database in an idle moment; True when all of it went."""
         with self._commit_lock:
-            if self._failed is not None:
+            if self._failed is not None or self._closed:
                 return False
+            run = self._database.execute
             try:
-                busy, pages, moved = self._database.execute(
-                    f"PRAGMA wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})"
-                ).fetchone()
+                busy, pages, moved = run("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                whole = not busy and pages == moved
+                if truncate and whole:
+                    # Somebody who reads the file beside us must not make a tap wait.
+                    run(f"PRAGMA busy_timeout = {TRUNCATE_PATIENCE_MS}")
+                    busy = run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                    run(f"PRAGMA busy_timeout = {BUSY_MS}")
             except sqlite3.Error as problem:
                 self._undo(problem)
                 return False
-        return not busy and pages == moved
+        return whole and not busy
 
     def close(self) -> None:
         """Write marks, sign the head where the storage still works, and close."""
@@ -362,4 +374,5 @@ class SqliteJournal:
             # The records are safe without a head; it only spares the hub's help in a later audit.
             pass
         with self._commit_lock:
+            self._closed = True
             self._database.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -15,6 +17,8 @@ PAGE_BYTES: Final = 4096
 """One page is one write of a tap; SD cards and SSDs write no less. Five taps fit."""
 CHECKPOINT_PAGES: Final = 4000
 """The WAL's size at which a tap itself checkpoints (16 MB); long before, an idle moment does."""
+BUSY_MS: Final = 2_000
+"""How long one connection waits for another; only opening and reopening ever do."""
 APPLICATION_ID: Final = 0x6B313265
 """`k12e` in ASCII, in the file's header, so that no other database is taken for a journal."""
 
@@ -30,17 +34,21 @@ def schema_steps() -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
+Recovered = Callable[[sqlite3.Connection], None]
+"""Looks at a file that SQLite has just recovered from its log, before anything is written to either."""
+
+
+def open_for_writing(path: Path, recovered: Recovered | None = None) -> sqlite3.Connection:
     """The one connection that writes and checkpoints.
 
     Creates the file when missing. Raises JournalDamaged, SchemaTooNew, JournalFull, JournalFailed.
     """
     try:
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0)
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     except sqlite3.Error as problem:
         raise explained(problem, f"{path} can't be opened") from problem
     try:
-        _prepare(database, path)
+        _prepare(database, path, recovered)
     except sqlite3.Error as problem:
         database.close()
         raise explained(problem, f"{path} can't be opened") from problem
@@ -50,17 +58,21 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _prepare(database: sqlite3.Connection, path: Path) -> None:
+def _prepare(database: sqlite3.Connection, path: Path, recovered: Recovered | None) -> None:
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if recovered is not None:
+        recovered(database)
     steps = schema_steps()
     if version > len(steps):
         raise SchemaTooNew(f"{path} has schema {version}, this software knows up to {len(steps)}")
     if version == 0:
         tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables:
-            raise JournalDamaged(f"{path} is another program's database")
+            raise JournalDamaged(f"{path} is another program's database, or its header is damaged")
         database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    elif database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise JournalDamaged(f"{path} is another program's database, or its header is damaged")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
@@ -69,6 +81,8 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     for number, step in enumerate(steps[version:], start=version + 1):
         database.executescript(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")
     found = {name: database.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
+    if found["page_size"] != PAGE_BYTES:
+        raise JournalDamaged(f"{path} has pages of {found['page_size']} bytes; it wasn't made by this software")
     assert found == PRAGMAS, f"the journal must be opened as {PRAGMAS}, it is {found}"
     if version == 0:
         sync_folder(path.parent)
@@ -76,9 +90,21 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """A connection that can't write and never checkpoints, beside the writing one."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=2.0
-    )
+    name = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
+
+
+def frames_reached(path: Path) -> int:
+    """How many frames of the log SQLite holds for whole, after a connection has read; 0 where there is no log.
+
+    mxFrame of the WAL-index header (sqlite.org/walformat.html, 2.1), in this machine's byte order.
+    """
+    try:
+        with path.with_name(path.name + "-shm").open("rb") as shared:
+            header = shared.read(20)
+    except OSError:
+        return 0
+    return int.from_bytes(header[16:20], sys.byteorder) if len(header) == 20 else 0
 
 
 def explained(problem: sqlite3.Error, what: str) -> K12EdgeError:

@@ -39,6 +39,15 @@ def ranges_text(ranges: RangeSet) -> str:
     return msgspec.json.encode(list(ranges)).decode("ascii")
 
 
+def _ranges_of(text: str) -> RangeSet:
+    """Ranges as the file keeps them; damaged ones count for nothing: what is owed is offered again, and receipted."""
+    try:
+        ranges = msgspec.json.decode(text, type=list[tuple[int, int]])
+    except (msgspec.DecodeError, TypeError):
+        return RangeSet()
+    return RangeSet(ranges) if all(0 < first <= last for first, last in ranges) else RangeSet()
+
+
 def read_journals(database: sqlite3.Connection) -> list[JournalRow]:
     """Every journal of the file, oldest first. Raises sqlite3.Error."""
     rows = []
@@ -59,8 +68,8 @@ def read_journals(database: sqlite3.Connection) -> list[JournalRow]:
                 pruned_through,
                 pruned_head,
                 bool(salvaged),
-                RangeSet(msgspec.json.decode(hub, type=list[tuple[int, int]])),
-                RangeSet(msgspec.json.decode(city, type=list[tuple[int, int]])),
+                _ranges_of(hub),
+                _ranges_of(city),
             )
         )
     return rows

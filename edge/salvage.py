@@ -6,14 +6,14 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.carving import carve
+from edge.carving import WAL_HEADER_BYTES, carve, out_of_reach
 from edge.journal import SqliteJournal
-from edge.journalfile import FILE_NAME, set_aside, sync_folder
+from edge.journalfile import FILE_NAME, frames_reached, open_for_writing, set_aside, sync_folder, write_durably
 from edge.journalrows import SEQUENCE_BITS, JournalRow, read_journals
 from protocol.envelope import decode_event, digest
 from protocol.errors import BadMessage, JournalDamaged
@@ -27,6 +27,7 @@ DAMAGE_MARK: Final = "journal-suspect"
 FILE_BYTES_MAX: Final = 512 * 1024 * 1024
 """A file of more than a school year's taps; it is read whole, once."""
 ROWS_A_STEP: Final = 500
+SALVAGED_FILES_MAX: Final = 8
 
 
 def mark_damaged(data_dir: Path) -> None:
@@ -58,12 +59,48 @@ def open_journal(data_dir: Path, **parts: Any) -> tuple[SqliteJournal, list[str]
         target = data_dir / f"journal-damaged-{secrets.token_hex(4)}.db-wal"
         os.rename(orphan, target)
         sync_folder(data_dir)
+
+    def opener(file: Path) -> sqlite3.Connection:
+        return open_for_writing(file, lambda database: aside.extend(_keep_log(file, database)))
+
     try:
-        return SqliteJournal(path, **parts), aside
+        return SqliteJournal(path, opener=opener, **parts), aside
     except JournalDamaged as problem:
         log.error("%s", problem)
         aside.append(set_aside(path, secrets.token_hex(4)).name)
-        return SqliteJournal(path, **parts), aside
+        return SqliteJournal(path, opener=opener, **parts), aside
+
+
+def lost_behind(path: Path, database: sqlite3.Connection) -> list[int]:
+    """Sequences of the newest journal that stand in the log behind a damaged frame, where SQLite doesn't look.
+
+    `database` has recovered the file and nothing was written since. Raises sqlite3.Error, OSError.
+    """
+    wal = path.with_name(path.name + "-wal")
+    if not wal.exists() or not WAL_HEADER_BYTES < wal.stat().st_size <= FILE_BYTES_MAX:
+        return []
+    number, last = 0, 0
+    if database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'journal'").fetchone()[0]:
+        number = database.execute("SELECT coalesce(max(number), 0) FROM journal WHERE NOT salvaged").fetchone()[0]
+        last = database.execute(
+            "SELECT coalesce(max(position), 0) FROM event WHERE position BETWEEN ? AND ?",
+            (number << SEQUENCE_BITS, (number + 1 << SEQUENCE_BITS) - 1),
+        ).fetchone()[0]
+    behind = out_of_reach(wal.read_bytes(), frames_reached(path))
+    found = {position for records in behind for position, _ in records if position > last}
+    return sorted(
+        position & (1 << SEQUENCE_BITS) - 1 for position in found if not number or position >> SEQUENCE_BITS == number
+    )
+
+
+def _keep_log(path: Path, database: sqlite3.Connection) -> list[str]:
+    """Copy a log that holds more than SQLite reaches, for `salvage`, before it is written over; the copy's name."""
+    if not lost_behind(path, database):
+        return []
+    name = f"journal-damaged-{secrets.token_hex(4)}.db-wal"
+    write_durably(path.with_name(name), path.with_name(path.name + "-wal").read_bytes())
+    log.error("%s: a frame of the log is damaged; the records behind it are kept in %s", path, name)
+    return [name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +112,48 @@ class Found:
     records: dict[int, bytes]
 
 
-def salvage(data_dir: Path, journal: SqliteJournal) -> list[JournalRow]:
+def salvage(data_dir: Path, journal: SqliteJournal, moved: Callable[[], None] = lambda: None) -> list[JournalRow]:
     """Bring back the records of every damaged file into the journal's file; the journals that became available.
 
-    A kill in the middle repeats it; a record that is in the file already stays as it is. Raises like append.
+    A kill in the middle repeats it; a record that is in the file already stays as it is. `moved` is told of progress.
+    A file that can't be taken is kept under another name, so that it stands in nobody's way. Raises like append.
     """
     names = sorted({path.name.removesuffix("-wal") for path in data_dir.glob(DAMAGED + "*")})
     came_back: list[JournalRow] = []
     for name in names:
         path = data_dir / name
-        found = read_damaged(path)
+        try:
+            found = read_damaged(path, moved)
+        except (JournalDamaged, OSError) as problem:
+            log.error("%s: nothing was brought back: %s", name, problem)
+            _rename(path, "refused-")
+            continue
         for part in found:
-            came_back += _bring_back(journal, part)
+            came_back += _bring_back(journal, part, moved)
         _note_gaps(journal, found)
-        for suffix in ("-wal", ""):
-            source = path.with_name(path.name + suffix)
-            if source.exists():
-                os.rename(source, source.with_name(source.name.replace("journal-damaged-", "salvaged-", 1)))
-        sync_folder(data_dir)
+        _rename(path, "salvaged-")
         log.warning("%s: %d records came back", name, sum(len(part.records) for part in found))
+    if names:
+        _drop_oldest(data_dir)
     return came_back
 
 
-def read_damaged(path: Path) -> list[Found]:
+def _rename(path: Path, prefix: str) -> None:
+    for suffix in ("-wal", ""):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            os.rename(source, source.with_name(source.name.replace("journal-damaged-", prefix, 1)))
+    sync_folder(path.parent)
+
+
+def _drop_oldest(data_dir: Path) -> None:
+    """Of files whose records came back keep the newest few, for those who look for the cause."""
+    kept = sorted(data_dir.glob("salvaged-*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in kept[SALVAGED_FILES_MAX:]:
+        path.unlink()
+
+
+def read_damaged(path: Path, moved: Callable[[], None] = lambda: None) -> list[Found]:
     """Every record that can be read in a damaged file and its log, by journal, in the order of their numbers."""
     parts = []
     for part in (path, path.with_name(path.name + "-wal")):
@@ -106,7 +162,9 @@ def read_damaged(path: Path) -> list[Found]:
         parts.append(part.read_bytes() if part.exists() else b"")
     numbers: dict[str, int] = {}
     versions: dict[str, dict[int, list[bytes]]] = {}
-    for position, raw in carve(*parts):
+    for count, (position, raw) in enumerate(carve(*parts)):
+        if count % ROWS_A_STEP == 0:
+            moved()
         try:
             tap = decode_event(raw).tap
         except BadMessage:
@@ -133,7 +191,7 @@ def _chosen(versions: dict[int, list[bytes]]) -> dict[int, bytes]:
     return dict(sorted(chosen.items()))
 
 
-def _bring_back(journal: SqliteJournal, part: Found) -> list[JournalRow]:
+def _bring_back(journal: SqliteJournal, part: Found, moved: Callable[[], None]) -> list[JournalRow]:
     number: int | None = None
     rows = list(part.records.items())
     for at in range(0, len(rows), ROWS_A_STEP):
@@ -156,6 +214,7 @@ def _bring_back(journal: SqliteJournal, part: Found) -> list[JournalRow]:
             )
 
         journal.maintain(work)
+        moved()
     available: list[JournalRow] = []
 
     def look(database: sqlite3.Connection) -> None:

@@ -27,6 +27,8 @@ WAL_BYTES: Final = 1_000 * PAGE_BYTES
 LOOK_MS: Final = 1_000
 PRUNE_EVERY_MS: Final = 3_600_000
 PRUNE_FIRST_MS: Final = 30_000
+ANCHORS_MAX: Final = 8
+"""Anchors that wait for a disk that takes nothing; the newest have the smallest bounds."""
 
 
 class Upkeep:
@@ -47,6 +49,7 @@ class Upkeep:
         self._look_ms = now_ms + LOOK_MS
         self._prune_ms = now_ms + PRUNE_FIRST_MS
         self._kernel_anchored = False
+        self._anchors: list[Anchor] = []
         self.pruned_records = 0
 
     def __call__(self, reader: BookReader, uplink: Uplink, now_ms: int) -> None:
@@ -59,6 +62,9 @@ class Upkeep:
             if anchor is not None:
                 self.anchor(anchor)
                 self._kernel_anchored = True
+        while self._anchors:
+            self._write(self._anchors[0])
+            del self._anchors[0]
         if now_ms - self._last_tap_ms() < QUIET_MS:
             return
         wal = self._journal.path.with_name(self._journal.path.name + "-wal")
@@ -81,7 +87,11 @@ class Upkeep:
             log.info("%d records that the city holds were pruned", removed)
 
     def anchor(self, anchor: Anchor) -> None:
-        """Record what the true time of this boot is, for all of its records, before and after. Raises like append."""
+        """What the true time of this boot is, for all of its records, before and after: recorded when it can be."""
+        self._anchors = [*self._anchors, anchor][-ANCHORS_MAX:]
+        self._look_ms = 0
+
+    def _write(self, anchor: Anchor) -> None:
         wall = rfc3339(anchor.wall_ms)
         self._journal.note(
             "boot.anchored",
