@@ -26,6 +26,7 @@ check: venv
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry --no-ansi .
 	$(BIN)/python -m pytest -q tests/houserules
 
 lock:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from protocol.errors import ConfigError, NeedsHands
 from sim.demo.chain import COUNTERS, GATES, Chain
+from sim.demo.teller import Teller
 from sim.emulators.pupils import Crowd, SignalTail
 from sim.parts import kill_by_pid_file, until
 from sim.reckoning import Reckoning
@@ -23,43 +23,6 @@ PUPILS_MAX: Final = 10_000
 GAP_S: Final = 0.012
 """Between one pupil's signal and the next one's card; a real gate sees about one a second."""
 PHASE_S: Final = 600.0
-
-
-class Teller:
-    """Says on the terminal what happens, with the time of each phase; keeps quiet for programs."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        """Begin."""
-        self._quiet = quiet
-        self._live = sys.stderr.isatty() and not quiet
-        self.phases: dict[str, float] = {}
-        self._told_s = 0.0
-
-    def say(self, text: str) -> None:
-        """One line."""
-        if not self._quiet:
-            end = "\033[K\n" if self._live else "\n"
-            print(text, file=sys.stderr, end=end, flush=True)
-
-    def progress(self, text: str) -> None:
-        """A line that is written over; where there is no terminal, every two seconds."""
-        now_s = time.monotonic()
-        if now_s - self._told_s < (0.1 if self._live else 2.0):
-            return
-        self._told_s = now_s
-        if self._live:
-            print(f"{text}\033[K", file=sys.stderr, end="\r", flush=True)
-        else:
-            self.say(text)
-
-    @contextlib.contextmanager
-    def phase(self, name: str, text: str) -> Iterator[None]:
-        """Say what begins and how long it took."""
-        self.say(f"── {text}")
-        began_s = time.monotonic()
-        yield
-        self.phases[name] = round(time.monotonic() - began_s, 1)
-        self.say(f"   {self.phases[name]:.1f} s")
 
 
 def run_demo(*, pupils: int, seed: int, faults: bool, as_json: bool, keep: Path | None) -> int:
@@ -130,13 +93,15 @@ class Day:
             tail.read()
         due = [(int(share * len(order)), kill) for share, kill in kills] if self._faults else []
 
-        def on_step() -> None:
-            if due and crowd.answered >= due[0][0]:
-                due.pop(0)[1]()
-            self._teller.progress(f"   {crowd.answered}/{len(order)} đã quẹt / tapped")
+        with self._teller.bar("đã quẹt / tapped", len(order)) as bar:
 
-        if not crowd.run(tails, on_step, time.monotonic() + PHASE_S):
-            raise NeedsHands(f"{crowd.left()} pupils got no signal within {PHASE_S:g} s")
+            def on_step() -> None:
+                if due and crowd.answered >= due[0][0]:
+                    due.pop(0)[1]()
+                bar.show(crowd.answered)
+
+            if not crowd.run(tails, on_step, time.monotonic() + PHASE_S):
+                raise NeedsHands(f"{crowd.left()} pupils got no signal within {PHASE_S:g} s")
 
     def _killed(self, what: str) -> None:
         self._kills.append(what)
