@@ -59,7 +59,11 @@ def examine(
     events: list[Event | Faulty] = []
     for place, line in enumerate(lines):
         events.append(_read(line, journal, first + place, source))
-    broken = _broken_links(events, digests, before, after_prev)
+    prevs = [
+        event.prev if isinstance(event, Event) else _moved_prev(event, first + place)
+        for place, event in enumerate(events)
+    ]
+    broken = _broken_links(prevs, digests, before, after_prev)
     for place, event in enumerate(events):
         # A `prev` that equals a digest is one; of the others the form was not looked at yet.
         proven = place - 1 not in broken and (place > 0 or before is not None)
@@ -80,18 +84,30 @@ def examine(
     return Examined(tuple(sound), tuple(faulty), -1 in bad)
 
 
+def _moved_prev(faulty: Faulty, sequence: int) -> str | None:
+    """What a line that isn't in its place names as the digest before it, where that says something of the line before.
+
+    An earlier record in a later place speaks: something was put before it. A later one in an earlier place doesn't:
+    what it names was taken out.
+    """
+    if faulty.fault != "misplaced":
+        return None
+    moved = decode_event(faulty.raw)
+    return moved.prev if moved.tap.sequence < sequence else None
+
+
 def _broken_links(
-    events: Sequence[Event | Faulty], digests: Sequence[bytes], before: bytes | None, after_prev: str | None
+    prevs: Sequence[str | None], digests: Sequence[bytes], before: bytes | None, after_prev: str | None
 ) -> set[int]:
     """Places whose record isn't what its successor names; -1 is the stored record before the batch."""
     broken: set[int] = set()
     digest = before
-    for place, event in enumerate(events):
-        if digest is not None and isinstance(event, Event) and event.prev != text_of(digest):
+    for place, prev in enumerate(prevs):
+        if digest is not None and prev is not None and prev != text_of(digest):
             broken.add(place - 1)
         digest = digests[place]
     if after_prev is not None and digest is not None and after_prev != text_of(digest):
-        broken.add(len(events) - 1)
+        broken.add(len(prevs) - 1)
     return broken
 
 

@@ -124,8 +124,9 @@ class Devices:
                 self._drop_idle_key(found)
             run(
                 "INSERT INTO device_keys (device, key, box, state, hk0, raw0, first_seen_ms)"
-                " VALUES (?, ?, ?, 'pending', ?, ?, ?)",
-                (device, key, box, hk0, raw0, now_ms),
+                " SELECT ?, ?, ?, 'pending', ?, ?, max(?, coalesce(max(first_seen_ms) + 1, 0)) FROM device_keys"
+                " WHERE device = ?",
+                (device, key, box, hk0, raw0, now_ms, device),
             )
             self._changed(device)
             self._bind_expected(device, key)
