@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final, TypeVar
 
@@ -242,6 +243,10 @@ def is_journal_id(text: str) -> bool:
     return JOURNAL_ID.fullmatch(text) is not None
 
 
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
+"""`datetime.fromisoformat` takes many more forms, some without seconds."""
 _seconds_cache: tuple[int, str] = (-1, "")
 
 
@@ -263,10 +268,10 @@ def clock_data(reading: ClockReading) -> ClockData:
 
 def unix_ms_of(text: str) -> int:
     """Read RFC 3339 with seconds and a full offset; raises BadMessage for anything else, naive times included."""
+    if _RFC3339.fullmatch(text) is None:
+        raise BadMessage(f"time {text[:40]!r} is not RFC 3339 with seconds and an offset")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as problem:
         raise BadMessage(f"time {text[:40]!r} is not RFC 3339") from problem
-    if moment.tzinfo is None or len(text) < 20:
-        raise BadMessage(f"time {text[:40]!r} has no offset or no seconds")
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
