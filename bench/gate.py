@@ -51,6 +51,7 @@ class Gate:
     placed_ms: list[float] = field(default_factory=list)
     taps: int = 0
     caught: int = 0
+    missed: list[str] = field(default_factory=list)
     _chip: TimedPn532 | None = None
     _pipe: int = -1
     _cards: Iterator[bytes] | None = None
@@ -120,6 +121,8 @@ class Gate:
                 self.placed_ms.append((shown_s - placed_s) * 1000)
                 return True
         self.chip.remove()
+        seen = "not seen by the chip" if self.chip.seen_s is None else f"seen after {self.chip.seen_s - placed_s:.3f} s"
+        self.missed.append(f"tap {self.taps}, card {uid.hex()}, {seen}")
         return False
 
     def tap_for(self, seconds: float, rate: float) -> tuple[float, float]:

@@ -41,8 +41,10 @@ class Lot:
         self.process.send(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let it run again."""
+        """Let it run again; returns when it polls, since an exchange with the chip was cut by the standstill."""
+        looks = self.gate.chip.looks
         self.process.send(signal.SIGCONT)
+        until(lambda: self.gate.chip.looks > looks + 2, f"gateway {self.process.device} doesn't poll again")
 
     def block(self) -> None:
         """One block of taps."""
@@ -84,7 +86,7 @@ def measure_reaction(shop: Workshop) -> list[Figure]:
 
 def _let_run(lot: Lot) -> None:
     try:
-        lot.go_on()
+        lot.process.send(signal.SIGCONT)
     except (AssertionError, ProcessLookupError):
         return
 
@@ -142,7 +144,7 @@ def _loaded_figures(quiet: Lot, loaded: Lot, left: list[int]) -> list[Figure]:
     here, there = [x for block in still for x in block], [x for block in busy for x in block]
     gate = loaded.gate
     if gate.caught != gate.taps:
-        raise Broken(f"while the backlog drained {gate.taps - gate.caught} of {gate.taps} taps got no signal")
+        raise Broken(f"{gate.taps - gate.caught} of {gate.taps} taps got no signal: {'; '.join(gate.missed)}")
     about = (
         f"{len(here)} and {len(there)} taps in {len(still)} alternating blocks; {left[-1]:,} owed at the end; chip to"
         f" signal p50 {median(gate.seen_ms):.1f} ms, p99 {percentile(gate.seen_ms, 0.99):.1f} ms, 100 % caught"
