@@ -1,0 +1,205 @@
+"""What the units rely on, on real processes: readiness, the watchdog's pulse, a clean end in time."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.watchdog import Watchdog
+from sim.emulators.bench import Bench
+from tests.firmware.service import STOP_S, Service, configure
+from tests.firmware.unitfiles import GATEWAY, HUB, one
+
+UNIT = {"gateway": GATEWAY, "hub": HUB}
+READY_LINE = {"gateway": "journal ", "hub": "fingerprint"}
+each_role = pytest.mark.parametrize("role", ["gateway", "hub"])
+
+
+def ready(service: Service) -> bool:
+    """Ready as its unit has it: READY=1 for Type=notify, else its first line of log."""
+    if one(UNIT[service.role], "Type") == "notify":
+        return service.hear("READY=1")
+    return service.logged(READY_LINE[service.role])
+
+
+def proves(folder: Path) -> bool:
+    done = subprocess.run(
+        [sys.executable, "-m", "k12edge", "verify", str(folder / "gateway")], capture_output=True, text=True
+    )
+    return done.returncode == 0
+
+
+def children(process: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{process}/task").iterdir():
+        found += [int(number) for number in (task / "children").read_text().split()]
+    return found
+
+
+@each_role
+def test_starts_says_so_and_ends_cleanly_in_time(role: str, tmp_path: Path) -> None:
+    configure(tmp_path, role)
+    with Service(tmp_path, role) as service:
+        assert ready(service), service.words()
+        code, took_s = service.end()
+        assert code == 0, service.words()
+        assert took_s < STOP_S
+        if one(UNIT[role], "Type") == "notify":
+            assert service.hear("STOPPING=1", 0.5)
+
+
+@each_role
+def test_a_second_sigterm_changes_nothing(role: str, tmp_path: Path) -> None:
+    configure(tmp_path, role)
+    with Service(tmp_path, role) as service:
+        assert ready(service), service.words()
+        code, took_s = service.end(twice=True)
+    assert code == 0, service.words()
+    assert took_s < STOP_S
+    assert "Traceback" not in service.words()
+
+
+@each_role
+def test_ends_cleanly_while_a_reader_polls_and_records_stand(role: str, tmp_path: Path) -> None:
+    configure(tmp_path, role)
+    with Bench() as bench:
+        chip = bench.add(tmp_path / "reader")
+        with Service(tmp_path, role) as service:
+            assert ready(service), service.words()
+            deadline_s = time.monotonic() + 20
+            while role == "gateway" and chip.looks < 3:
+                assert time.monotonic() < deadline_s, service.words()
+                time.sleep(0.02)
+            code, took_s = service.end(signal.SIGINT)
+    assert code == 0, service.words()
+    assert took_s < STOP_S
+    if role == "gateway":
+        assert proves(tmp_path)
+
+
+@each_role
+def test_sigterm_right_at_the_start_is_clean(role: str, tmp_path: Path) -> None:
+    """At every moment of the start, also before the handler stands: then the process just ends, as systemd expects."""
+    configure(tmp_path, role)
+    codes = set()
+    for delay_s in (0.0, 0.05, 0.12, 0.2, 0.27, 0.35, 0.45, 0.6, 0.9):
+        with Service(tmp_path, role) as service:
+            # A moment of the start, not a state, is what is meant.
+            time.sleep(delay_s)
+            code, took_s = service.end()
+        assert code in (0, -signal.SIGTERM), service.words()
+        assert took_s < STOP_S
+        assert "Traceback" not in service.words()
+        codes.add(code)
+    assert 0 in codes
+    with Service(tmp_path, role) as service:
+        assert ready(service), service.words()
+        assert service.end()[0] == 0
+    if role == "gateway":
+        assert proves(tmp_path)
+
+
+def test_ready_means_that_the_journal_is_open(tmp_path: Path) -> None:
+    configure(tmp_path, "gateway")
+    with Service(tmp_path, "gateway") as service:
+        assert service.hear("READY=1")
+        assert service.said[0] == "READY=1"
+        done = subprocess.run(
+            [sys.executable, "-m", "k12edge", "journal", "--json", str(tmp_path / "gateway")],
+            capture_output=True,
+            text=True,
+        )
+        assert "journal.opened" in done.stdout
+
+
+def test_readiness_waits_for_neither_reader_nor_hub(tmp_path: Path) -> None:
+    configure(tmp_path, "gateway")
+    with Service(tmp_path, "gateway") as service:
+        assert service.hear("READY=1", 5.0), service.words()
+
+
+def test_the_watchdog_beats_several_times_within_its_period(tmp_path: Path) -> None:
+    configure(tmp_path, "gateway")
+    with Service(tmp_path, "gateway") as service:
+        assert service.hear("READY=1")
+        assert service.hear("WATCHDOG=1", 3.0)
+        began_s = time.monotonic()
+        assert service.hear("WATCHDOG=1", 3.0)
+        period_s = time.monotonic() - began_s
+    assert period_s * 5 < float(one(GATEWAY, "WatchdogSec"))
+
+
+def test_a_stopped_process_gives_no_beat_and_goes_on_afterwards(tmp_path: Path) -> None:
+    configure(tmp_path, "gateway")
+    with Service(tmp_path, "gateway") as service:
+        assert service.hear("WATCHDOG=1")
+        service.process.send_signal(signal.SIGSTOP)
+        service.hear("", 0.1)
+        assert not service.hear("WATCHDOG=1", 2.5)
+        service.process.send_signal(signal.SIGCONT)
+        assert service.hear("WATCHDOG=1", 3.0)
+        assert service.end()[0] == 0
+
+
+def test_a_hung_thread_silences_the_watchdog() -> None:
+    hung: list[str] = []
+    watchdog = Watchdog(hung.append)
+    watchdog.watch("lane gate-1", lambda: 7, 3)
+    looks = 0
+    while watchdog.look() is None:
+        looks += 1
+        assert looks < 10
+    assert watchdog.look() == "lane gate-1"
+
+
+def test_what_systemd_sends_to_a_hung_process_leaves_its_stacks_in_the_log(tmp_path: Path) -> None:
+    name, _, value = one(GATEWAY, "Environment").partition("=")
+    configure(tmp_path, "gateway")
+    with Service(tmp_path, "gateway", **{name: value}) as service:
+        assert service.hear("READY=1")
+        code, _ = service.end(signal.SIGABRT)
+    assert code == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in service.words()
+    assert "edge/watchdog.py" in service.words()
+    with Service(tmp_path, "gateway") as service:
+        assert service.hear("READY=1"), service.words()
+    assert proves(tmp_path)
+
+
+def test_a_wrong_configuration_ends_at_once_and_says_what_is_wrong(tmp_path: Path) -> None:
+    for role in ("gateway", "hub"):
+        path = configure(tmp_path, role)
+        path.write_text(path.read_text().replace("thcs-1", "CHANGE-ME"))
+        with Service(tmp_path, role) as service:
+            assert service.process.wait(10) == 2
+        assert 'school = "CHANGE-ME"' in service.words()
+
+
+def test_a_hub_takes_its_broker_along(tmp_path: Path) -> None:
+    configure(tmp_path, "hub")
+    with Service(tmp_path, "hub") as service:
+        assert ready(service), service.words()
+        brokers = children(service.process.pid)
+        assert len(brokers) == 1
+        assert service.end()[0] == 0
+        assert not Path(f"/proc/{brokers[0]}").exists()
+
+
+def test_a_killed_hub_leaves_no_broker(tmp_path: Path) -> None:
+    configure(tmp_path, "hub")
+    with Service(tmp_path, "hub") as service:
+        assert ready(service), service.words()
+        (broker,) = children(service.process.pid)
+        waiting = os.pidfd_open(broker)
+        service.end(signal.SIGKILL)
+        try:
+            assert select.select([waiting], [], [], 5.0)[0], "the broker outlived its hub"
+        finally:
+            os.close(waiting)
