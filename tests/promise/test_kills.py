@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 
 from sim.kills import KillCampaign
 
@@ -26,3 +27,22 @@ def test_kills_lose_and_double_nothing(broker: str, seed: int, tmp_path: Path) -
     assert (found.lost, found.double, found.changed, found.phantom, found.unexplained) == ([], [], [], [], [])
     assert found.journal == found.hub == found.city
     assert outcome.ends == dict.fromkeys(outcome.ends, 0)
+    _the_files_say_the_same(tmp_path, found.signals)
+
+
+def _the_files_say_the_same(folder: Path, signals: int) -> None:
+    """Read apart from the product's own code: every name once, the same bytes in gateway, hub and city."""
+
+    def taps(path: Path, table: str) -> list[tuple[str, bytes]]:
+        text = "CAST(raw AS TEXT)"
+        query = (
+            f"SELECT {text} ->> 'id' AS id, raw FROM {table}"
+            f" WHERE {text} ->> 'type' IN ('vn.k12edge.attendance.tap.v1', 'vn.k12edge.meal.pickup.v1')"
+        )
+        return sorted((row["id"], bytes(row["raw"])) for row in sqlite_utils.Database(path).query(query))
+
+    gateways = sorted(tap for name in ("cong", "bep") for tap in taps(folder / name / "journal.db", "event"))
+    assert len(gateways) >= signals
+    assert len(dict(gateways)) == len(gateways)
+    assert taps(folder / "hub" / "ledger.db", "events") == gateways
+    assert taps(folder / "city" / "city.db", "events") == gateways
