@@ -48,7 +48,10 @@ log = logging.getLogger("k12edge.gateway")
 
 VERSION: Final = "0.1.0"
 REMEMBERED_RECORDS: Final = 1_000
-"""Records read back at the start for the repeat windows: more than nine stations write in the longest default one."""
+"""Records read back at the start for the repeat windows, at least; and at most:"""
+REMEMBERED_RECORDS_MAX: Final = 20_000
+TAPS_A_SECOND: Final = 5
+"""What one station takes at most, for how far back a long repeat window reaches."""
 FULL_PAUSE_S: Final = 2.0
 """Between two attempts to begin on a full disk."""
 ANEW_AGAIN_NS: Final = 600 * 10**9
@@ -167,7 +170,9 @@ class Gateway:
         reading = self.clock.read()
         reader = BookReader(self.journal.path)
         try:
-            for raw in reader.newest(REMEMBERED_RECORDS):
+            windows_ms = sum(plan.repeat_window_ms for plan in self.config.stations)
+            count = max(REMEMBERED_RECORDS, min(REMEMBERED_RECORDS_MAX, windows_ms * TAPS_A_SECOND // 1000))
+            for raw in reader.newest(count):
                 try:
                     event = decode_event(raw)
                 except BadMessage:

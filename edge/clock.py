@@ -16,6 +16,8 @@ STA_UNSYNC: Final = 0x0040
 """adjtimex(2): the kernel's clock is not synchronised."""
 RESOLUTION_MS: Final = 1
 """Readings are cut to whole milliseconds."""
+STEP_MS: Final = 10
+"""The kernel slews by at most 0.5 ms a second; more than this within one is a step."""
 
 
 class _Timex(ctypes.Structure):
@@ -65,6 +67,7 @@ class SystemClock:
         self._anchor: Anchor | None = None
         self._kernel: int | None = None
         self._kernel_at_ns: int | None = None
+        self._kernel_offset_ms = 0
         self._lock = threading.Lock()
 
     @property
@@ -90,7 +93,7 @@ class SystemClock:
         now_ns = self.mono_ns()
         mono_ms = mono_ns // 1_000_000
         wall_ms = (time.time_ns() - (now_ns - mono_ns)) // 1_000_000
-        kernel_ms = self._kernel_ms(now_ns)
+        kernel_ms = self._kernel_ms(now_ns, wall_ms - mono_ms)
         if kernel_ms is not None:
             return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "ntp", kernel_ms)
         anchor = self._anchor
@@ -101,11 +104,13 @@ class SystemClock:
             return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "declared", self._declared_error_ms)
         return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "none", None)
 
-    def _kernel_ms(self, now_ns: int) -> int | None:
+    def _kernel_ms(self, now_ns: int, offset_ms: int) -> int | None:
+        """The kernel's bound, asked once a second, and at once when the wall clock was stepped meanwhile."""
         if self._source not in ("auto", "ntp"):
             return None
-        if self._kernel_at_ns is None or now_ns - self._kernel_at_ns >= self.KERNEL_LOOK_NS:
-            self._kernel, self._kernel_at_ns = kernel_error_ms(), now_ns
+        stepped = abs(offset_ms - self._kernel_offset_ms) > STEP_MS
+        if stepped or self._kernel_at_ns is None or now_ns - self._kernel_at_ns >= self.KERNEL_LOOK_NS:
+            self._kernel, self._kernel_at_ns, self._kernel_offset_ms = kernel_error_ms(), now_ns, offset_ms
         return self._kernel
 
     def hear_hub(self, asked_mono_ms: int, hub_wall_ms: int, hub_error_ms: int) -> Anchor | None:

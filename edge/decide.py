@@ -35,7 +35,10 @@ class RecentTaps:
         self._seen: OrderedDict[str, tuple[int, str | None]] = OrderedDict()
 
     def accepted(self, card: str, at_ms: int, student: str | None) -> None:
-        """Note an accepted tap."""
+        """Note an accepted tap; an older one than is known changes nothing."""
+        known = self._seen.get(card)
+        if known is not None and known[0] > at_ms:
+            return
         self._seen.pop(card, None)
         self._seen[card] = (at_ms, student)
         while len(self._seen) > REMEMBERED_CARDS_MAX:

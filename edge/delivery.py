@@ -242,8 +242,10 @@ class Delivery:
         try:
             self._prepare()
             self._prepared = True
-        except (JournalFull, JournalFailed) as problem:
+        except K12EdgeError as problem:
             self._alarm(problem.code, f"records of a damaged file can't come back yet: {problem}")
+            if isinstance(problem, JournalDamaged):
+                self._broken()
         return self._prepared
 
     def _say_state(self, reader: BookReader, now_ms: int) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from protocol.errors import AlreadyRunning
+
+LOOKS_S: Final = (0.02, 0.05, 0.1)
 
 
 class InstanceLock:
@@ -18,13 +22,24 @@ class InstanceLock:
         self.path = data_dir / "lock"
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
         except OSError as problem:
             holder = os.read(self._descriptor, 20).decode("ascii", "replace").strip() or "unknown"
             os.close(self._descriptor)
             raise AlreadyRunning(f"{data_dir} is held by process {holder}") from problem
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def _take(self) -> None:
+        """An audit that asks whether the directory is held (`is_held`) holds the lock for an instant itself."""
+        for pause_s in LOOKS_S:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(pause_s)
+            else:
+                return
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
         """Give the lock back."""

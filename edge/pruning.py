@@ -157,11 +157,14 @@ def _step(journal: SqliteJournal, identity: Identity, row: JournalRow, through: 
 
 def _drop_empty_rows(database: sqlite3.Connection) -> None:
     """Forget the oldest journals of which nothing is left; the newest ones keep the chain of journals whole."""
-    numbers = [row[0] for row in database.execute("SELECT number FROM journal ORDER BY number DESC").fetchall()]
-    for number in numbers[JOURNAL_ROWS_MAX:]:
+    rows = database.execute("SELECT number, salvaged FROM journal ORDER BY number").fetchall()
+    runs_end = False
+    for number, salvaged in rows[:-JOURNAL_ROWS_MAX]:
         base = number << SEQUENCE_BITS
         left = database.execute(
             "SELECT 1 FROM event WHERE position BETWEEN ? AND ? LIMIT 1", (base, base + (1 << SEQUENCE_BITS) - 1)
         ).fetchone()
-        if left is None:
+        # Runs name the one before, so only the oldest may go, up to the first that still holds something.
+        runs_end = runs_end or (left is not None and not salvaged)
+        if left is None and (salvaged or not runs_end):
             database.execute("DELETE FROM journal WHERE number = ?", (number,))

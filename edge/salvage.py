@@ -60,8 +60,14 @@ def open_journal(data_dir: Path, **parts: Any) -> tuple[SqliteJournal, list[str]
         os.rename(orphan, target)
         sync_folder(data_dir)
 
+    def recovered(database: sqlite3.Connection) -> None:
+        name = _keep_log(path, database)
+        if name is not None:
+            aside.append(name)
+            raise JournalDamaged(f"{path}: a frame of the log is damaged; the records behind it are kept in {name}")
+
     def opener(file: Path) -> sqlite3.Connection:
-        return open_for_writing(file, lambda database: aside.extend(_keep_log(file, database)))
+        return open_for_writing(file, recovered)
 
     try:
         return SqliteJournal(path, opener=opener, **parts), aside
@@ -93,14 +99,16 @@ def lost_behind(path: Path, database: sqlite3.Connection) -> list[int]:
     )
 
 
-def _keep_log(path: Path, database: sqlite3.Connection) -> list[str]:
-    """Copy a log that holds more than SQLite reaches, for `salvage`, before it is written over; the copy's name."""
+def _keep_log(path: Path, database: sqlite3.Connection) -> str | None:
+    """Copy a log that holds more than SQLite reaches, before it is written over; the copy's name, None where none is.
+
+    The file itself may be between two states then (later pages moved, earlier ones lost), so it isn't built upon.
+    """
     if not lost_behind(path, database):
-        return []
+        return None
     name = f"journal-damaged-{secrets.token_hex(4)}.db-wal"
     write_durably(path.with_name(name), path.with_name(path.name + "-wal").read_bytes())
-    log.error("%s: a frame of the log is damaged; the records behind it are kept in %s", path, name)
-    return [name]
+    return name
 
 
 @dataclass(frozen=True, slots=True)

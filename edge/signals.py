@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
+import stat
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -20,6 +24,11 @@ WORDS = {
     "alarm": "! thiết bị lỗi / device fault",
 }
 """What each signal says to people, Vietnamese first."""
+
+
+TERMINAL: Final = 2
+SINK_PATIENCE_S: Final = 0.05
+"""How long a signal waits for a pipe or terminal that takes nothing."""
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -42,6 +51,8 @@ class LineSignals:
         self._jsonl: list[int] = []
         self._terminal = False
         self._owned: list[int] = []
+        self._torn: set[int] = set()
+        self._may_block: set[int] = set()
         self.failed_writes = 0
         for sink in sinks:
             if sink == "terminal":
@@ -58,6 +69,11 @@ class LineSignals:
                 self._owned.append(descriptor)
             else:
                 raise ConfigError(f"signals.sinks: {sink!r} is not terminal, jsonl:- or jsonl:PATH")
+
+        for descriptor in (*self._jsonl, *((TERMINAL,) if self._terminal else ())):
+            with suppress(OSError):
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    self._may_block.add(descriptor)
 
     def show(self, recorded: Recorded) -> None:
         """See Signals.show."""
@@ -76,13 +92,24 @@ class LineSignals:
             self._write(descriptor, payload)
         if self._terminal:
             code = "" if line.code is msgspec.UNSET else f" [{line.code}]"
-            self._write(2, f"{line.station or '-'}: {WORDS[line.signal]}{code}\n".encode())
+            self._write(TERMINAL, f"{line.station or '-'}: {WORDS[line.signal]}{code}\n".encode())
 
     def _write(self, descriptor: int, payload: bytes) -> None:
-        """One write; a sink that is gone or full must not stop the others, nor the tap."""
+        """One write; a sink that is gone, full, or read by nobody must not stop the others, nor the tap."""
+        if descriptor in self._torn:
+            # A full disk took a part of the last line; this one begins anew.
+            payload = b"\n" + payload
         try:
-            os.write(descriptor, payload)
-        except OSError:
+            if descriptor in self._may_block and not select.select([], [descriptor], [], SINK_PATIENCE_S)[1]:
+                raise BlockingIOError
+            written = os.write(descriptor, payload)
+        except (OSError, ValueError):
+            self.failed_writes += 1
+            return
+        if written == len(payload):
+            self._torn.discard(descriptor)
+        elif written:
+            self._torn.add(descriptor)
             self.failed_writes += 1
 
     def close(self) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,16 +12,16 @@ import msgspec
 from edge.bookcopy import journal_files, opened
 from edge.journalfile import explained
 from edge.journalrows import SEQUENCE_BITS, head_text
-from protocol.envelope import Event, decode_event, digest
+from edge.salvage import lost_behind
+from edge.witness import Witness, read_witness
+from protocol.envelope import Event, decode_event, digest, is_digest, is_journal_id
 from protocol.errors import BadMessage, K12EdgeError
 from protocol.signing import SignatureRefused, verify
 
-WITNESS_BYTES_MAX: Final = 64 * 1024 * 1024
-WITNESS_S: Final = 5.0
-WITNESS_PATH: Final = "/v1/ledger/journals"
 VALID: Final = 0
 BAD: Final = 1
 UNREADABLE: Final = 2
+NUMBER_MAX: Final = 1 << 22
 
 
 @dataclass(slots=True)
@@ -53,25 +51,32 @@ class Report:
         self.lines.append(f"BAD {record}: {what}")
 
 
-class Held(msgspec.Struct):
-    """What a witness holds of one journal."""
+class _Previous(msgspec.Struct):
+    """What `journal.opened` says of the journal before."""
 
-    source: str
-    through: int
+    journal: str
+    last: int
     head: str | None = None
-    missing: list[tuple[int, int]] = []
-    pruned_through: int = 0
 
 
-class Witness(msgspec.Struct):
-    """What the hub said, or says, that it holds: journal id -> what of it."""
+class _Opened(msgspec.Struct):
+    """The part of `journal.opened` that proves something."""
 
-    journals: dict[str, Held]
+    key: str | None = None
+    previous: _Previous | None = None
+
+
+class _Head(msgspec.Struct):
+    """The data of `journal.head`."""
+
+    through: int
+    head: str
+    sig: str
 
 
 @dataclass(slots=True)
 class _Journal:
-    """One journal as the file has it, while it is walked."""
+    """One journal as the file has it, while it is walked. `digests` by sequence, `heads` by the record's name."""
 
     number: int
     journal: str
@@ -84,6 +89,8 @@ class _Journal:
     last: int = 0
     head: str | None = None
     broken: bool = False
+    digests: dict[int, str] = field(default_factory=dict)
+    heads: dict[str, _Head] = field(default_factory=dict)
 
 
 def verify_path(path: Path, witness: str | None) -> Report:
@@ -100,56 +107,65 @@ def verify_path(path: Path, witness: str | None) -> Report:
     return report
 
 
-def read_witness(witness: str) -> Witness:
-    """The hub's own word (its address, or that of its list of journals), or a saved answer. Raises BadMessage."""
-    if witness.startswith(("http://", "https://")):
-        url = witness if witness.rstrip("/").endswith(WITNESS_PATH) else witness.rstrip("/") + WITNESS_PATH
-        try:
-            with urllib.request.urlopen(url, timeout=WITNESS_S) as answer:
-                body = answer.read(WITNESS_BYTES_MAX)
-        except (OSError, ValueError, urllib.error.URLError) as problem:
-            raise BadMessage(f"the witness {url} does not answer: {problem}") from problem
-    else:
-        try:
-            body = Path(witness).read_bytes()
-        except OSError as problem:
-            raise BadMessage(f"the witness {witness} can't be read: {problem.strerror}") from problem
-    try:
-        return msgspec.json.decode(body, type=Witness)
-    except (msgspec.DecodeError, ValueError) as problem:
-        raise BadMessage(f"the witness {witness} is not a list of journals: {problem}") from problem
-
-
 def _verify_file(report: Report, file: Path, database: sqlite3.Connection, witness: Witness | None) -> None:
-    journals: list[_Journal] = []
     try:
-        for row in database.execute(
+        lost = _lost(file, database)
+        rows = database.execute(
             "SELECT number, journal, salvaged, pruned_through, pruned_head, pruned_sig FROM journal ORDER BY number"
-        ).fetchall():
-            journals.append(_Journal(row[0], row[1], bool(row[2]), row[3], row[4], row[5]))
-        known = {journal.number: journal for journal in journals}
-        for (number,) in database.execute(f"SELECT DISTINCT position >> {SEQUENCE_BITS} FROM event").fetchall():
-            if number not in known:
-                report.blame(f"position {number << SEQUENCE_BITS}", "records of a journal that the file doesn't list")
-        before: dict[str, _Journal] = {}
-        for journal in journals:
-            _Walk(report, journal, before).go(database)
-            before[journal.journal] = journal
-    except sqlite3.Error as problem:
-        error = explained(problem, f"{file.name} can't be read to its end")
-        last = journals[-1] if journals else None
-        for journal in journals:
-            if not journal.last or journal is last:
-                report.blame(f"{journal.journal}.{journal.last + 1}", str(error))
-                break
-        else:
-            report.exit_code = UNREADABLE
-            report.lines.append(f"UNREADABLE {error}")
+        ).fetchall()
+        numbers = [row[0] for row in database.execute(f"SELECT DISTINCT position >> {SEQUENCE_BITS} FROM event")]
+    except (sqlite3.Error, OSError) as problem:
+        error = explained(problem, f"{file.name} can't be read") if isinstance(problem, sqlite3.Error) else problem
+        report.exit_code = UNREADABLE
+        report.lines.append(f"UNREADABLE {error}")
         return
+    journals = [journal for row in rows if (journal := _journal(report, row)) is not None]
+    known = {journal.number for journal in journals}
+    for number in numbers:
+        if number not in known:
+            report.blame(f"position {number << SEQUENCE_BITS}", "records of a journal that the file doesn't list")
+    before: dict[str, _Journal] = {}
     for journal in journals:
+        walk = _Walk(report, journal, before)
+        try:
+            walk.go(database)
+        except sqlite3.Error as problem:
+            walk.blame(f"{journal.journal}.{journal.last + 1}", f"it can't be read: {problem}")
+        before[journal.journal] = journal
+    if lost:
+        newest = next((journal for journal in reversed(journals) if not journal.salvaged), None)
+        name = "the first record" if newest is None else f"{newest.journal}.{newest.last + 1}"
+        report.blame(name, f"a frame of the log is damaged; records through {lost[-1]} stand behind it, out of reach")
+        if newest is not None:
+            newest.broken = True
+    keys = [journal.key for journal in journals if journal.key is not None]
+    for journal in journals:
+        _check_signatures(report, journal, keys)
         _conclude(report, journal, witness)
     if witness is not None:
         _later_journals(report, file, journals, witness)
+
+
+def _lost(file: Path, database: sqlite3.Connection) -> list[int]:
+    """See salvage.lost_behind; beside a running gateway the log changes under the look, so there it isn't asked."""
+    copy = Path(database.execute("PRAGMA database_list").fetchone()[2])
+    return [] if copy == file.resolve() else lost_behind(copy, database)
+
+
+def _journal(report: Report, row: tuple[Any, ...]) -> _Journal | None:
+    """A journal's row, or None (and a blame) where its values can't be."""
+    number, journal, salvaged, through, head, sig = row
+    named = isinstance(journal, str) and is_journal_id(journal)
+    if not (named and isinstance(number, int) and 0 < number < NUMBER_MAX):
+        report.blame(f"journal {str(journal)[:40]}", "its row names no journal")
+        return None
+    if not isinstance(through, int) or through < 0 or not all(x is None or isinstance(x, str) for x in (head, sig)):
+        report.blame(f"{journal}.1", "the journal's row is damaged")
+        return None
+    if through and (head is None or not is_digest(head) or sig is None):
+        report.blame(f"{journal}.1", f"the records through {through} are missing, and no signed checkpoint is there")
+        return None
+    return _Journal(number, journal, bool(salvaged), through, head, sig)
 
 
 class _Walk:
@@ -158,8 +174,6 @@ class _Walk:
     def __init__(self, report: Report, journal: _Journal, before: dict[str, _Journal]) -> None:
         self._report, self._journal, self._before = report, journal, before
         self._digest = journal.pruned_head
-        self._suspect: str | None = None
-        self._heads: list[tuple[int, str, str, str]] = []
 
     def go(self, database: sqlite3.Connection) -> None:
         journal = self._journal
@@ -176,9 +190,10 @@ class _Walk:
             waiting = found
         if waiting is not None:
             self._step(waiting, None)
-        self._check_signatures()
 
-    def _read(self, sequence: int, raw: bytes) -> Event | str:
+    def _read(self, sequence: int, raw: object) -> Event | str:
+        if not isinstance(raw, bytes):
+            return "its bytes are stored as something else"
         try:
             event = decode_event(raw)
         except BadMessage as problem:
@@ -193,20 +208,21 @@ class _Walk:
         sequence, raw, event = at
         name = f"{journal.journal}.{sequence}"
         if sequence != journal.last + 1:
-            return self._blame(f"{journal.journal}.{journal.last + 1}", "the record is missing")
+            return self.blame(f"{journal.journal}.{journal.last + 1}", "the record is missing")
         if isinstance(event, str):
-            return self._blame(name, event)
+            return self.blame(name, event)
         mine = digest(raw)
         fits_next = after is None or isinstance(after[2], str) or after[0] != sequence + 1 or after[2].prev == mine
         if event.prev != self._digest and not (sequence == 1 and event.prev is None):
             if fits_next and journal.last:
-                return self._blame(f"{journal.journal}.{journal.last}", "it is not the record that its successor names")
-            return self._blame(name, "it does not follow from the record before it")
+                return self.blame(f"{journal.journal}.{journal.last}", "it is not the record that its successor names")
+            return self.blame(name, "it does not follow from the record before it")
         if not fits_next:
-            return self._blame(name, "its bytes are not those that its successor names")
+            return self.blame(name, "its bytes are not those that its successor names")
         if not self._content(name, event):
             return False
         journal.last, journal.head, self._digest = sequence, mine, mine
+        journal.digests[sequence] = mine
         return True
 
     def _content(self, name: str, event: Event) -> bool:
@@ -214,57 +230,82 @@ class _Walk:
         if journal.source is None:
             journal.source = event.source
         if event.source != journal.source:
-            return self._blame(name, f"it is said to come from {event.source}")
-        if event.name == "journal.opened":
-            data = msgspec.json.decode(event.data)
-            journal.key = data.get("key")
-            previous = data.get("previous")
-            if previous and not self._follows(name, previous):
-                return False
-        if event.name == "journal.head":
-            data = msgspec.json.decode(event.data)
-            self._heads.append((data["through"], str(data["head"]), str(data["sig"]), name))
-            if data["through"] == journal.last and data["head"] != journal.head:
-                return self._blame(name, "the signed head is not that of the records before it")
+            return self.blame(name, f"it is said to come from {event.source}")
+        try:
+            if event.name == "journal.opened":
+                data = msgspec.json.decode(event.data, type=_Opened)
+                journal.key = data.key
+                self._follows(name, data.previous)
+            elif event.name == "journal.head":
+                journal.heads[name] = msgspec.json.decode(event.data, type=_Head)
+        except (msgspec.DecodeError, ValueError) as problem:
+            return self.blame(name, f"its data is not of its type: {problem}")
         return True
 
-    def _follows(self, name: str, previous: dict[str, Any]) -> bool:
-        before = self._before.get(str(previous.get("journal")))
-        if before is None or before.broken or before.salvaged:
-            return True
-        if before.last < int(previous.get("last", 0)):
-            return self._blame(
-                f"{before.journal}.{before.last + 1}",
-                f"the record is missing; {name} says it came to {previous['last']}",
-            )
-        if before.last == previous.get("last") and before.head != previous.get("head"):
-            return self._blame(f"{before.journal}.{before.last}", f"it is not the record that {name} names")
-        return True
-
-    def _check_signatures(self) -> None:
-        journal = self._journal
-        if journal.key is None:
+    def _follows(self, name: str, previous: _Previous | None) -> None:
+        """Hold the journal before to what this one's first record says of it; runs follow each other without a gap."""
+        runs = [journal for journal in self._before.values() if not journal.salvaged]
+        if self._journal.salvaged or not runs:
             return
-        for through, head, sig, name in self._heads:
-            try:
-                verify(journal.key, head_text(journal.journal, through, head), sig)
-            except SignatureRefused as problem:
-                self._blame(name, str(problem))
-                return
-        if journal.pruned_through and journal.pruned_sig is not None and journal.pruned_head is not None:
-            try:
-                verify(
-                    journal.key,
-                    head_text(journal.journal, journal.pruned_through, journal.pruned_head),
-                    journal.pruned_sig,
-                )
-            except SignatureRefused as problem:
-                self._blame(f"{journal.journal}.{journal.pruned_through}", f"prune checkpoint: {problem}")
+        before, bad = runs[-1], None
+        if previous is None or previous.journal != before.journal:
+            said = "no journal" if previous is None else f"journal {previous.journal}"
+            bad = self._journal.journal, 1, f"it follows {said}, and {before.journal} stands before it in the file"
+            if previous is not None and previous.journal not in self._before:
+                bad = previous.journal, 1, f"the journal is missing; {name} names it"
+        elif before.last < previous.last and not before.broken:
+            bad = before.journal, before.last + 1, f"the record is missing; {name} says it came to {previous.last}"
+        elif before.digests.get(previous.last, previous.head) != previous.head:
+            bad = before.journal, previous.last, f"it is not the record that {name} names"
+        if bad is not None:
+            before.broken = True
+            self._report.blame(f"{bad[0]}.{bad[1]}", bad[2])
 
-    def _blame(self, record: str, what: str) -> bool:
+    def blame(self, record: str, what: str) -> bool:
+        """Name the bad record; False."""
         self._journal.broken = True
         self._report.blame(record, what)
         return False
+
+
+def _check_signatures(report: Report, journal: _Journal, keys: list[str]) -> None:
+    """Hold signed heads and the prune checkpoint to the device's key, and the records to what was signed.
+
+    The key stands in a journal's first record; where that is pruned, one of the file's other journals has it.
+    """
+    mine = [journal.key] if journal.key is not None else list(dict.fromkeys(keys))
+    if not mine:
+        return
+    proven = journal.pruned_through
+    checkpoint = journal.pruned_head, journal.pruned_sig
+    if proven and not journal.broken and not _signed(mine, journal.journal, proven, *checkpoint):
+        _blame(report, journal, proven, "the prune checkpoint is not signed by the device's key")
+    for name, head in journal.heads.items():
+        if not _signed(mine, journal.journal, head.through, head.head, head.sig):
+            _blame(report, journal, int(name.partition(".")[2]), "its signature is not by the device's key")
+            return
+        held = journal.pruned_head if head.through == journal.pruned_through else journal.digests.get(head.through)
+        if held != head.head and head.through >= journal.pruned_through:
+            where = f"records {proven + 1} to {head.through}, of which one or more were replaced"
+            _blame(report, journal, proven + 1, f"{name} signs another head of {where}")
+            return
+        proven = max(proven, head.through)
+
+
+def _signed(keys: list[str], journal: str, through: int, head: str | None, sig: str | None) -> bool:
+    for key in keys:
+        try:
+            verify(key, head_text(journal, through, head or ""), sig or "")
+        except (SignatureRefused, UnicodeEncodeError):
+            continue
+        return True
+    return False
+
+
+def _blame(report: Report, journal: _Journal, sequence: int, what: str) -> None:
+    journal.broken = True
+    journal.last = min(journal.last, max(0, sequence - 1))
+    report.blame(f"{journal.journal}.{sequence}", what)
 
 
 def _conclude(report: Report, journal: _Journal, witness: Witness | None) -> None:
@@ -287,8 +328,9 @@ def _conclude(report: Report, journal: _Journal, witness: Witness | None) -> Non
             f"the tail is cut: the witness holds records through {held.through}, this file ends at {journal.last}",
         )
         return
-    if held.through == journal.last and held.head is not None and held.head != journal.head:
-        report.blame(f"{journal.journal}.{journal.last}", "the witness holds another record under this name")
+    mine = journal.digests.get(held.through)
+    if mine is not None and held.head is not None and held.head != mine:
+        report.blame(f"{journal.journal}.{held.through}", "the witness holds another record under this name")
         return
     report.lines.append(f"{journal.journal}: valid through {journal.last}; the witness holds it through {held.through}")
 
@@ -299,9 +341,10 @@ def _later_journals(report: Report, file: Path, journals: list[_Journal], witnes
     sources = {journal.source for journal in journals if journal.source is not None}
     if any(journal.salvaged for journal in journals) or file.name != "journal.db":
         return
-    begun = False
+    # The hub lists journals in the order of first contact; a gateway forgets only its oldest, emptied ones. Where it
+    # knows none of ours, the whole file is another one.
+    begun = not any(name in mine for name in witness.journals)
     for name, held in witness.journals.items():
-        # The hub lists journals in the order of first contact; a gateway forgets only its oldest, emptied ones.
         begun = begun or name in mine
         if begun and held.source in sources and name not in mine and held.through > held.pruned_through:
             report.blame(
