@@ -69,6 +69,7 @@ def errors() -> str:
     rows = [
         [f"`{kind.code}`", turn(kind), (kind.__doc__ or "").strip().partition("\n")[0], kind.hint]
         for kind in sorted(error_classes(), key=lambda kind: kind.code)
+        if "code" in vars(kind)  # a narrower class of the same code says nothing new to people
     ]
     return table(["code", "whose turn", "what happened", "what to do"], rows)
 
