@@ -1,0 +1,265 @@
+"""A real hub against real brokers: hostile messages, killed parts, brokers that come late or forget."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.batch import MESSAGE_BYTES_MAX
+from protocol.envelope import digest
+from protocol.signing import fingerprint
+from sim.emulators.forgetful import ForgetfulBroker
+from tests.hub.handmade import SCHOOL, Gateway, Run
+from tests.hub.running import HubProcess, Wire, free_port, mosquitto, until
+
+
+@pytest.fixture(scope="module", params=["embedded", "mosquitto"])
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """One hub for the tests that leave it running, over each broker."""
+    folder = tmp_path_factory.mktemp("hub")
+    if request.param == "embedded":
+        running = HubProcess(folder).start()
+        yield running
+        running.end()
+        return
+    with mosquitto(folder) as (url, _):
+        running = HubProcess(folder, broker_url=url)
+        running.broker_url = url
+        running.start()
+        yield running
+        running.end()
+
+
+def accepted(hub: HubProcess, device: str) -> tuple[Gateway, Wire]:
+    gateway = Gateway(device)
+    done = hub.ask("devices", "accept", device, "--fingerprint", fingerprint(gateway.identity.key))
+    assert done.returncode == 0, done.stderr
+    wire = Wire(gateway, hub.broker_url)
+    wire.state()
+    return gateway, wire
+
+
+def test_hostile_messages_are_parked_and_hinder_nobody(hub: HubProcess) -> None:
+    gateway, wire = accepted(hub, "cong")
+    honest, honest_wire = accepted(hub, "bep")
+    bad, good = gateway.run(5), honest.run(5)
+    foreign = Run("urn:k12edge:dev:79000701-khac").open().taps(3)
+    newer = [bad.lines[0].replace(b".v1", b".v9")]
+    before = hub.status()["parked"]
+    batches = {
+        "bad-batch": [b"", b"{", b"\x00" * 100, b'{"journal":"x"}\n{}', b"[" * 100_000, b"x" * (MESSAGE_BYTES_MAX + 9)],
+        "signature-refused": [gateway.impostor().batch(bad), Gateway("bep").batch(bad)],
+        "foreign-source": [gateway.batch(foreign)],
+        "unknown-version": [gateway.batch(Run(gateway.source), lines=newer)],
+    }
+    for payloads in batches.values():
+        for payload in payloads:
+            wire.publish("ev", payload)
+    # Signed for another device's topic, and topics that no device can have.
+    wire.send(honest.topic("state"), gateway.state())
+    wire.send(f"k12/1/{SCHOOL}/dev/CONG_A/ev", b"a topic outside the rules")
+    honest_wire.deliver(good)
+    wire.deliver(bad)
+
+    parked = until(
+        lambda: (
+            (found := json.load(urllib.request.urlopen(f"{hub.url}/v1/parked?limit=1000"))["items"])
+            and len(found) >= before + 15
+            and found
+        ),
+        "all are parked",
+    )[before:]
+    reasons = [one["reason"] for one in parked]
+    for reason, payloads in batches.items():
+        assert reasons.count(reason) >= len(payloads), (reason, reasons)
+    assert "bad-topic" in reasons and "bad-message" in reasons
+    texts = [one["raw"].get("text", "") for one in parked]
+    assert "a topic outside the rules" in texts and "[" * 100_000 in texts, "with their bytes"
+    oversize = [one for one in parked if str(MESSAGE_BYTES_MAX + 9) in one["detail"]]
+    assert len(oversize) == 1
+    status = hub.status()
+    assert status["parked"] == before + len(parked)
+    assert {alarm["code"] for alarm in status["alarms"]} >= {*batches, "bad-topic"}
+    assert {name for name, _ in hub.events()} >= {f"{run.journal}.{n}" for run in (bad, good) for n in range(1, 7)}
+    for one in (wire, honest_wire):
+        one.close()
+
+
+def test_a_gateway_nobody_accepted_is_pending_then_counted_and_configured(hub: HubProcess) -> None:
+    gateway = Gateway("cho")
+    run = gateway.run(7)
+    wire = Wire(gateway, hub.broker_url)
+    wire.state()
+    wire.deliver(run)
+    assert hub.status()["pending"] >= 1 and wire.configs.empty()
+    listed = hub.ask("devices", "list").stdout
+    assert "cho" in listed and fingerprint(gateway.identity.key) in listed
+    wrong = hub.ask("devices", "accept", "cho", "--fingerprint", "0000-0000-0000-0000-0000")
+    assert wrong.returncode == 1 and "device-refused" in wrong.stderr
+    assert fingerprint(gateway.identity.key) in wrong.stderr
+    assert hub.ask("devices", "accept", "cho").returncode == 0
+    config = json.loads(wire.configs.get(timeout=20))
+    assert len(gateway.identity.open(config["keys"][0][1])) == 32
+    until(lambda: len([n for n, _ in hub.events() if n.startswith(run.journal)]) == 8, "what was kept is counted")
+    assert hub.ask("devices", "retire", "cho").returncode == 0
+    assert hub.ask("devices", "retire", "nobody").returncode == 1
+    wire.close()
+
+
+def test_page_and_health_tell_what_stands(hub: HubProcess) -> None:
+    gateway, wire = accepted(hub, "trang")
+    run = gateway.run(9)
+    wire.state(alarms=["<script>alert(1)</script>"], oldest_age_s=77, owed=5)
+    wire.offer(run, 1, 3)
+    wire.offer(run, 6)
+    wire.receipted(run, 10)
+    until(lambda: hub.status()["oldest_age_s"] == 77, "the state is taken")
+    with urllib.request.urlopen(hub.url) as answer:
+        page = answer.read().decode("utf-8")
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    for words in ("Thiết bị", "Còn nợ", "Lâu nhất", "Thiếu", "Để riêng", "Chờ duyệt", "Trùng tên", "Thành phố"):
+        assert words in page
+    assert f"{run.journal} 4–5" in page, "the hole is named"
+    assert "<script>alert" not in page and page.index("Bản ghi") < page.index("Records")
+    with urllib.request.urlopen(f"{hub.url}/healthz") as answer:
+        assert answer.status == 200 and json.load(answer) == {"status": "ok"}
+    wire.deliver(run)
+    assert not [hole for hole in hub.status()["devices"] if hole["device"] == "trang" and hole["holes"]]
+    wire.close()
+
+
+@pytest.mark.parametrize("side", ["gateway", "hub"])
+def test_a_broker_that_acknowledges_and_forgets(tmp_path: Path, side: str) -> None:
+    with mosquitto(tmp_path) as (url, _):
+        port = int(url.rpartition(":")[2])
+        forgotten: dict[str, int] = {}
+
+        def forgets(topic: str) -> bool:
+            """The first three messages on each topic of receipts and records."""
+            if topic.rpartition("/")[2] not in ("ev", "receipt"):
+                return False
+            forgotten[topic] = forgotten.get(topic, 0) + 1
+            return forgotten[topic] <= 3
+
+        with ForgetfulBroker("127.0.0.1", port, forgets) as broker:
+            hub = HubProcess(tmp_path, broker_url=broker.url if side == "hub" else url).start()
+            hub.broker_url = broker.url if side == "gateway" else url
+            gateway, wire = accepted(hub, "cong")
+            run = gateway.run(200)
+            wire.deliver(run)
+            assert broker.forgotten >= 3
+            assert hub.events() == [(f"{run.journal}.{n}", raw) for n, raw in enumerate(run.lines, 1)]
+            wire.close()
+            hub.end()
+
+
+def test_an_external_broker_may_come_late_and_die(tmp_path: Path) -> None:
+    port = free_port()
+    hub = HubProcess(tmp_path, broker_url=f"mqtt://127.0.0.1:{port}").start()
+    hub.broker_url = f"mqtt://127.0.0.1:{port}"
+    try:
+        assert hub.status()["troubles"] == {"broker": "broker-lost"}
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{hub.url}/healthz")
+        assert refused.value.code == 503 and json.load(refused.value)["broker"] == "broker-lost"
+        gateway = Gateway()
+        with mosquitto(tmp_path, port) as (_, process):
+            until(lambda: not hub.status()["troubles"], "the hub finds the broker")
+            gateway, wire = accepted(hub, "cong")
+            run = gateway.run(20)
+            wire.deliver(run)
+            process.kill()
+            process.wait(10)
+        run.taps(20)
+        with mosquitto(tmp_path, port):
+            until(lambda: wire.hub.get("state") == "ready" and not hub.status()["troubles"], "all are back")
+            wire.state()
+            wire.deliver(run)
+        assert [raw for _, raw in hub.events()] == run.lines
+        wire.close()
+    finally:
+        hub.end()
+
+
+def broker_pids(data_dir: Path) -> list[int]:
+    """Processes that run on this hub's broker configuration."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if str(data_dir / "broker" / "server.conf").encode() in words:
+            found.append(int(folder.name))
+    return found
+
+
+def test_the_embedded_broker_comes_back_on_its_port_and_dies_with_its_hub(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path).start()
+    try:
+        gateway, wire = accepted(hub, "cong")
+        run = gateway.run(20)
+        wire.deliver(run)
+        (pid,) = broker_pids(hub.data_dir)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: broker_pids(hub.data_dir) not in ([pid], []), "the broker is started again")
+        run.taps(5)
+        until(lambda: not hub.status()["troubles"], "the hub is back at its broker")
+        wire.state()
+        wire.deliver(run)
+        url, epoch = hub.broker_url, wire.hub["epoch"]
+        hub.kill()
+        until(lambda: not broker_pids(hub.data_dir), "the broker ends with its hub", within_s=5)
+        hub.start()
+        assert hub.broker_url == url
+        run.taps(5)
+        until(lambda: wire.hub["epoch"] != epoch, "a new epoch is announced")
+        wire.state()
+        wire.deliver(run)
+        assert [raw for _, raw in hub.events()] == run.lines
+        wire.close()
+        code, took_s = hub.stop()
+        assert code == 0 and took_s < 3 and not broker_pids(hub.data_dir)
+    finally:
+        hub.end()
+
+
+def test_an_orphaned_broker_is_ended_even_without_its_pid_file(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path)
+    # Without setpriv nothing ends the broker when its hub is killed: it keeps store and port.
+    hub.environment = {**os.environ, "PATH": str(tmp_path)}
+    hub.start()
+    try:
+        (pid,) = broker_pids(hub.data_dir)
+        hub.kill()
+        assert broker_pids(hub.data_dir) == [pid]
+        (hub.data_dir / "broker" / "pid").unlink()
+        hub.environment = None
+        hub.start()
+        assert broker_pids(hub.data_dir) != [pid] and len(broker_pids(hub.data_dir)) == 1
+    finally:
+        hub.end()
+
+
+def test_two_hubs_and_a_new_epoch(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path).start()
+    try:
+        second = hub.ask()
+        assert second.returncode == 3 and "already-running" in second.stderr
+        gateway, wire = accepted(hub, "cong")
+        run = gateway.run(3)
+        wire.deliver(run)
+        mark = wire.mark(run)
+        assert mark is not None and mark.hub.head == digest(run.lines[-1])
+        code, took_s = hub.stop()
+        assert code == 0 and took_s < 3
+        wire.close()
+    finally:
+        hub.end()
