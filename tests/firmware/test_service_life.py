@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -104,6 +105,23 @@ def test_sigterm_right_at_the_start_is_clean(role: str, tmp_path: Path) -> None:
         assert service.end()[0] == 0
     if role == "gateway":
         assert proves(tmp_path)
+
+
+@each_role
+def test_ends_in_time_while_the_broker_is_mute(role: str, tmp_path: Path) -> None:
+    """A broker that takes the connection and never says a word: the network's worst case for an end in time."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        path = configure(tmp_path, role, port)
+        external = f'embedded = false\nurl = "mqtt://127.0.0.1:{port}"'
+        path.write_text(path.read_text().replace('[broker]\nlisten = "127.0.0.1:0"', f"[broker]\n{external}"))
+        with Service(tmp_path, role) as service:
+            assert ready(service), service.words()
+            mute.settimeout(10)
+            with mute.accept()[0]:
+                code, took_s = service.end()
+    assert code == 0, service.words()
+    assert took_s < STOP_S
 
 
 def test_ready_means_that_the_journal_is_open(tmp_path: Path) -> None:
