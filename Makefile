@@ -3,7 +3,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
 BIN := .venv/bin
 
-.PHONY: venv demo test check lock clean
+.PHONY: venv demo test check bench lock clean
 
 venv: .venv/installed
 
@@ -28,6 +28,10 @@ check: venv
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/deptry --no-ansi .
 	$(BIN)/python -m pytest -q tests/houserules
+
+bench: venv
+	sh tests/install-system-packages
+	$(BIN)/python -m bench $(BENCH)
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
