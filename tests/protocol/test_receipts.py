@@ -58,6 +58,12 @@ def test_more_holes_than_fit_lower_what_is_claimed(holes: int) -> None:
     assert through == (2 * holes if holes <= MISSING_MAX else 2 * MISSING_MAX)
 
 
+def test_what_is_set_aside_is_bounded_too() -> None:
+    aside = RangeSet((2 * number, 2 * number) for number in range(1, MISSING_MAX + 40))
+    through, missing, parked = mark_of(RangeSet([(1, 1_000)]), aside)
+    assert (through, missing, len(parked)) == (1_000, [], MISSING_MAX)
+
+
 def test_nothing_held_is_a_mark_too() -> None:
     assert mark_of(RangeSet()) == (0, [], [])
     assert not held_of(Mark(0, None))

@@ -77,7 +77,7 @@ def test_the_truth_lies_inside_the_bound(ppm: int, mono: int, looks: list[tuple[
 
 
 @given(st.permutations([Anchor("b", 100, 1_000, 5, "ntp"), Anchor("b", 200, 1_100, 5, "hub"),
-       Anchor("b", 150, 1_040, 3, "ntp"), Anchor("other", 150, 9, 0, "ntp")]), st.integers(0, 400))  # fmt: skip
+       Anchor("b", 150, 1_040, 3, "ntp"), Anchor("b", 150, 1_047, 3, "hub"), Anchor("other", 150, 9, 0, "ntp")]), st.integers(0, 400))  # fmt: skip
 def test_every_keeper_chooses_alike(anchors: list[Anchor], mono: int) -> None:
     assert effective_time("b", mono, 0, anchors) == effective_time("b", mono, 0, sorted(anchors, key=str))
 
@@ -119,7 +119,13 @@ def test_a_boot_between_two_others_gets_an_interval() -> None:
     assert line.effective(lost) == Effective(BIRTH_MS - 10, BIRTH_MS - 10, BIRTH_MS + DAY_MS + 30, "bounded")
 
 
+def test_a_record_whose_time_cant_be_read_is_dated_at_the_beginning_of_time() -> None:
+    record = msgspec.structs.replace(event(JOURNALS[0], 2, "device.alarm", {}, 0), time="then")
+    assert Timeline().effective(record) == Effective(0, None, None, "estimated")
+
+
 def test_another_boots_anchor_dates_nothing_of_this_one() -> None:
+    assert effective_time("b", 5, 50, [Anchor("other", 5, 1_000, 1, "ntp")]).quality == "estimated"
     line = Timeline()
     line.learn(anchored(JOURNALS[0], 2, BOOTS[1], 0, BIRTH_MS, 1))
     assert not line.anchored(BOOTS[0])
