@@ -76,8 +76,16 @@ def test_the_truth_lies_inside_the_bound(ppm: int, mono: int, looks: list[tuple[
     assert found.not_before_ms <= found.best_ms <= found.not_after_ms
 
 
-@given(st.permutations([Anchor("b", 100, 1_000, 5, "ntp"), Anchor("b", 200, 1_100, 5, "hub"),
-       Anchor("b", 150, 1_040, 3, "ntp"), Anchor("b", 150, 1_047, 3, "hub"), Anchor("other", 150, 9, 0, "ntp")]), st.integers(0, 400))  # fmt: skip
+RIVALS = (
+    Anchor("b", 100, 1_000, 5, "ntp"),
+    Anchor("b", 200, 1_100, 5, "hub"),
+    Anchor("b", 150, 1_040, 3, "ntp"),
+    Anchor("b", 150, 1_047, 3, "hub"),
+    Anchor("other", 150, 9, 0, "ntp"),
+)
+
+
+@given(st.permutations(RIVALS), st.integers(0, 400))
 def test_every_keeper_chooses_alike(anchors: list[Anchor], mono: int) -> None:
     assert effective_time("b", mono, 0, anchors) == effective_time("b", mono, 0, sorted(anchors, key=str))
 
