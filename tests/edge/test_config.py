@@ -1,0 +1,162 @@
+"""The configuration: every bound of every key, told with file, section, key, value and limit; exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.config import KEYS, REPEAT_WINDOW_S, config_from, load_config, parse_url
+from k12edge.cli import EXIT_USAGE, main
+from protocol.errors import ConfigError
+from protocol.settings import TABLES_MAX, Key
+from protocol.signing import Identity
+
+WHOLE: dict[str, Any] = {
+    "gateway": {"id": "cong-a", "school": "79000701"},
+    "station": [{"name": "cong", "kind": "gate", "reader": "pn532:///dev/ttyUSB0"}],
+}
+
+
+def _with(key: Key, value: Any) -> dict[str, Any]:
+    document = {"gateway": dict(WHOLE["gateway"]), "station": [dict(WHOLE["station"][0])]}
+    if key.many:
+        document[key.table][0][key.name] = value
+    else:
+        document.setdefault(key.table, {})[key.name] = value
+    return document
+
+
+def _bad_values(key: Key) -> list[Any]:
+    match key.kind:
+        case "slug":
+            return ["", "A", "a_b", "-a", "a-", "a" * 65, 1, True]
+        case "number" | "whole":
+            wrong = [key.low - 1, key.high + 1, True, "5", float("nan"), float("inf")]
+            return [*wrong, 1.5] if key.kind == "whole" else wrong
+        case "choice":
+            return ["", "other", 1]
+        case "list":
+            return ["terminal", ["terminal"] * (int(key.high) + 1), [1], ["x" * 401]]
+        case _:
+            return ["x" * 401, 1, "a\0b", ["a"]]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.table}.{key.name}")
+def test_every_bound_of_every_key_is_named_in_the_refusal(key: Key) -> None:
+    for value in _bad_values(key):
+        with pytest.raises(ConfigError) as refused:
+            config_from("cong.toml", _with(key, value))
+        text = str(refused.value)
+        assert "cong.toml" in text and f"[{key.table}]" in text and key.name in text and key.limit in text, text
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key.needed], ids=lambda key: f"{key.table}.{key.name}")
+def test_a_needed_key_is_asked_for(key: Key) -> None:
+    document = _with(key, "x")
+    del (document[key.table][0] if key.many else document[key.table])[key.name]
+    with pytest.raises(ConfigError, match=f"{key.name!r} is missing"):
+        config_from("f", document)
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key.kind in ("number", "whole")], ids=lambda key: key.name)
+def test_both_ends_of_a_range_are_allowed(key: Key) -> None:
+    for value in (int(key.low), int(key.high)):
+        config_from("f", _with(key, value))
+
+
+def test_defaults() -> None:
+    document = dict(WHOLE)
+    document["station"] = [{"name": kind, "kind": kind, "reader": f"replay:{kind}"} for kind in REPEAT_WINDOW_S]
+    config = config_from("f", document)
+    assert {plan.kind: plan.repeat_window_ms for plan in config.stations} == {
+        "gate": 5_000,
+        "canteen": 20_000,
+        "desk": 5_000,
+        "care": 5_000,
+    }
+    assert [plan.direction for plan in config.stations] == ["in", None, None, None]
+    assert (config.uplink_url, config.hub_key, config.sinks) == (None, None, ("terminal",))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[gatway]\n", "did you mean 'gateway'"),
+        ('[gateway]\nid="a"\nschool="s"\nhubkey="x"\n', "did you mean 'hub_key'"),
+        ('[gateway]\nid="a"\nschool="s"\nzzz=1\n', "known are"),
+        ("[[gateway]]\n", "written [gateway], once"),
+        ('[gateway]\nid="a"\nschool="s"\n[station]\nname="x"\n', "written [[station]]"),
+        ("[gateway\n", "is not TOML"),
+        ('[gateway]\nid="a"\nschool="s"\nhub_key="short"\n', "hub_key"),
+        ('[gateway]\nid="a"\nschool="s"\n[signals]\nsinks=["beep"]\n', "sinks"),
+        ('[gateway]\nid="a"\nschool="s"\n[signals]\nsinks=["jsonl:"]\n', "sinks"),
+        ('[gateway]\nid="a"\nschool="s"\n[uplink]\nurl="http://hub"\n', "mqtt://HOST:PORT"),
+        (
+            '[gateway]\nid="a"\nschool="s"\n[[station]]\nname="x"\nkind="gate"\nreader="nfc:usb"\n',
+            "reader = 'nfc:usb'",
+        ),
+        (
+            '[gateway]\nid="a"\nschool="s"\n[[station]]\nname="x"\nkind="gate"\nreader="pn532://ttyUSB0"\n',
+            "absolute path",
+        ),
+        (
+            '[gateway]\nid="a"\nschool="s"\n' + '[[station]]\nname="x"\nkind="gate"\nreader="replay:a"\n' * 2,
+            "stands 2 times",
+        ),
+        (
+            '[gateway]\nid="a"\nschool="s"\n'
+            + "".join(f'[[station]]\nname="x{n}"\nkind="gate"\nreader="replay:a"\n' for n in range(2)),
+            "given to 2 stations",
+        ),
+        (
+            '[gateway]\nid="a"\nschool="s"\n'
+            + "".join(f'[[station]]\nname="x{n}"\nkind="gate"\nreader="replay:{n}"\n' for n in range(TABLES_MAX + 1)),
+            f"at most {TABLES_MAX}",
+        ),
+    ],
+)
+def test_the_command_names_file_and_fault_and_exits_with_2(
+    text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cong.toml"
+    path.write_text(text.replace("[gateway]\n", f'[gateway]\ndata_dir="{tmp_path}/data"\n', 1), encoding="utf-8")
+    assert main(["gateway", "--config", str(path)]) == EXIT_USAGE
+    said = capsys.readouterr().err
+    assert told in said and str(path) in said and "[config]" in said
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_config(tmp_path / "none.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load_config(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("mqtt://hub", ("hub", 1883)),
+        ("mqtt://hub:18/", ("hub", 18)),
+        ("mqtt://[::1]", ("::1", 1883)),
+        ("mqtt://[::1]:9", ("::1", 9)),
+    ],
+)
+def test_broker_addresses(url: str, found: tuple[str, int]) -> None:
+    assert parse_url(url) == found
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "hub", "mqtts://hub", "mqtt://", "mqtt://hub:0", "mqtt://hub:70000", "mqtt://:1", "mqtt://a/b", "mqtt://u@h"],
+)
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_url(url)
+
+
+def test_a_hub_key_is_taken() -> None:
+    document = {**WHOLE, "gateway": {**WHOLE["gateway"], "hub_key": Identity(bytes(32), bytes(32)).key}}
+    assert config_from("f", document).hub_key == document["gateway"]["hub_key"]
