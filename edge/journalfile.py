@@ -73,6 +73,8 @@ def _prepare(database: sqlite3.Connection, path: Path, recovered: Recovered | No
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     elif database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise JournalDamaged(f"{path} is another program's database, or its header is damaged")
+    if (size := database.execute("PRAGMA page_size").fetchone()[0]) != PAGE_BYTES:
+        raise JournalDamaged(f"{path} has pages of {size} bytes; it wasn't made by this software")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
@@ -81,8 +83,6 @@ def _prepare(database: sqlite3.Connection, path: Path, recovered: Recovered | No
     for number, step in enumerate(steps[version:], start=version + 1):
         database.executescript(f"BEGIN IMMEDIATE;\n{step}\nPRAGMA user_version = {number};\nCOMMIT;")
     found = {name: database.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS}
-    if found["page_size"] != PAGE_BYTES:
-        raise JournalDamaged(f"{path} has pages of {found['page_size']} bytes; it wasn't made by this software")
     assert found == PRAGMAS, f"the journal must be opened as {PRAGMAS}, it is {found}"
     if version == 0:
         sync_folder(path.parent)
