@@ -49,7 +49,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, a backlog of 20,000: rough numbers soon")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures for programs")
     parser.add_argument(
-        "--folder", type=Path, metavar="DIR", help="measure the disk of this directory (default: /tmp's)"
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        default=FOLDER,
+        help="measure the disk of this directory (default: build/)",
     )
     return parser
 
