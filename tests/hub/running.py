@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,9 +177,12 @@ class Wire:
     def _message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if message.topic == hub_state_topic(SCHOOL):
             self.hub = json.loads(message.payload)
+        elif not self.hub:
+            # Kept by the broker from before: who signed it isn't known yet.
+            return
         elif message.topic == self.gateway.topic("cfg"):
             self.configs.put(open_message(self.hub["key"], message.topic, message.payload))
-        elif self.hub:
+        else:
             receipt = decode_receipt(open_message(self.hub["key"], message.topic, message.payload))
             self._marks.update(receipt.journals)
             self.receipts.put(receipt)
@@ -188,7 +191,15 @@ class Wire:
         self.send(self.gateway.topic(leaf), payload, retain=retain)
 
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
+        until(lambda: self._sent(topic, payload, retain), f"a message on {topic} is acknowledged")
+
+    def _sent(self, topic: str, payload: bytes, retain: bool) -> bool:
+        if not self._client.is_connected():
+            return False
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        with suppress(RuntimeError):
+            info.wait_for_publish(WAIT_S)
+        return info.is_published()
 
     def state(self, **changes: Any) -> None:
         self.publish("state", self.gateway.state(**changes), retain=True)
