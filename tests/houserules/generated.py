@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import re
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -97,6 +99,50 @@ def schemas() -> str:
     return table(["schema", "of"], rows)
 
 
+LIMITS = (
+    ("A record, in bytes", "protocol.envelope:EVENT_BYTES_MAX"),
+    ("A batch, in records", "protocol.batch:BATCH_EVENTS_MAX"),
+    ("A batch, in bytes, whichever comes first", "protocol.batch:BATCH_BYTES_MAX"),
+    ("Stations of a gateway", "protocol.settings:TABLES_MAX"),
+    ("Cards waiting at one station for a slow disk, then the alarm `lane-full`", "edge.lane:WAITING_MAX"),
+    ("Holes named in one mark of a receipt; further ones in the next", "protocol.receipts:MISSING_MAX"),
+    ("Journals in one receipt", "hub.receipts:JOURNALS_MAX"),
+    ("Journals in one state message", "edge.statement:TOLD_MAX"),
+    ("A damaged journal file that is searched for records, in bytes", "edge.salvage:FILE_BYTES_MAX"),
+    ("Salvaged files kept", "edge.salvage:SALVAGED_FILES_MAX"),
+    ("Rows of a roster", "hub.roster:ROWS_MAX"),
+    ("A roster release unpacked, in bytes", "protocol.roster:RELEASE_BYTES_MAX"),
+    ("Gateways that a person accepted, now or once", "hub.store.devices:DEVICES_MAX"),
+    ("Gateways that wait for a person", "hub.store.devices:PENDING_DEVICES_MAX"),
+    ("Kept of each of them, in bytes; the rest stays there", "hub.store.devices:PENDING_BYTES_MAX"),
+    ("Kept of all of them, in bytes", "hub.store.devices:PENDING_TOTAL_BYTES_MAX"),
+    ("Whole messages parked, in bytes; the newest stay", "hub.store.ledger:PARKED_BYTES_MAX"),
+    ("Whole messages parked under one gateway's name, in bytes", "hub.store.ledger:PARKED_DEVICE_BYTES_MAX"),
+    ("Forks kept under one gateway's name", "hub.store.ledger:FORKS_DEVICE_MAX"),
+    ("Alarms kept at the hub", "hub.store.ledger:ALARMS_MAX"),
+    ("Records in one page of an audit", "protocol.audit:PAGE_MAX"),
+    ("Records in the digest of a range", "protocol.audit:RANGE_MAX"),
+)
+"""Bounds that docs/promise.md tells, each a constant of the code."""
+
+
+def limits() -> str:
+    rows = []
+    for words, place in LIMITS:
+        module, _, name = place.partition(":")
+        rows.append([words, f"{getattr(importlib.import_module(module), name):,}", f"`{place}`"])
+    return table(["limit", "number", "in the code"], rows)
+
+
+def rooms(package: str) -> str:
+    """The layers of a package as import-linter enforces them, upper ones first."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(found["layers"] for found in contracts if found.get("containers") == [package])
+    return "```text\n" + "\n".join(layer.replace(" | ", " · ") for layer in layers) + "\n```"
+
+
 MAKERS: dict[str, Callable[..., str]] = {
     "command": command,
     "config": lambda kind: keys({"gateway": GATEWAY_KEYS, "hub": HUB_KEYS}[kind]),
@@ -104,6 +150,8 @@ MAKERS: dict[str, Callable[..., str]] = {
     "endpoints": endpoints,
     "example": example,
     "schemas": schemas,
+    "limits": limits,
+    "rooms": rooms,
 }
 
 

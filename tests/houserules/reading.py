@@ -149,6 +149,19 @@ def hub_warnings() -> set[str]:
     return found
 
 
+def hub_troubles() -> set[str]:
+    """What the hub's own parts say when they don't work, beside the codes of errors: the words of `status.parts`."""
+    found: set[str] = set()
+    for node in nodes("hub"):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "parts":
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Lambda):
+                    found |= {
+                        n.value for n in ast.walk(part) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+                    }
+    return found
+
+
 def problem_types() -> set[str]:
     """The last word of every `urn:k12edge:problem:` that hub, city, or the hub's client of the city may say."""
     prefix = "urn:k12edge:problem:"
@@ -301,6 +314,7 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "waiting code": lambda: warned("wait"),
     "hub alarm": hub_alarms,
     "hub warning": hub_warnings,
+    "hub trouble": hub_troubles,
     "parking reason": parking_reasons,
     "problem type": problem_types,
     "decision": lambda: set(DECISIONS),
