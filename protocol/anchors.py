@@ -160,6 +160,31 @@ class Timeline:
             self.link(event)
         return changed
 
+    def learn_all(self, events: Iterable[Event]) -> set[str]:
+        """`learn` of many records at once: of their readings only a boot's first, last and best can change anything."""
+        changed: set[str] = set()
+        readings: dict[str, list[tuple[int, int, Event]]] = {}
+        for event in events:
+            if event.name in ("boot.anchored", "journal.opened"):
+                changed |= self.learn(event)
+                continue
+            try:
+                clock = _clocked.decode(event.data).clock
+            except (msgspec.DecodeError, ValueError):
+                continue
+            if clock is not None and clock.err is not None:
+                readings.setdefault(clock.boot, []).append((clock.mono, clock.err, event))
+        for found in readings.values():
+            first, last = min(mono for mono, _, _ in found), max(mono for mono, _, _ in found)
+            best = min((err, mono) for mono, err, _ in found)
+            chosen = [event for mono, err, event in found if mono in (first, last) or (err, mono) == best]
+            if any(dated(event) is None for event in chosen):
+                # One of them can't be understood, so the next one counts.
+                chosen = [event for _, _, event in found]
+            for event in chosen:
+                changed |= self.learn(event)
+        return changed
+
     def link(self, event: Event) -> None:
         """Take in from a `journal.opened` record which boot it was and which journal came before."""
         try:

@@ -44,9 +44,7 @@ class AnchorRows:
         A rollback leaves at most a moment that is true anyway; it is written with the next records of its source.
         """
         timeline = self.of(source)
-        changed = self._unwritten.pop(source, set())
-        for event in events:
-            changed |= timeline.learn(event)
+        changed = self._unwritten.pop(source, set()) | timeline.learn_all(events)
         if not changed:
             return
 

@@ -1,0 +1,67 @@
+"""Many records learned at once give the same anchors as one after the other."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from protocol.anchors import Timeline
+from protocol.envelope import Event, decode_event, encode_event, rfc3339
+from protocol.taps import TapId
+
+JOURNAL = "0b6f5c9e7d2a4f18"
+
+
+def _event(sequence: int, kind: str, time_ms: int, data: dict[str, object]) -> Event:
+    raw = encode_event(
+        TapId(JOURNAL, sequence),
+        source="urn:k12edge:dev:s1-g1",
+        kind=kind,
+        time_ms=time_ms,
+        recorded_ms=time_ms,
+        prev=None if sequence == 1 else "A" * 43,
+        data=data,
+    )
+    return decode_event(raw)
+
+
+def _records(rng: Random, count: int) -> list[Event]:
+    events = []
+    for sequence in range(2, count + 2):
+        boot = rng.choice(("aaaaaaaa", "bbbbbbbb"))
+        # Few different values, so that ties are common.
+        mono, wall_ms, err = rng.randrange(12), 1_764_000_000_000 + rng.randrange(6), rng.randrange(4)
+        if rng.random() < 0.1:
+            data: dict[str, object] = {
+                "boot": boot,
+                "mono": mono,
+                "wall": rfc3339(wall_ms),
+                "err": err,
+                "source": "hub",
+            }
+            events.append(_event(sequence, "boot.anchored", wall_ms, data))
+            continue
+        clock: dict[str, object] = {"boot": boot, "mono": mono, "wall": rfc3339(wall_ms), "sync": "ntp"}
+        if rng.random() < 0.8:
+            clock["err"] = err
+        event = _event(sequence, "attendance.tap", wall_ms, {"clock": clock} if rng.random() < 0.9 else {})
+        if rng.random() < 0.1:
+            event = Event(**{name: getattr(event, name) for name in event.__struct_fields__} | {"time": "no time"})
+        events.append(event)
+    return events
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_learning_all_is_learning_each(seed: int) -> None:
+    rng = Random(seed)
+    one, other = Timeline(), Timeline()
+    for _ in range(4):
+        records = _records(rng, rng.randrange(1, 12))
+        for event in records:
+            one.learn(event)
+        before = {boot: str(kept) for boot, kept in other.boots.items()}
+        changed = other.learn_all(records)
+        after = {boot: str(kept) for boot, kept in other.boots.items()}
+        assert one.boots == other.boots
+        assert {boot for boot, kept in after.items() if before.get(boot) != kept} == changed
