@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from random import Random
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ from protocol.topics import device_topic, hub_state_topic, roster_topic
 log = logging.getLogger("k12edge.hub")
 
 END_S: Final = 2.5
+AGAIN_S: Final = 0.5
 
 
 class Hub:
@@ -65,6 +67,7 @@ class Hub:
         self._parts.callback(self._socket.close)
         self.store = Store(config)
         self._parts.callback(self.store.database.close)
+        self.store.database.on_damage = self._begin_anew
         self.identity = self.store.secrets.identity()
         self.own = self.store.open_own_journal()
         self.epoch = secrets.token_hex(8)
@@ -222,9 +225,18 @@ class Hub:
             self._publish_rosters()
         if outcome.keys:
             # Another identity: every part that holds the old one begins anew.
-            self.again = True
-            self.stop.set()
+            self._begin_anew()
         return outcome.text
+
+    def _begin_anew(self) -> None:
+        self.again = True
+        self.stop.set()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where pages and API are."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
 
     def _welcome(self, device: str) -> None:
         with self.store.database.transaction():
@@ -267,7 +279,7 @@ class Hub:
 
     def _print_addresses(self) -> None:
         """`listening URL` for each address, those that were left to us first."""
-        host, port = self._socket.getsockname()[:2]
+        host, port = self.address
         lines = [(self.config.listen[1] != 0, f"listening http://{_shown(host)}:{port}")]
         if self.broker is not None:
             host, port = self.broker_address
@@ -359,7 +371,10 @@ def run_hub(config: HubConfig) -> int:
         signal.signal(number, end)
     while True:
         hub = Hub(config, stop)
+        # Opened anew (other keys, a disk that failed) it stays where it was.
+        config = replace(config, listen=hub.address)
         hub.run()
-        if ended.is_set() or not hub.again:
+        if ended.is_set() or not hub.again or ended.wait(AGAIN_S):
             return 0
+        log.warning("the hub begins anew")
         stop.clear()

@@ -64,6 +64,7 @@ class Books:
         self._database = database
         self._books: dict[str, Book] = {}
         self._by_number: dict[int, Book] = {}
+        self._by_device: dict[str | None, list[Book]] = {}
         self._changed: dict[str, Callable[[], None]] = {}
         for row in database.connection.execute(
             "SELECT number, journal, source, device, held, parked, pruned_through, city_held, city_dead FROM journals"
@@ -74,6 +75,7 @@ class Books:
     def _keep(self, book: Book) -> None:
         self._books[book.journal] = book
         self._by_number[book.number] = book
+        self._by_device.setdefault(book.device, []).append(book)
 
     def find(self, journal: str) -> Book | None:
         """The journal of this id."""
@@ -89,7 +91,7 @@ class Books:
 
     def of_device(self, device: str) -> list[Book]:
         """A device's journals, in the order of first contact."""
-        return [book for book in self._books.values() if book.device == device]
+        return list(self._by_device.get(device, ()))
 
     def add(self, journal: str, source: str, device: str | None) -> Book:
         """A journal met for the first time; within a transaction."""
@@ -103,6 +105,7 @@ class Books:
         def forget() -> None:
             self._books.pop(journal, None)
             self._by_number.pop(number, None)
+            self._by_device[device].remove(book)
             self._changed.pop(journal, None)
 
         self._database.on_rollback(forget)

@@ -32,6 +32,10 @@ class LedgerFailed(NeedsHands):
     hint = "Check the hub's disk. Gateways keep everything until the hub works again."
 
 
+DAMAGE: Final = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+"""Names of SQLite's errors after which the file is opened anew before anything is called stored again."""
+
+
 def explained(problem: sqlite3.Error, what: str) -> LedgerFull | LedgerFailed:
     """The error of ours for one of SQLite's."""
     if getattr(problem, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_TOOBIG"):
@@ -40,7 +44,11 @@ def explained(problem: sqlite3.Error, what: str) -> LedgerFull | LedgerFailed:
 
 
 class Database:
-    """The one connection that writes and checkpoints; whoever uses it holds `lock`, which `transaction` takes."""
+    """The one connection that writes and checkpoints; whoever uses it holds `lock`, which `transaction` takes.
+
+    `on_damage` hears of an error after which the kernel may have dropped what it promised to write: nothing more
+    should be stored by this connection, the file is to be opened anew.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or make the file; raises SchemaTooNew, LedgerFailed, LedgerFull."""
@@ -48,6 +56,7 @@ class Database:
         self.lock = threading.RLock()
         self._undo: list[Callable[[], None]] = []
         self._before_commit: list[Callable[[], None]] = []
+        self.on_damage: Callable[[], None] | None = None
         try:
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
             self._prepare()
@@ -105,9 +114,16 @@ class Database:
             except BaseException as problem:
                 self._roll_back()
                 if isinstance(problem, sqlite3.Error):
-                    raise explained(problem, "the transaction failed") from problem
+                    raise self._told(problem) from problem
                 raise
             self._undo.clear()
+
+    def _told(self, problem: sqlite3.Error) -> LedgerFull | LedgerFailed:
+        told = explained(problem, "the transaction failed")
+        damaged = getattr(problem, "sqlite_errorname", "").startswith(DAMAGE)
+        if damaged and isinstance(told, LedgerFailed) and self.on_damage is not None:
+            self.on_damage()
+        return told
 
     def before_commit(self, work: Callable[[], None]) -> None:
         """Call `work` at the end of every transaction, inside it: for rows that are written once for many changes."""

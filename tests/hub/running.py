@@ -113,6 +113,11 @@ class HubProcess:
 
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
+            if self.wrapper:
+                # Whoever wraps it would leave it running; the lock names it.
+                os.kill(int((self.data_dir / "lock").read_text(encoding="ascii")), signal.SIGKILL)
+                self.process.wait(10)
+                return
             self.kill()
 
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:

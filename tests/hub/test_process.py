@@ -263,3 +263,25 @@ def test_two_hubs_and_a_new_epoch(tmp_path: Path) -> None:
         wire.close()
     finally:
         hub.end()
+
+
+def test_a_disk_that_fails_to_sync_once_in_a_while(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as (url, _):
+        hub = HubProcess(tmp_path, broker_url=url)
+        hub.broker_url = url
+        # Each thread's twelfth fdatasync fails: that commit is not called good, the file is opened anew.
+        hub.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=12"]
+        hub.start()
+        try:
+            gateway, wire = accepted(hub, "cong")
+            run = gateway.run(0)
+            address = hub.url
+            for _ in range(30):
+                run.taps(1)
+                wire.deliver(run)
+            assert hub.log.read_text(encoding="utf-8").count("the hub begins anew") >= 1
+            assert hub.url == address and hub.status()["troubles"] == {}
+            assert [raw for _, raw in hub.events()] == run.lines
+            wire.close()
+        finally:
+            hub.end()
