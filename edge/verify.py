@@ -336,17 +336,22 @@ def _conclude(report: Report, journal: _Journal, witness: Witness | None) -> Non
 
 
 def _later_journals(report: Report, file: Path, journals: list[_Journal], witness: Witness) -> None:
-    """Journals of this gateway that the witness knows and the file doesn't: it was rolled back, or cut."""
+    """Journals that the witness knows to follow those of the file, and the file doesn't: it was rolled back, or cut.
+
+    A gateway forgets only its oldest, emptied journals, so what follows one that is in the file must be in the file.
+    Where the witness knows none of the file's journals, the whole file is another one.
+    """
     mine = {journal.journal for journal in journals}
     sources = {journal.source for journal in journals if journal.source is not None}
     if any(journal.salvaged for journal in journals) or file.name != "journal.db":
         return
-    # The hub lists journals in the order of first contact; a gateway forgets only its oldest, emptied ones. Where it
-    # knows none of ours, the whole file is another one.
-    begun = not any(name in mine for name in witness.journals)
-    for name, held in witness.journals.items():
-        begun = begun or name in mine
-        if begun and held.source in sources and name not in mine and held.through > held.pruned_through:
+    theirs = {name: held for name, held in witness.journals.items() if held.source in sources and name not in mine}
+    replaced = not any(name in mine for name in witness.journals)
+    after = set(mine)
+    while found := {name for name, held in theirs.items() if held.previous in after} - after:
+        after |= found
+    for name, held in theirs.items():
+        if name in after or (replaced and held.through > held.pruned_through):
             report.blame(
                 f"{name}.1",
                 f"the file was rolled back or replaced: the witness holds journal {name} of {held.source}"

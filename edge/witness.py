@@ -17,10 +17,11 @@ WITNESS_PATH: Final = "/v1/ledger/journals"
 
 
 class Held(msgspec.Struct):
-    """What a witness holds of one journal."""
+    """What a witness holds of one journal; `previous`: the journal that its first record names as the one before."""
 
     source: str
     through: int
+    previous: str | None = None
     head: str | None = None
     missing: list[tuple[int, int]] = []
     pruned_through: int = 0

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from protocol.envelope import rfc3339, text_of
+import msgspec
+
+from protocol.envelope import decode_event, rfc3339, text_of
+from protocol.records import PreviousJournal
 from protocol.signing import fingerprint
 
 if TYPE_CHECKING:
@@ -13,6 +16,10 @@ if TYPE_CHECKING:
     from hub.parts import Store
     from hub.store.devices import Device
 
+_FIRST_RECORDS = (
+    "SELECT journals.journal, events.raw FROM journals JOIN events ON events.journal = journals.number"
+    " WHERE events.sequence = 1"
+)
 SILENT_S = 90
 """Three missed states: a gateway that was not heard for so long is shown as silent."""
 
@@ -123,11 +130,15 @@ class Status:
         """What the hub holds of every journal: the witness that `k12edge verify` asks."""
         store = self._store
         with store.database.lock:
+            before = {
+                journal: previous_of(bytes(raw)) for journal, raw in store.database.connection.execute(_FIRST_RECORDS)
+            }
             answer: dict[str, Any] = {}
             for book in store.ledger.books.all():
                 mark = store.ledger.mark(book)
                 answer[book.journal] = {
                     "source": book.source,
+                    "previous": before.get(book.journal),
                     "through": mark.through,
                     "head": mark.head,
                     "missing": book.holes()[:256],
@@ -179,3 +190,16 @@ def _one(store: Store) -> Any:
         return found
 
     return ask
+
+
+class _Opened(msgspec.Struct):
+    previous: PreviousJournal | None = None
+
+
+def previous_of(raw: bytes) -> str | None:
+    """The journal that a first record names as the one before; None where it names none."""
+    event = decode_event(raw)
+    if event.name != "journal.opened":
+        return None
+    previous = msgspec.json.decode(event.data, type=_Opened).previous
+    return None if previous is None else previous.journal
