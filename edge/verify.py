@@ -131,6 +131,8 @@ def _verify_file(report: Report, file: Path, database: sqlite3.Connection, witne
             walk.go(database)
         except sqlite3.Error as problem:
             walk.blame(f"{journal.journal}.{journal.last + 1}", f"it can't be read: {problem}")
+        if journal.key is not None:
+            _check_signatures(report, journal, [journal.key])
         before[journal.journal] = journal
     if lost:
         newest = next((journal for journal in reversed(journals) if not journal.salvaged), None)
@@ -140,7 +142,8 @@ def _verify_file(report: Report, file: Path, database: sqlite3.Connection, witne
             newest.broken = True
     keys = [journal.key for journal in journals if journal.key is not None]
     for journal in journals:
-        _check_signatures(report, journal, keys)
+        if journal.key is None:
+            _check_signatures(report, journal, list(dict.fromkeys(keys)))
         _conclude(report, journal, witness)
     if witness is not None:
         _later_journals(report, file, journals, witness)
@@ -268,12 +271,11 @@ class _Walk:
         return False
 
 
-def _check_signatures(report: Report, journal: _Journal, keys: list[str]) -> None:
+def _check_signatures(report: Report, journal: _Journal, mine: list[str]) -> None:
     """Hold signed heads and the prune checkpoint to the device's key, and the records to what was signed.
 
     The key stands in a journal's first record; where that is pruned, one of the file's other journals has it.
     """
-    mine = [journal.key] if journal.key is not None else list(dict.fromkeys(keys))
     if not mine:
         return
     proven = journal.pruned_through
@@ -350,7 +352,7 @@ def _later_journals(report: Report, file: Path, journals: list[_Journal], witnes
     after = set(mine)
     while found := {name for name, held in theirs.items() if held.previous in after} - after:
         after |= found
-    for name, held in theirs.items():
+    for name, held in sorted(theirs.items(), key=lambda item: item[1].previous in theirs):
         if name in after or (replaced and held.through > held.pruned_through):
             report.blame(
                 f"{name}.1",
