@@ -218,8 +218,9 @@ class Delivery:
             self._uplink.wrote(self._journal.journal, last, now_ms, tap=taps != self._taps_seen)
             self._last_seen, self._taps_seen = last, taps
         if self._connected and self._link is not None:
-            self._offer(reader)
+            # The state names our key: a hub that meets us for the first time can't take records before it.
             self._say_state(reader, now_ms)
+            self._offer(reader)
         if self._uplink.silent(now_ms):
             self._alarm("nothing-receipted", "the hub is ready and receipts nothing; check the broker's permissions")
         if now_ms >= self._tend_due_ms:
