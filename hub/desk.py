@@ -17,6 +17,12 @@ from protocol.errors import NeedsHands
 from protocol.signing import fingerprint
 from protocol.taps import SLUG
 
+STANDINGS: Final[Mapping[str, str]] = {
+    "pending": "chờ duyệt / pending",
+    "accepted": "đã duyệt / accepted",
+    "retired": "đã ngừng / retired",
+}
+
 
 class AskedWrongly(NeedsHands):
     """The desk doesn't know what was asked."""
@@ -58,12 +64,14 @@ class Desk:
             name = self._roster.replace(rows, self._clock.now_ms())
         pupils = len({row.pupil_key for row in rows})
         cards = sum(row.card is not None for row in rows)
-        return Outcome(f"{name}: {pupils} pupils, {cards} cards", roster=True)
+        return Outcome(f"{name}: {pupils} học sinh / pupils, {cards} thẻ / cards", roster=True)
 
     def _list_devices(self, _words: Mapping[str, str | None]) -> Outcome:
         with self._ledger.database.lock:
             devices = self._devices.all()
-        return Outcome("\n".join(_described(device) for device in devices) or "no device was seen yet")
+        return Outcome(
+            "\n".join(_described(device) for device in devices) or "chưa thấy thiết bị nào / no gateway was seen yet"
+        )
 
     def _accept(self, words: Mapping[str, str | None]) -> Outcome:
         device = _device(words)
@@ -105,10 +113,11 @@ def _device(words: Mapping[str, str | None]) -> str:
 
 
 def _described(device: Device) -> str:
-    lines = [f"{device.device}\t{device.standing}"]
+    lines = [f"{device.device}\t{STANDINGS[device.standing]}"]
     if device.expects is not None:
-        lines.append("\twaits for its first contact" + (f", key {device.expects}" if device.expects else ""))
-    lines += [f"\t{fingerprint(key.key)}\t{key.standing}" for key in device.keys]
+        only = f", {device.expects}" if device.expects else ""
+        lines.append(f"\tchờ kết nối lần đầu / waits for its first contact{only}")
+    lines += [f"\t{fingerprint(key.key)}\t{STANDINGS[key.standing]}" for key in device.keys]
     return "\n".join(lines)
 
 

@@ -187,11 +187,12 @@ class Devices:
             if count >= DEVICES_MAX:
                 raise DeviceRefused(f"device {device} is one more than {DEVICES_MAX}")
             self._add(device, "accepted", expected or "", now_ms)
-            return f"{device}: accepted before its first contact" + (f", key {expected} only" if expected else "")
+            only = f", chỉ khóa / only key {expected}" if expected else ""
+            return f"{device}: duyệt trước khi kết nối / accepted before its first contact{only}"
         mine = [key for key in found.keys if expected is None or fingerprint(key.key) == expected]
         current = found.accepted_key()
         if current is not None and found.standing == "accepted" and (expected is None or current in mine):
-            return f"{device}: already accepted, key {fingerprint(current.key)}"
+            return f"{device}: đã duyệt từ trước / already accepted, {fingerprint(current.key)}"
         if not mine:
             if expected is not None and found.keys:
                 shown = ", ".join(fingerprint(key.key) for key in found.keys)
@@ -200,10 +201,10 @@ class Devices:
                 "UPDATE devices SET state = 'accepted', expects = ? WHERE device = ?", (expected or "", device)
             )
             self._changed(device)
-            return f"{device}: accepted before its first contact"
+            return f"{device}: duyệt trước khi kết nối / accepted before its first contact"
         chosen = mine[0] if current is None or expected is not None else current
         self._bind(device, chosen.key)
-        return f"{device}: accepted, key {fingerprint(chosen.key)}"
+        return f"{device}: đã duyệt / accepted, {fingerprint(chosen.key)}"
 
     def retire(self, device: str) -> str:
         """Keep a device's later records apart. Raises DeviceRefused."""
@@ -211,7 +212,7 @@ class Devices:
             raise DeviceRefused(f"device {device} is unknown")
         self._database.connection.execute("UPDATE devices SET state = 'retired' WHERE device = ?", (device,))
         self._changed(device)
-        return f"{device}: retired; its later records are kept apart"
+        return f"{device}: đã ngừng, bản ghi sau này để riêng / retired, its later records are kept apart"
 
     def next_config_version(self, device: str, now_ms: int) -> int:
         """A version that grows, also over a restored backup: seconds of the clock where they are ahead."""

@@ -101,7 +101,7 @@ class Secrets:
         """Public key and fingerprint, for people."""
         key = self.identity().key
         numbers = ", ".join(str(card_key.number) for card_key in self.card_keys())
-        return f"hub_key = {key}\nfingerprint {fingerprint(key)}\ncard keys {numbers}"
+        return f"hub_key = {key}\ndấu khóa / fingerprint {fingerprint(key)}\nkhóa thẻ / card keys {numbers}"
 
     def export(self, path: Path, school: str, devices: Devices) -> str:
         """Write all of it to a new file that only its owner reads. Raises KeysRefused."""
@@ -126,7 +126,10 @@ class Secrets:
                 os.fsync(file.fileno())
         except OSError as problem:
             raise KeysRefused(f"{path} can't be written: {problem.strerror}") from problem
-        return f"{path}: hub key, {len(body.card_keys)} card keys, {len(body.devices)} devices. Keep it secret."
+        return (
+            f"{path}: {len(body.card_keys)} khóa thẻ / card keys, {len(body.devices)} thiết bị / gateways."
+            " Giữ bí mật / Keep it secret."
+        )
 
     def restore(self, path: Path, school: str, devices: Devices, now_ms: int) -> str:
         """Take an export over; within a transaction. Raises KeysRefused, and then nothing was changed."""
@@ -157,7 +160,9 @@ class Secrets:
                 devices.accept(one.device, expected, now_ms)
             devices.met(one.device, one.key, one.box, one.hk0, one.raw0, now_ms)
             devices.accept(one.device, expected, now_ms)
-        return f"{path}: hub key, {len(keys)} card keys, {len(saved.devices)} devices taken over"
+        return (
+            f"{path}: đã nhận / taken over: {len(keys)} khóa thẻ / card keys, {len(saved.devices)} thiết bị / gateways"
+        )
 
 
 def _check(saved: _Export) -> None:

@@ -167,6 +167,7 @@ class Wire:
         self._marks: dict[str, JournalMarks] = {}
         self.receipts: queue.Queue[Receipt] = queue.Queue()
         self.configs: queue.Queue[bytes] = queue.Queue()
+        self._listening: dict[str, Callable[[bytes], None]] = {}
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311, clean_session=True)
         self._client.on_connect = self._connected
         self._client.on_message = self._message
@@ -185,12 +186,19 @@ class Wire:
         elif not self.hub:
             # Kept by the broker from before: who signed it isn't known yet.
             return
+        elif message.topic in self._listening:
+            self._listening[message.topic](open_message(self.hub["key"], message.topic, message.payload))
         elif message.topic == self.gateway.topic("cfg"):
             self.configs.put(open_message(self.hub["key"], message.topic, message.payload))
         else:
             receipt = decode_receipt(open_message(self.hub["key"], message.topic, message.payload))
             self._marks.update(receipt.journals)
             self.receipts.put(receipt)
+
+    def listen(self, topic: str, take: Callable[[bytes], None]) -> None:
+        """Hear what the hub signs and the broker keeps on another topic."""
+        self._listening[topic] = take
+        self._client.subscribe(topic, 1)
 
     def publish(self, leaf: str, payload: bytes, *, retain: bool = False) -> None:
         self.send(self.gateway.topic(leaf), payload, retain=retain)
