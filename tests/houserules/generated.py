@@ -92,7 +92,7 @@ def example(name: str) -> str:
 
 def schemas() -> str:
     rows = []
-    for path in sorted(SCHEMAS.glob("*.json")):
+    for path in sorted(SCHEMAS.glob("*.v1.json")):
         if not path.name.endswith(".example.json"):
             schema = json.loads(path.read_text(encoding="utf-8"))
             rows.append([f"[`{path.name}`](../../protocol/schema/v1/{path.name})", schema["title"]])

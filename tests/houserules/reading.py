@@ -288,8 +288,8 @@ def _word(schema: dict[str, Any], components: dict[str, Any]) -> str:
 
 
 @cache
-def status_keys() -> tuple[frozenset[str], frozenset[str]]:
-    """The keys of /v1/status and of one of its devices, from a real hub's store with one device met."""
+def told_by_hub() -> dict[str, frozenset[str]]:
+    """The keys of what a real hub's store tells: its status, a gateway, a journal, something that was set aside."""
     from hub.config import hub_config_from
     from hub.fleet import Fleet
     from hub.parts import Store
@@ -299,10 +299,19 @@ def status_keys() -> tuple[frozenset[str], frozenset[str]]:
         store = Store(hub_config_from("hub.toml", {"hub": {"id": "h", "school": "s", "data_dir": folder}}))
         try:
             store.desk.carry_out("devices-accept", {"device": "gate", "fingerprint": None})
-            whole = Status(store, Fleet()).whole()
+            own = store.open_own_journal()
+            with store.database.transaction():
+                store.ledger.park_message("gate", b"?", "bad-batch", "", 0)
+            status = Status(store, Fleet())
+            whole = status.whole()
+            return {
+                "status": frozenset(whole),
+                "device": frozenset(whole["devices"][0]),
+                "journal": frozenset(status.journals()["journals"][own.book.journal]),
+                "aside": frozenset(status.beside("parked", 0, 1)[0]),
+            }
         finally:
             store.database.close()
-    return frozenset(whole), frozenset(whole["devices"][0])
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------
@@ -328,7 +337,9 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "event type": lambda: set(EVENT_TYPES),
     "hub endpoint": lambda: endpoints(hub_app()),
     "city endpoint": lambda: endpoints(city_app()),
-    "hub status key": lambda: set(status_keys()[0]),
-    "hub device key": lambda: set(status_keys()[1]),
+    "hub status key": lambda: set(told_by_hub()["status"]),
+    "hub device key": lambda: set(told_by_hub()["device"]),
+    "hub journal key": lambda: set(told_by_hub()["journal"]),
+    "hub listing key": lambda: set(told_by_hub()["aside"]),
 }
 """What a table marked `<!-- every: NAME -->` must list in its first column: all of it, and nothing else."""

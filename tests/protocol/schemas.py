@@ -54,6 +54,7 @@ from protocol.taps import (
 )
 from protocol.time import Effective
 from protocol.topics import device_source, hub_source
+from tests.protocol import asyncapi
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "protocol" / "schema" / "v1"
 
@@ -367,6 +368,7 @@ def files() -> dict[str, bytes]:
         f"{name}.v1.json": (json.dumps(schema, indent=2, ensure_ascii=False) + "\n").encode()
         for name, schema in schemas().items()
     }
+    made["asyncapi.json"] = (json.dumps(asyncapi.document(), indent=2, ensure_ascii=False) + "\n").encode()
     return made | {f"{name}.v1.example.json": raw + b"\n" for name, raw in examples().items()}
 
 

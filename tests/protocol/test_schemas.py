@@ -16,7 +16,7 @@ from protocol.errors import BadMessage
 from protocol.receipts import decode_receipt
 from protocol.records import DATA_TYPES
 from protocol.signing import verify
-from protocol.topics import device_source
+from protocol.topics import DEVICE_TOPICS, device_source, hub_state_topic, roster_topic
 from tests.protocol import schemas as made
 
 RENEW = "run: .venv/bin/python -m tests.protocol.schemas (and think of the gateways that are out there)"
@@ -136,3 +136,16 @@ def test_a_hostile_record_fits_neither() -> None:
         assert made.problems(schema, hostile, schema), field
         with pytest.raises(BadMessage):
             decode_event(json.dumps(hostile).encode())
+
+
+def test_every_topic_is_a_channel_and_what_it_refers_to_is_there() -> None:
+    document = json.loads((made.FOLDER / "asyncapi.json").read_text(encoding="utf-8"))
+    addresses = {channel["address"] for channel in document["channels"].values()}
+    leaves = {address.rpartition("/")[2] for address in addresses if "/dev/{device}/" in address}
+    assert leaves == set(DEVICE_TOPICS)
+    assert addresses >= {hub_state_topic("{school}"), roster_topic("{school}", "{kind}")}
+    for channel in document["channels"].values():
+        for message in channel.get("messages", {}).values():
+            assert (made.FOLDER / message["payload"]["schema"]["$ref"]).exists()
+    for operation in document["operations"].values():
+        assert operation["channel"]["$ref"].removeprefix("#/channels/") in document["channels"]
