@@ -140,7 +140,7 @@ class Mailroom:
     def _transact(self, group: list[Message]) -> Followups:
         follow = Followups()
         with self._ledger.database.transaction():
-            # States first, as they came: they name the keys that records are signed with, and brokers may reorder topics.
+            # States first, as they came: they name the keys that records are signed with; brokers may reorder topics.
             for message in sorted(group, key=lambda message: message.topic.endswith("/ev")):
                 self._take_one(message, follow)
         self.failed = None
