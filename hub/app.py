@@ -42,6 +42,9 @@ from protocol.topics import device_topic, hub_state_topic, roster_topic
 log = logging.getLogger("k12edge.hub")
 
 END_S: Final = 2.5
+READY_EVERY_S: Final = 10.0
+"""How often the hub says that it is ready. A broker may drop what is published while a gateway's subscription is being
+made (nats-server with an emptied store does), and a gateway that didn't hear it would keep its taps for good."""
 AGAIN_S: Final = 0.5
 
 
@@ -171,10 +174,13 @@ class Hub:
     def _keep_announcing(self) -> None:
         """After each connect, or when something changed: say again what the broker should keep for us."""
         while True:
-            self._announce.wait()
+            changed = self._announce.wait(READY_EVERY_S)
             self._announce.clear()
             if self.stop.is_set():
                 return
+            if not changed:
+                self.link.publish(hub_state_topic(self.config.school), self._state("ready"))
+                continue
             try:
                 self._announce_all()
             except K12EdgeError as problem:
