@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from protocol.envelope import decode_event, rfc3339, text_of
+from protocol.errors import BadMessage
 from protocol.records import PreviousJournal
 from protocol.signing import fingerprint
 
@@ -198,8 +199,10 @@ class _Opened(msgspec.Struct):
 
 def previous_of(raw: bytes) -> str | None:
     """The journal that a first record names as the one before; None where it names none."""
-    event = decode_event(raw)
-    if event.name != "journal.opened":
+    try:
+        event = decode_event(raw)
+        previous = msgspec.json.decode(event.data, type=_Opened).previous if event.name == "journal.opened" else None
+    except (BadMessage, msgspec.DecodeError, ValueError, RecursionError):
+        # Signed nonsense: the record is kept as it is, the page mustn't fail by it.
         return None
-    previous = msgspec.json.decode(event.data, type=_Opened).previous
     return None if previous is None else previous.journal

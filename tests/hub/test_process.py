@@ -135,6 +135,44 @@ def test_page_and_health_tell_what_stands(hub: HubProcess) -> None:
     wire.close()
 
 
+def test_signed_nonsense_breaks_no_page(hub: HubProcess) -> None:
+    gateway, wire = accepted(hub, "la")
+    run = Run(gateway.source, boot="<b>boot")
+    clocks = [
+        {"boot": "x" * 3000, "mono": 10**30, "err": 10**30, "sync": "ntp", "wall": "never"},
+        {"boot": 7, "mono": -1},
+        {"boot": "<script>", "mono": -(10**18), "err": -5, "wall": "0001-01-01T00:00:00+00:00"},
+        None,
+        [[[]]],
+    ]
+    run.add("journal.opened", lambda clock: {"previous": {"journal": 7, "last": "x"}, "clock": clock})
+    for wrong in clocks:
+        run.add("device.alarm", lambda clock, wrong=wrong: {"code": {"deep": [1] * 50}, "clock": wrong})
+        run.add(
+            "boot.anchored", lambda clock, wrong=wrong: {"clock": wrong, **(wrong if isinstance(wrong, dict) else {})}
+        )
+        run.add("journal.head", lambda clock, wrong=wrong: {"through": wrong, "head": 7, "sig": None, "clock": clock})
+    run.lines[-1] = run.lines[-1].replace(b'"time":"2026', b'"time":"9999')
+    wire.deliver(run)
+    run.taps(1)
+    wire.deliver(run)
+    assert {name for name, _ in hub.events()} >= {f"{run.journal}.{number}" for number in range(1, len(run.lines) + 1)}
+    for path in (
+        "/",
+        "/v1/status",
+        "/v1/devices",
+        "/v1/parked",
+        "/v1/forks",
+        "/v1/dead-letters",
+        "/v1/ledger/journals",
+    ):
+        with urllib.request.urlopen(f"{hub.url}{path}") as answer:
+            assert answer.status == 200
+    with urllib.request.urlopen(f"{hub.url}/v1/ledger/events?limit=1000") as answer:
+        json.load(answer)
+    wire.close()
+
+
 @pytest.mark.parametrize("side", ["gateway", "hub"])
 def test_a_broker_that_acknowledges_and_forgets(tmp_path: Path, side: str) -> None:
     with mosquitto(tmp_path) as (url, _):
