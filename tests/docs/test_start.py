@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -14,10 +15,14 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from hub.broker import free_port
+from protocol.signing import split_message, verify
 from sim.parts import get_json, until
+from tests.protocol.schemas import FOLDER, problems
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "start.md").read_text(encoding="utf-8")
 BY_HAND = PAGE.partition("## By hand")[2].partition("## A real reader")[0]
@@ -114,7 +119,53 @@ def test_the_page_by_hand(hands: Hands) -> None:
     assert seen["journal gateway"].count("attendance.tap") == 3
     assert len(json.loads(seen["curl"])["items"]) >= 5
     assert "valid through" in seen["verify gateway"]
+    fits("audit.page", seen["curl"])
+    for line in (hands.folder / "signals.jsonl").read_text(encoding="utf-8").splitlines():
+        fits("signal", line)
+    what_is_kept_at_the_broker_fits(hands)
     assert hands.end() == {"city": 0, "hub": 0, "gateway": 0}
+    written = [json.loads(line) for line in hands.run(["k12edge", "journal", "gateway", "--json"]).splitlines()]
+    for record in written:
+        fits(record["type"].removeprefix("vn.k12edge.").removesuffix(".v1"), json.dumps(record["data"]))
+    assert {record["type"] for record in written} >= {
+        f"vn.k12edge.{name}.v1" for name in ("journal.opened", "boot.anchored", "attendance.tap", "journal.head")
+    }
+
+
+def fits(name: str, text: str | bytes) -> None:
+    """What real processes said fits what is published of it."""
+    schema = json.loads((FOLDER / f"{name}.v1.json").read_text(encoding="utf-8"))
+    assert problems(schema, json.loads(text), schema) == [], name
+
+
+def what_is_kept_at_the_broker_fits(hands: Hands) -> None:
+    kept: dict[str, bytes] = {}
+    client = paho.Client(CallbackAPIVersion.VERSION2, "onlooker", protocol=paho.MQTTv311)
+    client.on_message = lambda _client, _data, message: kept.update({message.topic: bytes(message.payload)})
+    client.on_connect = lambda *_: client.subscribe("k12/1/truong-mau/#", 1)
+    client.connect("127.0.0.1", int(hands.ports["1883"]))
+    client.loop_start()
+    device = "k12/1/truong-mau/dev/cong/"
+    bodies = {
+        device + "state": "device.state",
+        device + "receipt": "receipt",
+        device + "cfg": "device.config",
+        "k12/1/truong-mau/roster/gate": "roster",
+        "k12/1/truong-mau/hub/state": "hub.state",
+    }
+    try:
+        until(lambda: set(kept) >= set(bodies), f"not all of {list(bodies)} is kept")
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    hub = json.loads(kept["k12/1/truong-mau/hub/state"])
+    for topic, name in bodies.items():
+        if name == "hub.state":
+            fits(name, kept[topic])
+            continue
+        signature, signed, body = split_message(topic, kept[topic])
+        verify(json.loads(body)["key"] if name == "device.state" else hub["key"], signed, signature)
+        fits(name, gzip.decompress(body) if name == "roster" else body)
 
 
 def ready(hands: Hands, service: str) -> None:
