@@ -268,7 +268,9 @@ class Gateway:
         while not (self.ending.asked or self.again):
             self.ending.wait()
         self.stop.set()
-        notify("STOPPING=1")
+        if not self.again:
+            # Beginning anew is no end: systemd would take the word for it, and kill what goes on.
+            notify("STOPPING=1")
         self._end(readers, lanes, delivery)
 
     def _end(self, readers: list[threading.Thread], lanes: list[threading.Thread], delivery: threading.Thread) -> None:

@@ -17,6 +17,8 @@ START_S = 20.0
 STOP_S = 3.0
 """What the command line promises for a clean end."""
 
+PROGRAM = ("-m", "k12edge")
+
 GATEWAY_TOML = """[gateway]
 id = "cong"
 school = "thcs-1"
@@ -50,8 +52,10 @@ def configure(folder: Path, role: str, port: int = 9) -> Path:
 class Service:
     """One run of `k12edge <role>`. `said` collects what it told the notify socket."""
 
-    def __init__(self, folder: Path, role: str, *, before: tuple[str, ...] = (), **env: str) -> None:
-        """Start it; `before` are words before the command, such as a tracer's."""
+    def __init__(
+        self, folder: Path, role: str, *, before: tuple[str, ...] = (), program: tuple[str, ...] = PROGRAM, **env: str
+    ) -> None:
+        """Start it; `before` are words before the command, such as a tracer's; `program` may stand for k12edge."""
         self.role, self.folder = role, folder
         self.said: list[str] = []
         self._place = tempfile.TemporaryDirectory(prefix="k12n-")
@@ -62,7 +66,7 @@ class Service:
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*before, sys.executable, "-m", "k12edge", role, "--config", str(folder / f"{role}.toml")],
+                [*before, sys.executable, *program, role, "--config", str(folder / f"{role}.toml")],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

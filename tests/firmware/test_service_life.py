@@ -191,6 +191,39 @@ def test_what_systemd_sends_to_a_hung_process_leaves_its_stacks_in_the_log(tmp_p
     assert proves(tmp_path)
 
 
+BREAKING = """
+import sys, threading
+from edge import app
+from edge.ports import Warning_
+from k12edge.cli import main
+
+class Breaking(app.Gateway):
+    runs = 0
+    def run(self):
+        Breaking.runs += 1
+        if Breaking.runs == 1:
+            broken = Warning_("alarm", "gate-1", None, "journal-damaged")
+            threading.Timer(0.3, self.warn, [broken]).start()
+        super().run()
+
+app.Gateway = Breaking
+sys.exit(main())
+"""
+
+
+def test_beginning_anew_after_a_damage_is_not_announced_as_an_end(tmp_path: Path) -> None:
+    """systemd would take STOPPING=1 at its word, and kill the gateway that goes on (TimeoutStopSec)."""
+    configure(tmp_path, "gateway")
+    with Service(tmp_path, "gateway", program=("-c", BREAKING)) as service:
+        assert service.hear("READY=1"), service.words()
+        assert service.hear("READY=1"), service.words()
+        assert "STOPPING=1" not in service.said
+        assert service.hear("WATCHDOG=1")
+        assert service.end()[0] == 0
+        assert service.hear("STOPPING=1", 0.5)
+    assert proves(tmp_path)
+
+
 def test_a_wrong_configuration_ends_at_once_and_says_what_is_wrong(tmp_path: Path) -> None:
     for role in ("gateway", "hub"):
         path = configure(tmp_path, role)
