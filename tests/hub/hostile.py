@@ -34,6 +34,7 @@ class HostileCity:
         self.authorisations: list[str | None] = []
         self.elsewhere = 0
         self.lock = threading.Lock()
+        self.ended = threading.Event()
         city = self
 
         class Handler(_Handler):
@@ -49,6 +50,7 @@ class HostileCity:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.ended.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -148,7 +150,14 @@ def _busy_until(handler: _Handler, _events: Events) -> None:
     handler.send(503, b"", retry_after=email.utils.formatdate(time.time() + 1, usegmt=True))
 
 
+def _hang(handler: _Handler, _events: Events) -> None:
+    """No answer until the caller gives up or the test ends."""
+    handler.hub_city.ended.wait(30)
+    handler.close_connection = True
+
+
 MOODS: dict[str, Mood] = {
+    "hang": _hang,
     "sound": _sound,
     "one": _one,
     "reordered": _reordered,

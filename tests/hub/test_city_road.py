@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -155,17 +157,82 @@ def test_killed_between_store_and_forward_and_between_reply_and_note(hub: HubPro
     wire, run = delivered(hub, 200)
     for _ in range(3):
         # The city may have stored, the hub hasn't noted it; nor has it forwarded what it took a moment ago.
-        hub.kill()
-        run.taps(40)
-        hub.start()
-        until(
-            lambda: wire.hub.get("state") == "ready" and hub.status() and not hub.status()["troubles"].get("broker"), ""
-        )
-        wire.state()
+        killed_and_back(hub, wire, lambda: run.taps(40))
         wire.deliver(run)
     city_holds(wire, run)
     assert of_gateways(city) == names(run)
     assert hub.events() == [(name, raw) for name, raw in names(run).items()]
+    wire.close()
+
+
+def test_restored_from_last_nights_backup(hub: HubProcess, city: HostileCity) -> None:
+    hub.start()
+    wire, run = delivered(hub, 30)
+    city_holds(wire, run)
+    backup = hub.folder / "backup"
+    sockets = shutil.ignore_patterns("hub.sock")
+    killed_and_back(hub, wire, lambda: shutil.copytree(hub.data_dir, backup, ignore=sockets))
+    run.taps(30)
+    wire.deliver(run)
+    city_holds(wire, run)
+
+    def restore() -> None:
+        shutil.rmtree(hub.data_dir)
+        shutil.copytree(backup, hub.data_dir)
+
+    killed_and_back(hub, wire, restore)
+    told = until(lambda: (m := wire.mark(run)) and m.hub.through == 31 and m, "under a new epoch the receipt goes back")
+    assert told.hub.missing == []
+    run.taps(5)
+    wire.deliver(run)
+    city_holds(wire, run)
+    assert hub.events() == list(names(run).items())
+    assert of_gateways(city) == names(run)
+    wire.close()
+
+
+def killed_and_back(hub: HubProcess, wire: Wire, between: Callable[[], object] = lambda: None) -> None:
+    """Kill -9 the hub, do something, start it; then say our state at its word, as a gateway does."""
+    epoch = wire.hub["epoch"]
+    hub.kill()
+    between()
+    hub.start()
+    until(lambda: wire.hub.get("state") == "ready" and wire.hub["epoch"] != epoch, "the hub is ready", within_s=30)
+    until(lambda: not hub.status()["troubles"].get("broker"), "it is at its broker")
+    wire.state()
+
+
+def test_it_ends_in_time_while_the_city_hangs(hub: HubProcess, city: HostileCity) -> None:
+    city.moods = ["hang"] * 5
+    hub.start()
+    wire, run = delivered(hub, 10)
+    until(lambda: city.played, "the hub waits for the city")
+    # What is going on with the city holds up no gateway.
+    run.taps(10)
+    wire.deliver(run)
+    code, took_s = hub.stop()
+    assert code == 0 and took_s < 3
+    wire.close()
+
+
+def test_a_full_disk_is_told_and_passes(hub: HubProcess, city: HostileCity) -> None:
+    hub.start()
+    wire, run = delivered(hub, 10)
+    city_holds(wire, run)
+    assert hub.process is not None
+    size = (hub.data_dir / "ledger.db-wal").stat().st_size
+    # No file of the hub may grow any further: what its kernel says of a full disk, SQLite says of this.
+    unlimited = resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, (size + 4096, resource.RLIM_INFINITY))
+    run.taps(400)
+    wire.offer(run)
+    trouble = until(lambda: (s := hub.status())["troubles"].get("ledger") and s["troubles"], "the trouble is told")
+    assert trouble["ledger"] == "ledger-full"
+    mark = wire.mark(run)
+    assert mark is not None and mark.hub.through == 11, "nothing is receipted that isn't stored"
+    resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    wire.deliver(run)
+    city_holds(wire, run)
+    assert hub.events() == list(names(run).items()) and not hub.status()["troubles"]
     wire.close()
 
 
