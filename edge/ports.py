@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from protocol.cards import CardUid
+from protocol.errors import ReaderLost
 from protocol.taps import ClockReading, TapId
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Warning_:
     code: str
 
 
+class ReaderGone(ReaderLost):
+    """The reader's line itself has ended (unplugged): looking again before reopening is no use."""
+
+
 class Clock(Protocol):
     """The only way to the time. CLOCK_BOOTTIME counts through sleep and never steps."""
 
@@ -79,7 +84,10 @@ class Reader(Protocol):
         """Take the device exclusively and make it ready; at most 3 s. Raises ReaderLost, ReaderRefused."""
 
     def poll(self) -> Sequence[CardUid]:
-        """Every card in the field now, possibly none; at most 300 ms, 15-20 ms of it asleep. Raises ReaderLost."""
+        """Every card in the field now, possibly none; at most 300 ms. Raises ReaderLost, ReaderGone.
+
+        One look that fails is met by looking again, several in a row by reopening.
+        """
 
     def close(self) -> None:
         """Give up every descriptor; never raises, may be called twice."""

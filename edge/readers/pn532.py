@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
+from edge.ports import ReaderGone
 from edge.readers.pn532wire import ACK, Pn532Wire
 from protocol.cards import CardUid
 from protocol.errors import CardNumberError, ReaderLost
@@ -20,7 +21,8 @@ WAKE: Final = b"\x55\x55" + bytes(14)
 """Wakes the chip from low power and from half a frame (UM0701-02, 7.2.11); zeros are a long preamble."""
 LIST_TIMEOUT_S: Final = 0.15
 """An answer to InListPassiveTarget takes some 10 ms; nfcpy's own second of patience eats taps when one is lost."""
-PREPARE_TRIES: Final = 4
+PREPARE_TRIES: Final = 3
+COMMAND_TRIES: Final = 3
 FIRST_ACK_MS: Final = 150
 SLOW_FIRST_ACK_MS: Final = 800
 """A Raspberry Pi's USB host may hold back the first byte of a ttyUSB."""
@@ -77,15 +79,31 @@ class Pn532Reader:
     def _prepared(self, wire: Pn532Wire) -> Any:
         from nfc.clf.pn532 import Chipset, Device
 
+        class Patient(Chipset):  # type: ignore[misc]  # nfcpy has no types.
+            """Says a command again that met noise: what prepares the chip sets, and may be set twice."""
+
+            tries = COMMAND_TRIES
+
+            def command(self, code: int, data: bytes | None, timeout: float) -> Any:
+                for _ in range(self.tries - 1):
+                    try:
+                        return super().command(code, data, timeout)
+                    except Exception:
+                        if wire.ended:
+                            raise
+                return super().command(code, data, timeout)
+
         for tries_left in reversed(range(PREPARE_TRIES)):
             try:
-                chip = Chipset(wire, _quiet)
+                chip = Patient(wire, _quiet)
                 Device(chip, _quiet)
             except Exception:
                 # One of its dozen exchanges met noise; beginning anew is cheaper than to reopen the line.
-                if not tries_left:
+                if wire.ended or not tries_left:
                     raise
             else:
+                # From here on a look that fails is simply looked again.
+                chip.tries = 1
                 return chip
         raise AssertionError
 
@@ -102,6 +120,8 @@ class Pn532Reader:
                 # A chip (or clone) that refuses to list two targets lists one.
                 self._targets = 1
                 return ()
+            if self._wire is None or self._wire.ended:
+                raise ReaderGone(f"{self._path}: {_said(problem)}") from problem
             raise ReaderLost(f"{self._path}: {_said(problem)}") from problem
         return parse_targets(bytes(answer or b"\x00"))
 

@@ -37,6 +37,7 @@ class Pn532Wire:
         self._descriptor = self._tty.fileno()
         self._buffer = bytearray()
         self.port = path
+        self.ended = False
 
     @property
     def baudrate(self) -> int:
@@ -50,7 +51,11 @@ class Pn532Wire:
     def write(self, frame: bytes | bytearray) -> None:
         """Send a frame; whatever was left to read belongs to an earlier exchange and is dropped."""
         self._buffer.clear()
-        termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        try:
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        except termios.error as problem:
+            self.ended = True
+            raise OSError(errno.EIO, "the reader's line has ended") from problem
         view = memoryview(bytes(frame))
         deadline = time.monotonic() + 1.0
         while view:
@@ -76,8 +81,13 @@ class Pn532Wire:
             readable, _, _ = select.select([self._descriptor], [], [], max(0.0, remaining))
             if not readable:
                 raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-            octets = os.read(self._descriptor, 512)
+            try:
+                octets = os.read(self._descriptor, 512)
+            except OSError:
+                self.ended = True
+                raise
             if not octets:
+                self.ended = True
                 raise OSError(errno.EIO, "the reader's line has ended")
             self._buffer += octets
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from edge.ports import CardSeen, Reader
+from edge.ports import CardSeen, Reader, ReaderGone
 from edge.readers.presence import Presence
 from protocol.errors import K12EdgeError, ReaderRefused
 
@@ -19,7 +19,7 @@ POLL_PAUSE_S: Final = 0.015
 """Between two looks at the field: short taps of 150 ms are seen several times, at a few per cent of a core."""
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_MAX_S: Final = 5.0
-FAULTS_IN_ROW_MAX: Final = 3
+FAULTS_IN_ROW_MAX: Final = 5
 """Polls that fail in a row before the reader is reopened; a single lost frame isn't worth it."""
 
 
@@ -85,7 +85,7 @@ class ReaderSupervisor:
                 except Exception as problem:
                     faults += 1
                     self.counts.faults += 1
-                    if faults >= FAULTS_IN_ROW_MAX or self._gone(problem):
+                    if faults >= FAULTS_IN_ROW_MAX or isinstance(problem, ReaderGone):
                         raise
                     continue
                 faults = 0
@@ -101,14 +101,6 @@ class ReaderSupervisor:
             self._presence.lost(self._mono_ns())
         finally:
             self._close()
-
-    @staticmethod
-    def _gone(problem: BaseException) -> bool:
-        """Whether the line itself has ended: then a second try is no use before reopening."""
-        cause = problem.__cause__
-        return type(cause).__name__ in ("SerialException", "error") or (
-            isinstance(cause, OSError) and cause.errno in (5, 6, 9, 19)
-        )
 
     def _note(self, problem: Exception) -> None:
         code = problem.code if isinstance(problem, K12EdgeError) else "reader-lost"

@@ -1,0 +1,365 @@
+"""The reader port's contract, one suite over every driver: emulated chips on pseudo-terminals, and replays.
+
+A new driver joins by a Scene that shows cards to it; what can be unplugged, disturbed or left fast is a Device.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+import pytest
+
+from edge.clock import SystemClock
+from edge.ports import CardSeen
+from edge.readers.opening import SCHEMES, make_reader
+from edge.readers.supervisor import ReaderSupervisor
+from protocol.cards import CardUid
+from protocol.errors import ReaderLost, ReaderRefused
+from sim.emulators.bench import Bench
+from sim.emulators.pn532 import Faults, FieldCard, Pn532Emulator
+
+CLOCK = SystemClock()
+A, B, C = (CardUid("a", text) for text in ("04A1B2C3D4E580", "DEADBEEF", "0499AABBCCDDEE"))
+Showing = tuple[int, CardUid, int]
+"""Milliseconds after the showing before began, the card, milliseconds that it stays."""
+
+
+class Scene(Protocol):
+    """A driver's world: where it looks, and how cards come before it."""
+
+    url: str
+
+    def play(self, *showings: Showing) -> None:
+        """Show these cards from now on; may be called before or after the reader was opened, once."""
+
+
+class ReplayScene:
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "thẻ.txt"
+        self.url = f"replay:{self._path}"
+
+    def play(self, *showings: Showing) -> None:
+        text = "".join(f"{delay_ms} {card.canonical} {hold_ms}\n" for delay_ms, card, hold_ms in showings)
+        draft = self._path.with_suffix(".new")
+        draft.write_text(text, encoding="ascii")
+        draft.rename(self._path)
+
+
+class Pn532Scene:
+    def __init__(self, folder: Path, bench: Bench, *, plugged: bool = True) -> None:
+        self.link = folder / "đầu đọc"
+        self.url = f"pn532://{self.link}"
+        self.bench = bench
+        self.chip: Pn532Emulator = bench.add(self.link)
+        if not plugged:
+            bench.do(self.chip.unplug)
+
+    def play(self, *showings: Showing) -> None:
+        if self.chip.master < 0:
+            self.bench.do(self.chip.plug)
+        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+
+    def _play(self, showings: tuple[Showing, ...]) -> None:
+        began_s, at_ms, changes = time.monotonic(), 0, list[tuple[int, int, CardUid]]()
+        for delay_ms, card, hold_ms in showings:
+            at_ms += delay_ms
+            changes += [(at_ms, 1, card), (at_ms + hold_ms, 0, card)]
+        field: list[CardUid] = []
+        for when_ms, comes, card in sorted(changes, key=lambda change: change[:2]):
+            time.sleep(max(0.0, began_s + when_ms / 1000 - time.monotonic()))
+            field = [*field, card] if comes else [other for other in field if other != card]
+            self.chip.place(*(FieldCard(bytes.fromhex(present.hex)) for present in field))
+
+
+DRIVERS = ("pn532", "replay")
+
+
+def test_every_driver_is_held_to_the_contract() -> None:
+    assert set(DRIVERS) == set(SCHEMES)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with Bench() as made:
+        yield made
+
+
+@pytest.fixture(params=DRIVERS)
+def scene(request: pytest.FixtureRequest, tmp_path: Path, bench: Bench) -> Scene:
+    return Pn532Scene(tmp_path, bench) if request.param == "pn532" else ReplayScene(tmp_path)
+
+
+@pytest.fixture(params=DRIVERS)
+def empty_scene(request: pytest.FixtureRequest, tmp_path: Path, bench: Bench) -> Scene:
+    """Nothing is at the reader's path yet."""
+    return Pn532Scene(tmp_path, bench, plugged=False) if request.param == "pn532" else ReplayScene(tmp_path)
+
+
+class Watch:
+    """A supervised reader on its own thread, and what it saw."""
+
+    def __init__(self, url: str) -> None:
+        self.seen: list[CardSeen] = []
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self.keeper = ReaderSupervisor("r", make_reader(url), self._see, CLOCK.mono_ns, Random(1))
+        self._thread = threading.Thread(target=self.keeper.run, args=(self._stop,))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _see(self, seen: CardSeen) -> None:
+        with self._changed:
+            self.seen.append(seen)
+            self._changed.notify_all()
+
+    def await_count(self, count: int, within_s: float = 10) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.seen) >= count, within_s), (self.cards(), self.keeper.counts)
+
+    def cards(self) -> list[CardUid]:
+        return [seen.card for seen in self.seen]
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(3)
+        assert not self._thread.is_alive(), "a reader's thread ends when it is told to"
+
+
+@contextmanager
+def watching(url: str) -> Iterator[Watch]:
+    watch = Watch(url)
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.close()
+
+
+# --- every driver -----------------------------------------------------------------------------------------------------
+
+
+def test_once_for_each_time_that_a_card_comes(scene: Scene) -> None:
+    scene.play((50, A, 700), (1_300, A, 200), (100, B, 150), (800, C, 30))
+    with watching(scene.url) as watch:
+        watch.await_count(4)
+        time.sleep(0.2)  # Time in which a second sighting of the last card would come.
+        assert watch.cards() == [A, A, B, C]
+
+
+def test_pupils_close_behind_each_other_are_all_seen_once_in_their_order(scene: Scene) -> None:
+    crowd = [CardUid("a", f"04{number:012X}") for number in range(1, 13)]
+    scene.play(*((120, card, 60) for card in crowd))
+    with watching(scene.url) as watch:
+        watch.await_count(len(crowd))
+        assert watch.cards() == crowd
+
+
+def test_two_cards_at_once_are_two_sightings(scene: Scene) -> None:
+    scene.play((100, A, 500), (20, B, 480))
+    with watching(scene.url) as watch:
+        watch.await_count(2)
+        time.sleep(0.3)
+        assert sorted(card.hex for card in watch.cards()) == sorted((A.hex, B.hex))
+
+
+def test_a_sighting_is_dated_when_the_card_came(scene: Scene) -> None:
+    with watching(scene.url) as watch:
+        began_ns = CLOCK.mono_ns()
+        scene.play((300, A, 400))
+        watch.await_count(1)
+        assert began_ns <= watch.seen[0].seen_mono_ns <= CLOCK.mono_ns()
+        assert watch.seen[0].seen_mono_ns - began_ns >= 250_000_000
+
+
+def test_a_reader_that_appears_later_than_the_gateway(empty_scene: Scene) -> None:
+    with watching(empty_scene.url) as watch:
+        deadline = time.monotonic() + 5
+        while watch.keeper.counts.losses == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert watch.keeper.counts.error == "reader-lost"
+        empty_scene.play((50, A, 6_000))
+        watch.await_count(1)
+        assert watch.keeper.counts.error is None
+        assert watch.cards() == [A]
+
+
+def test_nothing_there_is_a_lost_reader_and_no_other_error(empty_scene: Scene) -> None:
+    reader = make_reader(empty_scene.url)
+    for _ in range(3):
+        with pytest.raises(ReaderLost):
+            reader.open()
+        with pytest.raises(ReaderLost):
+            reader.poll()
+        reader.close()
+
+
+def test_closing_never_raises_and_may_come_twice_or_before_opening(scene: Scene) -> None:
+    scene.play((0, A, 50))
+    reader = make_reader(scene.url)
+    reader.close()
+    reader.open()
+    reader.close()
+    reader.close()
+    reader.open()
+    reader.poll()
+    reader.close()
+
+
+def test_looks_are_short_and_descriptors_are_given_back(scene: Scene) -> None:
+    scene.play((0, A, 50))
+    reader = make_reader(scene.url)
+    reader.open()
+    reader.close()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(8):
+        reader.open()
+        began_s = time.monotonic()
+        reader.poll()
+        assert time.monotonic() - began_s < 0.3
+        reader.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    "url", ["", "pn532", "pn532:", "usb:/dev/x", "pn532://relative", "pn532:///x?a=1", "replay:f?loop=2"]
+)
+def test_an_address_that_can_never_work_is_refused(url: str) -> None:
+    with pytest.raises(ReaderRefused):
+        make_reader(url)
+
+
+# --- devices on a line ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def device(tmp_path: Path, bench: Bench) -> Pn532Scene:
+    return Pn532Scene(tmp_path, bench)
+
+
+def _card(card: CardUid) -> FieldCard:
+    return FieldCard(bytes.fromhex(card.hex))
+
+
+def test_unplugged_and_back_goes_on_and_a_card_that_stayed_is_the_same_tap(device: Pn532Scene) -> None:
+    with watching(device.url) as watch:
+        device.chip.place(_card(A))
+        watch.await_count(1)
+        for _ in range(2):
+            device.bench.do(device.chip.unplug)
+            opens = watch.keeper.counts.opens
+            device.bench.do(device.chip.plug)
+            deadline = time.monotonic() + 8
+            while watch.keeper.counts.opens == opens:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        device.chip.place(_card(A), _card(B))
+        watch.await_count(2)
+        assert watch.cards() == [A, B]
+
+
+@pytest.mark.parametrize(
+    "faults", [Faults(noise=0.3), Faults(short=0.08, nack=0.08, error=0.08, silent=0.08, noise=0.2), Faults(flaky=0.6)]
+)
+def test_noise_and_flaky_coupling_neither_lose_nor_double_nor_invent_a_card(device: Pn532Scene, faults: Faults) -> None:
+    with watching(device.url) as watch:
+        assert watch.keeper.ready.wait(5)
+        device.chip.faults = faults
+        for number, card in enumerate((A, B, C), 1):
+            device.chip.place(_card(card))
+            watch.await_count(number)
+            time.sleep(0.4)
+            device.chip.remove()
+        assert watch.cards() == [A, B, C]
+
+
+@pytest.mark.parametrize("baud", [921600, 230400])
+def test_a_chip_that_another_program_left_fast_is_found_and_slowed(device: Pn532Scene, baud: int) -> None:
+    device.chip.baud = baud
+    device.chip.place(_card(A))
+    with watching(device.url) as watch:
+        watch.await_count(1)
+    assert device.chip.baud == 115200
+
+
+def test_killed_in_the_middle_of_a_look_it_opens_again(device: Pn532Scene) -> None:
+    script = (
+        "import sys; from edge.readers.opening import make_reader\n"
+        "reader = make_reader(sys.argv[1]); reader.open(); print('open', flush=True)\n"
+        "while True: reader.poll()"
+    )
+    for _ in range(2):
+        child = subprocess.Popen([sys.executable, "-c", script, device.url], stdout=subprocess.PIPE)
+        assert child.stdout is not None and child.stdout.readline() == b"open\n"
+        looks = device.chip.looks
+        deadline = time.monotonic() + 5
+        while device.chip.looks < looks + 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        child.send_signal(signal.SIGKILL)
+        child.wait(5)
+        child.stdout.close()
+    device.chip.place(_card(A))
+    with watching(device.url) as watch:
+        watch.await_count(1, within_s=4)
+
+
+def test_two_readers_of_one_gateway_do_not_disturb_each_other(tmp_path: Path, bench: Bench) -> None:
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+    scenes = [Pn532Scene(tmp_path / name, bench) for name in ("1", "2")]
+    with watching(scenes[0].url) as one, watching(scenes[1].url) as two:
+        assert one.keeper.ready.wait(5) and two.keeper.ready.wait(5)
+        bench.do(scenes[1].chip.unplug)
+        for number in range(1, 4):
+            scenes[0].chip.place(FieldCard(bytes((4, 0, 0, 0, 0, 0, number))))
+            one.await_count(number, within_s=2)
+        bench.do(scenes[1].chip.plug)
+        scenes[1].chip.place(_card(B))
+        two.await_count(1)
+        assert two.cards() == [B]
+        assert len(one.cards()) == 3 and one.keeper.counts.losses == 0
+
+
+def test_whatever_a_driver_throws_its_thread_goes_on() -> None:
+    class Moody:
+        """Throws what drivers were seen to throw, and works in between."""
+
+        def __init__(self) -> None:
+            self.opens = 0
+            self.errors = [OSError(5, "EIO"), IndexError("short"), RuntimeError("x"), TimeoutError(), ValueError("y")]
+
+        def open(self) -> None:
+            self.opens += 1
+            if self.errors and self.opens % 2:
+                raise self.errors.pop()
+
+        def poll(self) -> list[CardUid]:
+            if self.errors:
+                raise self.errors.pop()
+            return [A]
+
+        def close(self) -> None:
+            raise OSError(9, "gone")
+
+    seen = threading.Event()
+    stop = threading.Event()
+    see: Callable[[CardSeen], None] = lambda _: seen.set()  # noqa: E731 - a name for its type
+    keeper = ReaderSupervisor("moody", Moody(), see, CLOCK.mono_ns, Random(1))
+    thread = threading.Thread(target=keeper.run, args=(stop,))
+    thread.start()
+    assert seen.wait(10)
+    stop.set()
+    thread.join(3)
+    assert not thread.is_alive()
