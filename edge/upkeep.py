@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from edge.journalfile import PAGE_BYTES
 from edge.pruning import keep_ms, plan, prune
 from protocol.envelope import rfc3339
 
@@ -23,7 +22,8 @@ log = logging.getLogger("k12edge.upkeep")
 
 QUIET_MS: Final = 5_000
 """Nobody has tapped for so long: a checkpoint (two syncs and some writes) stands in nobody's way."""
-WAL_BYTES: Final = 1_000 * PAGE_BYTES
+MOVED_EVERY: Final = 1_000
+"""Records after which the log is moved into the database; about as many pages of it."""
 LOOK_MS: Final = 1_000
 PRUNE_EVERY_MS: Final = 3_600_000
 PRUNE_FIRST_MS: Final = 30_000
@@ -48,6 +48,7 @@ class Upkeep:
         self._last_tap_ms, self._backup_interval_s = last_tap_ms, backup_interval_s
         self._look_ms = now_ms + LOOK_MS
         self._prune_ms = now_ms + PRUNE_FIRST_MS
+        self._moved_through = 0
         self._kernel_anchored = False
         self._anchors: list[Anchor] = []
         self.pruned_records = 0
@@ -67,10 +68,9 @@ class Upkeep:
             del self._anchors[0]
         if now_ms - self._last_tap_ms() < QUIET_MS:
             return
-        wal = self._journal.path.with_name(self._journal.path.name + "-wal")
-        if wal.exists() and wal.stat().st_size > WAL_BYTES:
-            # The log keeps its size when it is reused, so once it is moved it is cut as well.
-            self._journal.checkpoint(truncate=True)
+        if self._journal.last - self._moved_through >= MOVED_EVERY and self._journal.checkpoint():
+            # The log keeps its size: a sync of a file that grows costs a tap twice as much (bench/README.md).
+            self._moved_through = self._journal.last
         if now_ms >= self._prune_ms:
             self._prune_ms = now_ms + PRUNE_EVERY_MS
             self._prune(reader, uplink)
@@ -84,6 +84,8 @@ class Upkeep:
         removed = prune(self._journal, self._identity, uplink, cuts, reader)
         if removed:
             self.pruned_records += removed
+            # What was pruned goes from the log as well.
+            self._journal.checkpoint(truncate=True)
             log.info("%d records that the city holds were pruned", removed)
 
     def anchor(self, anchor: Anchor) -> None:
