@@ -1,0 +1,173 @@
+"""Damaged files: kept aside, a fresh one begun, and what can be read comes back under its own ids."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from edge.journalfile import FILE_NAME, PAGE_BYTES
+from edge.salvage import mark_damaged, open_journal, read_damaged, salvage, set_suspect_aside
+from edge.verify import VALID, verify_path
+from protocol.envelope import decode_event
+from tests.edge.room import begin, chain_holds, data_of, events, parts, records, tap
+
+TAPS = 60
+FRAME = PAGE_BYTES + 24
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
+    """A directory as a kill -9 leaves it, half of the taps moved into the file, half in the log; and the truth."""
+    journal = begin(tmp_path / "run")
+    for number in range(TAPS):
+        if number == TAPS // 2:
+            journal.checkpoint(truncate=True)
+        tap(journal, f"hk1:{number:011d}")
+    left = tmp_path / "left"
+    left.mkdir()
+    for path in (tmp_path / "run").iterdir():
+        shutil.copyfile(path, left / path.name)
+    journal.close()
+    return left, {decode_event(raw).id: raw for raw in records(left)}
+
+
+def reopened(data: Path) -> tuple[list[str], dict[str, bytes]]:
+    """What a starting gateway sets aside, and every record that is there after the salvage."""
+    journal, aside = open_journal(data, **parts(data))
+    sequence = tap(journal)
+    assert sequence == 2
+    salvage(data, journal)
+    assert tap(journal) > 2
+    journal.close()
+    lines = records(data / FILE_NAME)
+    held = {decode_event(raw).id: raw for raw in lines}
+    assert len(held) == len(lines), "no record twice"
+    return aside, held
+
+
+def test_a_sound_directory_is_left_alone(killed: tuple[Path, dict[str, bytes]]) -> None:
+    data, truth = killed
+    aside, held = reopened(data)
+    assert aside == []
+    assert truth.items() <= held.items()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_page_destroyed_anywhere_loses_no_more_than_its_own_records(
+    killed: tuple[Path, dict[str, bytes]], seed: int
+) -> None:
+    data, truth = killed
+    rng, path = Random(seed), data / FILE_NAME
+    octets = bytearray(path.read_bytes())
+    page = seed % (len(octets) // PAGE_BYTES)
+    octets[page * PAGE_BYTES : (page + 1) * PAGE_BYTES] = rng.randbytes(PAGE_BYTES)
+    path.write_bytes(octets)
+    mark_damaged(data)
+    aside = set_suspect_aside(data)
+    assert len(aside) == 1 and (data / aside[0]).read_bytes() == bytes(octets)
+    _, held = reopened(data)
+    there = {name: raw for name, raw in held.items() if name in truth}
+    assert all(truth[name] == raw for name, raw in there.items())
+    assert len(there) >= len(truth) - 6, "five taps fit a page, and a sixth may reach over"
+    missing = sorted(int(name.partition(".")[2]) for name in truth.keys() - there.keys())
+    gaps = [data_of(event) for event in events(data / FILE_NAME) if event.name == "log.gap"]
+    named = [n for gap in gaps for n in range(gap["first"], gap["last"] + 1)]
+    assert [n for n in missing if n < TAPS] == [n for n in named if n < TAPS], "what is lost is named"
+
+
+def _ended(data: Path) -> dict[str, bytes]:
+    """A run that ended cleanly, all in the file, whose header is then destroyed; the truth."""
+    journal = begin(data)
+    for number in range(TAPS):
+        tap(journal, f"hk1:{number:011d}")
+    journal.close()
+    truth = {decode_event(raw).id: raw for raw in records(data)}
+    path = data / FILE_NAME
+    path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
+    return truth
+
+
+def test_a_header_destroyed_costs_nothing(tmp_path: Path) -> None:
+    truth = _ended(tmp_path)
+    aside, held = reopened(tmp_path)
+    assert len(aside) == 1
+    assert truth.items() <= held.items()
+    assert not list(tmp_path.glob("journal-damaged-*")) and list(tmp_path.glob("salvaged-*"))
+
+
+@pytest.mark.parametrize("frame", [0, 1, 10, 25])
+def test_a_bit_changed_in_the_middle_of_the_log_costs_nothing_that_was_acknowledged(
+    killed: tuple[Path, dict[str, bytes]], frame: int
+) -> None:
+    """SQLite alone would drop every tap behind that frame without a word."""
+    data, truth = killed
+    log = data / f"{FILE_NAME}-wal"
+    octets = bytearray(log.read_bytes())
+    octets[32 + frame * FRAME + 24 + 2_000] ^= 4
+    log.write_bytes(octets)
+    copy = sqlite3.connect(shutil.copytree(data, data.parent / "seen") / FILE_NAME)
+    assert copy.execute("SELECT count(*) FROM event").fetchone()[0] < len(truth)
+    copy.close()
+    aside, held = reopened(data)
+    assert len(aside) == 2, "the log as it was, and the file"
+    assert truth.items() <= held.items()
+    assert chain_holds([held[name] for name in truth])
+
+
+def test_a_torn_end_of_the_log_is_no_damage(killed: tuple[Path, dict[str, bytes]]) -> None:
+    data, truth = killed
+    log = data / f"{FILE_NAME}-wal"
+    log.write_bytes(log.read_bytes()[:-700])
+    aside, held = reopened(data)
+    assert aside == []
+    assert len(truth.keys() - held.keys()) == 1
+
+
+def test_a_log_left_alone_between_two_renames_still_counts(killed: tuple[Path, dict[str, bytes]]) -> None:
+    data, truth = killed
+    whole = read_damaged(data / FILE_NAME)
+    (data / FILE_NAME).rename(data / "journal-damaged-00000000.db")
+    (data / f"{FILE_NAME}-shm").unlink()
+    _, held = reopened(data)
+    assert truth.items() <= held.items()
+    assert {n for part in whole for n in part.records} == set(range(1, TAPS + 2))
+
+
+def test_a_kill_in_the_middle_of_a_salvage_is_repeated_without_doubles(killed: tuple[Path, dict[str, bytes]]) -> None:
+    data, truth = killed
+    mark_damaged(data)
+    set_suspect_aside(data)
+    aside = next(data.glob("journal-damaged-*.db"))
+    kept = {path.name: path.read_bytes() for path in data.glob("journal-damaged-*")}
+    journal, _ = open_journal(data, **parts(data))
+    salvage(data, journal)
+    journal.close()
+    for path in data.glob("salvaged-*"):
+        path.unlink()
+    for name, content in kept.items():
+        (data / name).write_bytes(content)
+    assert aside.exists()
+    _, held = reopened(data)
+    assert truth.items() <= held.items()
+
+
+def test_salvaged_files_are_bounded_and_one_that_can_not_be_taken_stands_in_nobodys_way(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    begin(data).close()
+    for number in range(12):
+        (data / f"journal-damaged-{number:08x}.db").write_bytes(bytes(PAGE_BYTES))
+    (data / "journal-damaged-ffffffff.db").mkdir()
+    _, _ = reopened(data)
+    assert len(list(data.glob("salvaged-*"))) == 8
+    assert [path.name for path in data.glob("refused-*")] == ["refused-ffffffff.db"]
+
+
+def test_after_a_salvage_the_file_proves_itself(tmp_path: Path) -> None:
+    _ended(tmp_path)
+    reopened(tmp_path)
+    report = verify_path(tmp_path, None)
+    assert report.exit_code == VALID, report.lines
