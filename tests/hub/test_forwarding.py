@@ -81,7 +81,7 @@ class Road:
         return steps
 
 
-@pytest.mark.parametrize("poison", [{1}, {500}, {7, 8, 400}, set(range(100, 110))])
+@pytest.mark.parametrize("poison", [{1}, {500}, {7, 8, 400}, set(range(100, 110)), set(range(9, 99, 3))])
 @pytest.mark.parametrize("answer", [BadRequest("urn:x:bad"), TooLarge()])
 def test_a_poison_record_is_found_by_halving_and_the_others_go_through(poison: set[int], answer: Answer) -> None:
     road = Road(600)
@@ -232,6 +232,19 @@ def test_the_cursor_passes_nothing_that_was_not_answered(room: HubRoom) -> None:
     drive(room, lambda batch: PerEvent({}), room.store.clock.now_ms())
     assert room.store.forward.cursor() == cursor
     assert len(room.store.forward.window(room.store.clock.now_ms(), BATCH_MAX).owed) == 7
+
+
+def test_the_cursor_passes_only_what_a_smaller_batch_took_along(room: HubRoom) -> None:
+    gateway = room.known(Gateway())
+    run = gateway.run(9)
+    room.batch(gateway, gateway.batch(run))
+    rows, sender, now_ms = room.store.forward, Forwarding(Random(1)), room.store.clock.now_ms()
+    with room.store.database.transaction():
+        window = rows.window(now_ms, BATCH_MAX)
+        batch = list(window.owed[:4])
+        rows.write(window, batch, sender.apply(now_ms, batch, stored(batch)).changes)
+    left = rows.window(now_ms, BATCH_MAX).owed
+    assert [one.event_id for one in left] == [f"{run.journal}.{number}" for number in range(4, 11)]
 
 
 def test_records_without_a_certain_time_wait_for_their_anchor_then_go(tmp_path: Path) -> None:

@@ -128,6 +128,15 @@ def test_another_key_changes_nothing_that_an_accepted_one_said(room: HubRoom) ->
     assert [alarm["code"] for alarm in room.status.whole()["alarms"]] == ["other-key"]
 
 
+def test_a_retired_device_changes_nothing_either(room: HubRoom) -> None:
+    gateway = room.known(Gateway())
+    run = gateway.run(9)
+    room.batch(gateway, gateway.batch(run, 6))
+    room.store.desk.carry_out("devices-retire", {"device": "cong"})
+    room.state(gateway, gateway.state(journals={run.journal: HeldJournal(6, 10, digest(run.lines[9]), 5)}))
+    assert room.status.whole()["holes"] == 5 and room.status.whole()["devices"][0]["link"] == "unheard"
+
+
 def test_a_rolled_back_journal_is_seen_on_arrival(room: HubRoom) -> None:
     gateway = room.known(Gateway())
     old, now = gateway.run(9), gateway.run(2)
