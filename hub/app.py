@@ -269,7 +269,7 @@ class Hub:
     def _run(self) -> None:
         if self.broker is not None:
             self._parts.callback(self.broker.stop)
-            self.broker.start()
+            self.broker.start(self.stop)
         control = ControlSocket(self.config.data_dir, self.carry)
         self._parts.callback(control.close)
         threads = [_thread("mailroom", self.mailroom.run), _thread("announcer", self._keep_announcing)]

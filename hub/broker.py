@@ -21,6 +21,7 @@ from protocol.errors import NeedsHands
 log = logging.getLogger("k12edge.broker")
 
 START_S: Final = 10.0
+LOOK_S: Final = 0.1
 RESTART_S: Final = 0.2
 SPAWN_AGAIN_S: Final = 1.0
 PORTS: Final = range(20_000, 32_768)
@@ -112,11 +113,18 @@ mqtt {{
             while folder.exists() and not _is_zombie(number):
                 time.sleep(0.01)
 
-    def start(self) -> None:
-        """Run it on a thread that lives as long as the hub; returns when it takes connections. Raises BrokerFailed."""
+    def start(self, stop: threading.Event) -> None:
+        """Run it on a thread that lives as long as the hub; returns when it takes connections, or `stop` is set.
+
+        Raises BrokerFailed.
+        """
         threading.Thread(target=self._keep, name="broker", daemon=True).start()
-        if not self._ready.wait(START_S):
-            raise self._failure or BrokerFailed(f"the broker takes no connections on {self._host}:{self._port}")
+        deadline = time.monotonic() + START_S
+        while not self._ready.wait(LOOK_S):
+            if stop.is_set():
+                return
+            if time.monotonic() > deadline:
+                raise self._failure or BrokerFailed(f"the broker takes no connections on {self._host}:{self._port}")
 
     def _keep(self) -> None:
         while not self._stopping.is_set():

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -284,6 +287,25 @@ def test_an_orphaned_broker_is_ended_even_without_its_pid_file(tmp_path: Path) -
         assert broker_pids(hub.data_dir) != [pid] and len(broker_pids(hub.data_dir)) == 1
     finally:
         hub.end()
+
+
+def test_it_ends_in_time_although_its_broker_can_not_start(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        hub = HubProcess(tmp_path)
+        # Taken by a program that doesn't speak MQTT: the broker ends at once, again and again.
+        port = taken.getsockname()[1]
+        config = hub.config.read_text(encoding="utf-8")
+        hub.config.write_text(
+            config.replace('[broker]\nlisten = "127.0.0.1:0"', f'[broker]\nlisten = "127.0.0.1:{port}"')
+        )
+        with hub.log.open("ab") as log:
+            command = [sys.executable, "-m", "k12edge", "hub", "--config", str(hub.config)]
+            hub.process = subprocess.Popen(command, stdout=log, stderr=log)
+        until(lambda: "the broker ended" in hub.log.read_text(encoding="utf-8"), "it is tried again")
+        code, took_s = hub.stop()
+        assert code == 0 and took_s < 3
 
 
 def test_two_hubs_and_a_new_epoch(tmp_path: Path) -> None:
