@@ -182,8 +182,8 @@ class Uplink:
 
     def prunable(self, journal: str) -> RangeSet:
         """What the city holds of a journal and the hub, in its present epoch, said that it holds too; else nothing."""
-        book = self._books[journal]
-        if not self._ready or book.epoch != self._epoch:
+        book = self._books.get(journal)
+        if book is None or not self._ready or book.epoch != self._epoch:
             return RangeSet()
         both = book.city.copy()
         for first, last in book.settled.gaps(1, both.last):
