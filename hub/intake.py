@@ -17,8 +17,7 @@ Fault = Literal["unreadable", "unknown-version", "foreign-source", "misplaced", 
 _TAP_NAMES: Final = frozenset(TAP_TYPES)
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
+class Sound(msgspec.Struct, frozen=True, gc=False):
     """A record that can be taken: its sequence, bytes, digest, and the decoded envelope."""
 
     sequence: int
@@ -64,10 +63,11 @@ def examine(
         for place, event in enumerate(events)
     ]
     broken = _broken_links(prevs, digests, before, after_prev)
-    for place, event in enumerate(events):
-        # A `prev` that equals a digest is one; of the others the form was not looked at yet.
-        proven = place - 1 not in broken and (place > 0 or before is not None)
-        if not proven and isinstance(event, Event) and event.prev is not None and not is_digest(event.prev):
+    # A `prev` that equals a digest is one; of the others the form was not looked at yet.
+    unproven = {at + 1 for at in broken if at + 1 < len(events)} | ({0} if before is None else set())
+    for place in sorted(unproven):
+        event = events[place]
+        if isinstance(event, Event) and event.prev is not None and not is_digest(event.prev):
             detail = f"record {event.id}: prev is not a SHA-256 digest in base64url"
             events[place] = Faulty(first + place, lines[place], "unreadable", detail)
     bad = {at + 1 if at + 1 in broken and at + 1 < len(lines) else at for at in broken}

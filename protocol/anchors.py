@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.envelope import Event, unix_ms_of
+from protocol.envelope import TYPE_PREFIX, Event, unix_ms_of
 from protocol.errors import BadMessage
 from protocol.time import Anchor, Effective, effective_time
 
@@ -55,6 +55,7 @@ class _Opened(msgspec.Struct):
     previous: _Previous | None = None
 
 
+_DATING: Final = frozenset(f"{TYPE_PREFIX}{name}.v1" for name in ("boot.anchored", "journal.opened"))
 _clocked = msgspec.json.Decoder(_Clocked)
 _stated = msgspec.json.Decoder(_Stated)
 _opened = msgspec.json.Decoder(_Opened)
@@ -165,7 +166,7 @@ class Timeline:
         changed: set[str] = set()
         readings: dict[str, list[tuple[int, int, Event]]] = {}
         for event in events:
-            if event.name in ("boot.anchored", "journal.opened"):
+            if event.type in _DATING:
                 changed |= self.learn(event)
                 continue
             try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from hub.store.books import Book, Books
 from hub.store.database import Database
@@ -28,8 +29,7 @@ DETAIL_CHARACTERS_MAX: Final = 300
 OTHERS: Final = "..."
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A record to be stored: its sequence, its exact bytes and their SHA-256."""
 
     sequence: int
