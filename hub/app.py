@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -30,6 +30,7 @@ from hub.parts import Store
 from hub.receipts import Receipts
 from hub.reception import Reception
 from hub.roster import release_for
+from hub.web.server import WebServer
 from hub.web.status import Status
 from protocol.errors import ConfigError, K12EdgeError
 from protocol.roster import pack_release
@@ -277,7 +278,7 @@ class Hub:
             threads.append(_thread("forwarder", self.forwarder.run))
         self.link.start()
         self._print_addresses()
-        web = WebServer(self._socket, self.store, self.status)
+        web = WebServer(self._socket, self.store, self.status, self._wake_forwarder)
         threads.append(_thread("web", web.run))
         log.info("hub %s of %s, fingerprint %s", self.config.hub_id, self.config.school, fingerprint(self.identity.key))
         self.stop.wait()
@@ -308,37 +309,6 @@ class Hub:
                 self.own.sign_head()
         except K12EdgeError as problem:
             log.warning("the journal's head was not signed: %s", problem)
-
-
-class WebServer:
-    """Pages and API on their own thread; its libraries are loaded there, when records can be taken already."""
-
-    def __init__(self, listener: socket.socket, store: Store, status: Status) -> None:
-        """Nothing is loaded yet."""
-        self._listener, self._store, self._status = listener, store, status
-        self._stopping = False
-        self._server: Any = None
-
-    def run(self) -> None:
-        """Serve until `stop`."""
-        import uvicorn
-
-        from hub.web.api import make_app
-
-        app = make_app(self._store, self._status)
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._server.should_exit = self._stopping
-        if not self._stopping:
-            self._server.run(sockets=[self._listener])
-
-    def stop(self) -> None:
-        """End `run` soon."""
-        self._stopping = True
-        if self._server is not None:
-            self._server.should_exit = True
 
 
 def _listening(address: tuple[str, int]) -> socket.socket:

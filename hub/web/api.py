@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -46,14 +46,14 @@ class Note(BaseModel):
     note: str = Field(min_length=1, max_length=500)
 
 
-def make_app(store: Store, status: Status) -> FastAPI:
-    """The application of one hub."""
+def make_app(store: Store, status: Status, wake: Callable[[], None] = lambda: None) -> FastAPI:
+    """The application of one hub; `wake` hears that the city is owed something again."""
     app = FastAPI(title="k12edge hub", version="1", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     _add_errors(app)
     _add_pages(app, status)
     _add_status(app, status)
     _add_audit(app, store)
-    _add_dead_letters(app, store)
+    _add_dead_letters(app, store, wake)
     add_journals(app, status)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     return app
@@ -184,13 +184,14 @@ def _effective(store: Store, raw: bytes) -> Any:
     return store.anchors.of(event.source).effective(event)
 
 
-def _add_dead_letters(app: FastAPI, store: Store) -> None:
+def _add_dead_letters(app: FastAPI, store: Store, wake: Callable[[], None]) -> None:
     @app.post("/v1/dead-letters/{position}/resend")
     def resend(position: Position, request: Request) -> Any:
         """Submit a dead letter to the city again."""
         _from_here(request)
         with store.database.transaction():
             found = store.forward.resend(position)
+        wake()
         return {"resent": position} if found else _problem(404, "no-dead-letter", "There is no such dead letter.")
 
     @app.post("/v1/dead-letters/{position}/close")
