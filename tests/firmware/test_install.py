@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -107,6 +108,24 @@ def test_systemd_makes_the_user_and_closes_the_folder(tmp_path: Path) -> None:
         line.split(":")[2] for line in (tmp_path / "etc/group").read_text().splitlines() if "k12edge:x" in line
     )
     assert (tmp_path / "etc/k12edge/gateway.toml").stat().st_gid == int(number)
+
+
+def test_the_readme_names_every_file_and_where_it_goes(tmp_path: Path) -> None:
+    text = (FIRMWARE / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z]+/)?[a-z0-9-]+\.(?:service|rules|conf|toml|lock|py))`", text))
+    own = {"README.md"}
+    there = {
+        str(path.relative_to(FIRMWARE))
+        for path in FIRMWARE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert there - named - own == {"install", "release"}
+    assert {name for name in named if "/" in name} <= there
+    for role in PLACES:
+        install(role, tmp_path)
+    for path in snapshot(tmp_path):
+        folder, _, name = f"/{path}".rpartition("/")
+        assert f"/{path}" in text or (f"`{folder}/`" in text and name in text) or "mosquitto" in path, path
 
 
 # --- releases ---

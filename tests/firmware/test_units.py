@@ -16,6 +16,8 @@ from k12edge.cli import build_parser
 from tests.firmware.unitfiles import FIRMWARE, GATEWAY, HUB, UNITS, directives, one
 
 OURS = (GATEWAY, HUB)
+MOSQUITTO_UNIT = Path("/lib/systemd/system/mosquitto.service")
+JOURNALD = Path("/lib/systemd/systemd-journald")
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="Debian's systemd is not installed")
 
@@ -133,6 +135,35 @@ def test_no_dump_and_no_privilege(unit: Path) -> None:
     assert one(unit, "LimitCORE") == "0"
     assert one(unit, "NoNewPrivileges") == "yes"
     assert one(unit, "CapabilityBoundingSet") == ""
+
+
+@needs_systemd
+@pytest.mark.skipif(not MOSQUITTO_UNIT.exists(), reason="Debian's mosquitto is not installed")
+def test_mosquittos_service_takes_our_drop_in(tmp_path: Path) -> None:
+    (tmp_path / "mosquitto.service").write_text(MOSQUITTO_UNIT.read_text())
+    ours = tmp_path / "mosquitto.service.d" / "k12edge.conf"
+    ours.parent.mkdir()
+
+    def said(text: str) -> str:
+        ours.write_text(text)
+        words = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / "mosquitto.service")]
+        found = subprocess.run(words, capture_output=True, text=True)
+        return "".join(line for line in found.stderr.splitlines() if "k12edge.conf" in line)
+
+    text = (FIRMWARE / "hub" / "mosquitto-service.conf").read_text()
+    assert said(text) == ""
+    assert "Restrat" in said(text.replace("Restart=", "Restrat="))
+
+
+@pytest.mark.skipif(not JOURNALD.exists(), reason="Debian's systemd is not installed")
+def test_journald_knows_every_key() -> None:
+    # It has no mode that checks a configuration; the names that it knows stand in its program.
+    known = JOURNALD.read_bytes()
+    keys = re.findall(r"^(\w+)=", (FIRMWARE / "common" / "journald.conf").read_text(), re.M)
+    assert len(keys) > 4
+    for key in (*keys, "SystemMaxUse"):
+        assert b"Journal." + key.encode() + b"\0" in known, key
+    assert b"Journal.SystemMaxUsage\0" not in known
 
 
 def test_journald_is_bounded() -> None:
