@@ -154,11 +154,14 @@ class Reception:
             self._ledger.keep_header(book, header, key)
 
     def _unknown(self, device: str, book: Book, first: int, lines: tuple[bytes, ...]) -> list[tuple[int, list[bytes]]]:
-        """The runs of records that aren't held yet; of the others, those that differ are kept as forks."""
+        """The runs of records that aren't held yet, or only set aside; others that differ are kept as forks."""
         known = self._ledger.digests(book, first, first + len(lines) - 1)
         runs: list[tuple[int, list[bytes]]] = []
         for sequence, line in enumerate(lines, first):
             digest = known.get(sequence)
+            if digest is not None and sequence in book.parked and digest != digest_bytes(line):
+                # What was set aside wasn't what the chain names; this may be (a file read again, or rescued).
+                digest = None
             if digest is None:
                 if runs and runs[-1][0] + len(runs[-1][1]) == sequence:
                     runs[-1][1].append(line)

@@ -18,6 +18,7 @@ PARKED_DEVICE_BYTES_MAX: Final = 4 * 1024 * 1024
 """Whole messages kept, of all and under one device's name; of a flood the newest stay, and alarms count them all."""
 PARKED_ROW_BYTES: Final = 512
 """What a parked message takes beside its bytes."""
+PARKED_VERSIONS_MAX: Final = 8
 FORKS_DEVICE_MAX: Final = 1_000
 """Forks kept and carried to the city under one device's name; a copied memory card makes a handful."""
 ALARMS_MAX: Final = 2_000
@@ -55,9 +56,12 @@ class Ledger:
     # --- records --------------------------------------------------------------------------------------------------
 
     def store(self, book: Book, rows: Sequence[Row], received_ms: int) -> None:
-        """Add records of one journal that the ledger doesn't hold."""
+        """Add records of one journal that the ledger doesn't hold; what was set aside there stays evidence."""
         number = book.number
         self.books.change(book)
+        if book.parked.overlaps(rows[0].sequence, rows[-1].sequence):
+            for row in rows:
+                book.parked.remove(row.sequence, row.sequence)
         self.database.connection.executemany(
             "INSERT INTO events (journal, sequence, digest, raw, received_ms) VALUES (?, ?, ?, ?, ?)",
             [(number, row.sequence, row.digest, row.raw, received_ms) for row in rows],
@@ -126,9 +130,17 @@ class Ledger:
     def park_record(
         self, book: Book, device: str, sequence: int, raw: bytes, reason: str, detail: str, received_ms: int
     ) -> None:
-        """Set one record of a journal aside with its bytes; it counts as settled."""
+        """Set one record of a journal aside with its bytes; it counts as settled.
+
+        Of one place PARKED_VERSIONS_MAX different ones are kept, each once.
+        """
         self.books.change(book)
         book.parked.add(sequence)
+        kept = self.database.connection.execute(
+            "SELECT digest FROM parked WHERE journal = ? AND sequence = ?", (book.journal, sequence)
+        ).fetchall()
+        if len(kept) >= PARKED_VERSIONS_MAX or (digest_bytes(raw),) in kept:
+            return
         self._park(device, book.journal, sequence, raw, reason, detail, received_ms)
 
     def park_message(self, device: str, raw: bytes, reason: str, detail: str, received_ms: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.store.ledger import FORKS_DEVICE_MAX
+from hub.store.ledger import FORKS_DEVICE_MAX, PARKED_VERSIONS_MAX
 from protocol.batch import MESSAGE_BYTES_MAX
 from protocol.envelope import EVENT_BYTES_MAX, digest
 from protocol.receipts import held_of
@@ -112,6 +112,27 @@ def test_a_hole_filled_with_other_bytes_is_named(room: HubRoom) -> None:
     room.batch(gateway, gateway.batch(run, 6))
     room.batch(gateway, gateway.batch(run, 5, lines=[run.lines[4].replace(b'"cong-a"', b'"cong-b"')]))
     assert [one["name"] for one in room.parked()] == [f"{run.journal}.5"]
+
+
+def test_the_true_record_takes_the_place_of_one_set_aside(room: HubRoom) -> None:
+    gateway = room.known(Gateway())
+    run = gateway.run(9)
+    changed = [run.lines[4].replace(b'"cong-a"', other) for other in (b'"cong-b"', b'"cong-c"')]
+    room.batch(gateway, gateway.batch(run, lines=[*run.lines[:4], changed[0], *run.lines[5:]]))
+    # Other wrong bytes are set aside as well; the same ones again are not.
+    for line in (changed[1], changed[0], changed[1]):
+        room.batch(gateway, gateway.batch(run, 5, lines=[line]))
+    assert len(room.parked()) == 2 and len(room.events()) == 9
+    for number in range(20):
+        room.batch(gateway, gateway.batch(run, 5, lines=[b"nonsense %d" % number]))
+    assert len(room.parked()) == PARKED_VERSIONS_MAX
+    follow = room.batch(gateway, gateway.batch(run, 5, 5))
+    mark = room.marks(gateway, follow)[run.journal].hub
+    assert (mark.through, mark.missing, mark.parked) == (10, [], [])
+    assert sorted(raw for _, raw in room.events()) == sorted(run.lines)
+    assert room.status.whole()["forks"] == 0 and len(room.parked()) == PARKED_VERSIONS_MAX, "the evidence stays"
+    room.batch(gateway, gateway.batch(run, 5, lines=[changed[0]]))
+    assert room.status.whole()["forks"] == 1
 
 
 def test_a_fork_is_kept_once_and_carried_to_the_city(room: HubRoom) -> None:
