@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sim.parts import Part, PartFailed, audit, free_ports, get_json
-from sim.reckoning import Reckoning, journal_taps, only_taps, reckon, running_journals, signalled_taps
+from sim.reckoning import Reckoning, answers_in, journal_taps, only_taps, reckon, running_journals, signalled_taps
 
 SCHOOL: Final = "79000701"
 
@@ -70,6 +70,10 @@ class Road:
     def signals_of(self, gateway: str) -> Path:
         """A gateway's jsonl sink."""
         return self.folder / f"{gateway}.signals.jsonl"
+
+    def answered(self, gateway: str) -> int:
+        """How many taps a gateway has signalled (wait and alarm name none)."""
+        return answers_in(self.signals_of(gateway))
 
     def data_dirs(self) -> list[Path]:
         """The gateways' data directories."""

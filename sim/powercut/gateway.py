@@ -25,6 +25,7 @@ from edge.verify import VALID, verify_path
 from protocol.taps import Draft
 from sim.powercut.disk import CUTS, Disk, lay_out, mark_of
 from sim.powercut.recording import RecordingRefused, Step, Write, read_recording, recording_words
+from sim.reckoning import answers_in
 
 ANSWERS: Final = ("accepted", "repeated", "refused")
 RUN_S: Final = 60.0
@@ -116,7 +117,7 @@ class GatewayCut:
         return path
 
     def _signalled(self) -> int:
-        return self.signals.read_bytes().count(b"\n") if self.signals.exists() else 0
+        return answers_in(self.signals)
 
     def _await(self, lines: int, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + RUN_S

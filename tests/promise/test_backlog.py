@@ -28,14 +28,13 @@ def test_a_backlog_of_twenty_thousand_drains_through_kills(broker: str, tmp_path
     own = mosquitto(tmp_path, free_ports(1)[0]) if broker == "mosquitto" else None
     road = Road(tmp_path, broker_url=None if own is None else f"mqtt://127.0.0.1:{own.words[-1]}")
     gateway = road.add_gateway("cong", _queues(tmp_path))
-    signals = road.signals_of("cong")
     try:
         if own is not None:
             own.start()
         # Nobody but the gateway runs; the hub first comes when all have tapped.
         gateway.start()
         until(
-            lambda: signals.exists() and signals.read_bytes().count(b"\n") >= STATIONS * TAPS,
+            lambda: road.answered("cong") >= STATIONS * TAPS,
             "not everybody was signalled",
             also=gateway.check,
             within_s=60,

@@ -21,7 +21,6 @@ def test_what_a_broker_forgot_is_offered_again(tmp_path: Path) -> None:
     queue = tmp_path / "queue.txt"
     queue.write_text("".join(f"10 a:04{rng.randbytes(6).hex().upper()} 20\n" for _ in range(TAPS)), encoding="ascii")
     gateway = road.add_gateway("cong", {"cong-a": ("gate", f"replay:{queue}")}, uplink=f"mqtt://127.0.0.1:{port}")
-    signals = road.signals_of("cong")
     with ForgetfulBroker("127.0.0.1", broker_port, lambda _: rng.random() < 0.5, port=port) as forgetful:
         try:
             road.city.start()
@@ -29,7 +28,7 @@ def test_what_a_broker_forgot_is_offered_again(tmp_path: Path) -> None:
             road.accept()
             gateway.start()
             until(
-                lambda: signals.exists() and signals.read_bytes().count(b"\n") >= TAPS and road.connected(),
+                lambda: road.answered("cong") >= TAPS and road.connected(),
                 "not everybody was signalled",
                 also=road.check,
                 within_s=60,

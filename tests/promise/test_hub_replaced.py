@@ -22,19 +22,15 @@ class Day:
         self.queue = folder / "queue.txt"
         self.gateway = self.road.add_gateway("cong", {"cong-a": ("gate", f"replay:{self.queue}")})
         self._rng = Random(5)
-        self.signals = self.road.signals_of("cong")
 
     def tap(self) -> None:
         """The gateway starts (again), and TAPS pupils tap."""
         lines = (f"5 a:04{self._rng.randbytes(6).hex().upper()} 20\n" for _ in range(TAPS))
         self.queue.write_text("".join(lines), encoding="ascii")
-        before = self._count()
+        before = self.road.answered("cong")
         self.gateway.stop()
         self.gateway.start()
-        until(lambda: self._count() >= before + TAPS, "not everybody was signalled", also=self.road.check)
-
-    def _count(self) -> int:
-        return self.signals.read_bytes().count(b"\n") if self.signals.exists() else 0
+        until(lambda: self.road.answered("cong") >= before + TAPS, "not everybody was signalled", also=self.road.check)
 
     def drained(self) -> None:
         until(self.road.drained, f"not everything arrived: {self.road.status()}", also=self.road.check, within_s=40)

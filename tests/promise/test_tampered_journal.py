@@ -72,9 +72,8 @@ class School:
         for part in self.road.gateways.values():
             part.start()
         for name, part in self.road.gateways.items():
-            signals = self.road.signals_of(name)
             until(
-                lambda signals=signals: signals.exists() and signals.read_bytes().count(b"\n") >= TAPS,
+                lambda name=name: self.road.answered(name) >= TAPS,
                 f"{name}: not everybody was signalled",
                 also=part.check,
             )
