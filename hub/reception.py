@@ -29,6 +29,10 @@ log = logging.getLogger("k12edge.reception")
 
 OTHER_BYTES_MAX: Final = 12 * 1024
 """Of a fork's bytes as much goes to the city as fits into a record with its envelope (EVENT_BYTES_MAX)."""
+HOLES_MAX: Final = 4_096
+"""Separate ranges held of one journal; a gateway that offers oldest first makes a handful."""
+JOURNALS_DEVICE_MAX: Final = 50_000
+"""Journals of one device: twenty starts a day for seven years."""
 REPLAYED_AT_ONCE: Final = 16
 """Batches of a newly accepted device taken in one transaction: others wait for no more than that."""
 
@@ -139,8 +143,16 @@ class Reception:
             detail = f"journal {header.journal} belongs to {book.source}"
             self._park_message(device, b"\n".join(batch.lines), "foreign-journal", detail)
             return
+        if book is None and len(self._ledger.books.of_device(device)) >= JOURNALS_DEVICE_MAX:
+            self._alarm("journals-full", device, f"more than {JOURNALS_DEVICE_MAX} journals: further ones aren't taken")
+            return
         if book is None:
             book = self._ledger.books.add(header.journal, source, device)
+        if book.durable().pieces >= HOLES_MAX and not _joins(book, header):
+            self._alarm(
+                "journal-torn", device, f"journal {book.journal} has {HOLES_MAX} holes: no further one is taken"
+            )
+            return
         follow.receipt(device, header.journal)
         first, lines = header.first, batch.lines
         before = len(book.held) + len(book.parked)
@@ -319,6 +331,11 @@ class Reception:
     def _alarm(self, code: str, device: str, detail: str) -> None:
         log.warning("%s: %s: %s", device, code, detail)
         self._ledger.alarm(code, device, detail, self._clock.now_ms())
+
+
+def _joins(book: Book, header: Header) -> bool:
+    """Whether a batch touches what is held already."""
+    return book.durable().overlaps(max(1, header.first - 1), header.last + 1)
 
 
 def _text_or_hex(raw: bytes) -> str:

@@ -90,8 +90,8 @@ class Books:
         return list(self._books.values())
 
     def of_device(self, device: str) -> list[Book]:
-        """A device's journals, in the order of first contact."""
-        return list(self._by_device.get(device, ()))
+        """A device's journals, in the order of first contact; not to be changed."""
+        return self._by_device.get(device, [])
 
     def add(self, journal: str, source: str, device: str | None) -> Book:
         """A journal met for the first time; within a transaction."""

@@ -23,6 +23,8 @@ PENDING_BYTES_MAX: Final = 64 * 1024 * 1024
 """Kept of one device until a person accepts it: about 90,000 taps."""
 PENDING_TOTAL_BYTES_MAX: Final = 256 * 1024 * 1024
 """Kept of all such devices together: whoever reaches the broker can't fill the hub's disk."""
+PENDING_BATCH_BYTES: Final = 2 * 1024
+"""A batch kept counts as so many bytes at least, which bounds their number too."""
 
 
 class DeviceRefused(NeedsHands):
@@ -69,8 +71,12 @@ class Devices:
         self._database = database
         self._known: dict[str, Device] = {}
         self._kept_bytes: dict[str, int] = dict(
-            database.connection.execute("SELECT device, sum(length(payload)) FROM pending_batches GROUP BY device")
+            database.connection.execute(
+                "SELECT device, sum(max(length(payload), ?)) FROM pending_batches GROUP BY device",
+                (PENDING_BATCH_BYTES,),
+            )
         )
+        self._ranges: dict[str, dict[str, tuple[RangeSet, dict[int, str]]]] = {}
 
     def find(self, device: str) -> Device | None:
         """One device with its keys."""
@@ -95,6 +101,7 @@ class Devices:
     def _changed(self, device: str) -> None:
         def forget() -> None:
             self._known.pop(device, None)
+            self._ranges.pop(device, None)
 
         forget()
         self._database.on_rollback(forget)
@@ -163,7 +170,6 @@ class Devices:
     def _bind_expected(self, device: str, key: str) -> None:
         """A device accepted before its first contact: bind the key when it is the expected one."""
         found = self.find(device)
-        self._known.pop(device, None)
         if found is not None and found.expects is not None and found.expects in ("", fingerprint(key)):
             self._bind(device, key)
 
@@ -242,7 +248,7 @@ class Devices:
             values,
         ).fetchone():
             return True
-        size = len(payload)
+        size = max(len(payload), PENDING_BATCH_BYTES)
         if (
             self._kept_bytes.get(device, 0) + size > PENDING_BYTES_MAX
             or sum(self._kept_bytes.values()) + size > PENDING_TOTAL_BYTES_MAX
@@ -259,9 +265,11 @@ class Devices:
     def _count(self, device: str, size: int) -> None:
         before = self._kept_bytes.get(device, 0)
         self._kept_bytes[device] = before + size
+        self._ranges.pop(device, None)
 
         def undo() -> None:
             self._kept_bytes[device] = before
+            self._ranges.pop(device, None)
 
         self._database.on_rollback(undo)
 
@@ -274,6 +282,8 @@ class Devices:
         known = self.find(device)
         if known is None:
             return {}
+        if device in self._ranges:
+            return self._ranges[device]
         speaks = known.accepted_key() or (known.keys[0] if len(known.keys) == 1 else None)
         found: dict[str, tuple[RangeSet, dict[int, str]]] = {}
         if speaks is None or not self._kept_bytes.get(device):
@@ -285,6 +295,7 @@ class Devices:
             ranges, heads = found.setdefault(journal, (RangeSet(), {}))
             ranges.add(first, last)
             heads[last] = head
+        self._ranges[device] = found
         return found
 
     def kept_of_accepted(self) -> list[str]:
@@ -305,4 +316,4 @@ class Devices:
     def drop_pending(self, device: str, number: int, size: int) -> None:
         """A batch of `size` bytes went into the ledger."""
         self._database.connection.execute("DELETE FROM pending_batches WHERE number = ?", (number,))
-        self._count(device, -size)
+        self._count(device, -max(size, PENDING_BATCH_BYTES))

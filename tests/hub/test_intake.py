@@ -235,6 +235,24 @@ def test_an_oversize_message_is_parked_by_its_beginning(room: HubRoom) -> None:
     assert len(parked["raw"]["text"]) == MESSAGE_BYTES_MAX and str(MESSAGE_BYTES_MAX + 1) in parked["detail"]
 
 
+def test_holes_and_journals_without_end_are_refused(room: HubRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.reception.HOLES_MAX", 5)
+    monkeypatch.setattr("hub.reception.JOURNALS_DEVICE_MAX", 3)
+    gateway = room.known(Gateway())
+    run = gateway.run(29)
+    for number in range(1, 30, 2):
+        room.batch(gateway, gateway.batch(run, number, number))
+    assert len(room.events()) == 5 and "journal-torn" in room.alarms()
+    # What fills a hole or goes on where something ends is taken all the same, so the journal can be whole again.
+    room.batch(gateway, gateway.batch(run, 2, 8))
+    room.batch(gateway, gateway.batch(run, 10))
+    assert sorted(raw for _, raw in room.events()) == sorted(run.lines)
+    for _ in range(4):
+        other = gateway.run(0)
+        room.batch(gateway, gateway.batch(other))
+    assert len(room.events()) == 30 + 2 and "journals-full" in room.alarms()
+
+
 def test_a_journal_belongs_to_the_source_that_first_used_it(room: HubRoom) -> None:
     gateway, thief = room.known(Gateway()), room.known(Gateway("bep"))
     run = gateway.run(2)
