@@ -24,6 +24,7 @@ log = logging.getLogger("k12edge.link")
 KEEPALIVE_S: Final = 15
 RECONNECT_MIN_S: Final = 1
 RECONNECT_MAX_S: Final = 5
+STOP_S: Final = 0.5
 PAYLOAD_BYTES_MAX: Final = 2 * MESSAGE_BYTES_MAX
 """Of a longer message, which an external broker may let through, the beginning is kept: it is parked anyway."""
 QUEUED_MAX: Final = 1_000
@@ -103,7 +104,10 @@ class HubLink:
             except (ValueError, RuntimeError):
                 log.info("the farewell was not sent")
         self._client.disconnect()
-        self._client.loop_stop()
+        # A connection attempt under way ends when it times out, which is longer than we may take; it dies with us.
+        ending = threading.Thread(target=self._client.loop_stop, name="link-end", daemon=True)
+        ending.start()
+        ending.join(STOP_S)
 
     def _connect(
         self, client: paho.Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None

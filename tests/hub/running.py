@@ -23,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from protocol.receipts import JournalMarks, Receipt, decode_receipt
 from protocol.signing import open_message
 from protocol.topics import hub_state_topic
-from sim.parts import get_json
+from sim.parts import audit, free_ports, get_json
 from tests.hub.handmade import SCHOOL, Gateway, Run
 
 WAIT_S = 20.0
@@ -37,17 +37,6 @@ def until(true: Callable[[], Any], what: str, within_s: float = WAIT_S) -> Any:
         assert time.monotonic() < deadline, f"{what}: not within {within_s} s"
         time.sleep(0.02)
     return found
-
-
-def free_port() -> int:
-    for port in range(21_000 + os.getpid() % 5_000, 32_000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 class HubProcess:
@@ -127,8 +116,6 @@ class HubProcess:
 
     def events(self) -> list[tuple[str, bytes]]:
         """Every record of a gateway in the ledger, by the audit: id and exact bytes."""
-        from sim.parts import audit
-
         return [(name, raw) for name, raw in audit(f"{self.url}/v1/ledger/events") if b'"urn:k12edge:dev:' in raw]
 
 
@@ -136,7 +123,7 @@ class HubProcess:
 def mosquitto(folder: Path, port: int | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A stock mosquitto with default settings but for its port: its address and process."""
     assert MOSQUITTO is not None, "mosquitto is not installed (tests/install-system-packages)"
-    port = port or free_port()
+    port = port or free_ports(1)[0]
     config = folder / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n", encoding="utf-8")
     with (folder / "mosquitto.log").open("ab") as log:

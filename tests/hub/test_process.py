@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ from protocol.batch import MESSAGE_BYTES_MAX
 from protocol.envelope import digest
 from protocol.signing import fingerprint
 from sim.emulators.forgetful import ForgetfulBroker
+from sim.parts import free_ports
 from tests.hub.handmade import SCHOOL, Gateway, Run
-from tests.hub.running import HubProcess, Wire, free_port, mosquitto, until
+from tests.hub.running import HubProcess, Wire, mosquitto, until
 
 
 @pytest.fixture(scope="module", params=["embedded", "mosquitto"])
@@ -202,7 +204,7 @@ def test_a_broker_that_acknowledges_and_forgets(tmp_path: Path, side: str) -> No
 
 
 def test_an_external_broker_may_come_late_and_die(tmp_path: Path) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     hub = HubProcess(tmp_path, broker_url=f"mqtt://127.0.0.1:{port}").start()
     hub.broker_url = f"mqtt://127.0.0.1:{port}"
     try:
@@ -306,6 +308,25 @@ def test_it_ends_in_time_although_its_broker_can_not_start(tmp_path: Path) -> No
         until(lambda: "the broker ended" in hub.log.read_text(encoding="utf-8"), "it is tried again")
         code, took_s = hub.stop()
         assert code == 0 and took_s < 3
+
+
+@pytest.mark.parametrize("taken", [1, 64])
+def test_it_ends_in_time_at_a_broker_that_never_answers(tmp_path: Path, taken: int) -> None:
+    """It takes the connection and says nothing; or its queue is full, so that not even the connection comes about."""
+    with socket.socket() as silent, ExitStack() as others:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0 if taken == 64 else 8)
+        for _ in range(taken):
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(silent.getsockname())
+        hub = HubProcess(tmp_path, broker_url=f"mqtt://127.0.0.1:{silent.getsockname()[1]}").start()
+        try:
+            assert hub.status()["troubles"] == {"broker": "broker-lost"}
+            code, took_s = hub.stop()
+            assert code == 0 and took_s < 3
+        finally:
+            hub.end()
 
 
 def test_two_hubs_and_a_new_epoch(tmp_path: Path) -> None:
