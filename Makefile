@@ -12,7 +12,7 @@ venv: .venv/installed
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (apt install python3 python3-venv)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --require-hashes -r firmware-config/build.lock
-	$(PIP) --require-hashes --no-build-isolation -r requirements.lock
+	$(PIP) --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
 	PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
