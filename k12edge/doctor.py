@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edge.clock import kernel_error_ms
 from protocol.errors import ConfigError
 
+FORGETFUL = ("tmpfs", "ramfs", "rootfs")
+"""File systems that lose what was synced when the power goes."""
 SPACE_BYTES = 512 * 1024 * 1024
 CONNECT_S = 2.0
 
@@ -43,8 +46,35 @@ def _machine(data_dir: Path) -> Iterator[Finding]:
     yield os.access(folder, os.W_OK), f"data_dir {data_dir} can be written"
     free_bytes = shutil.disk_usage(folder).free
     yield free_bytes >= SPACE_BYTES, f"{free_bytes // 1024**2} MiB free at {folder} (512 MiB or more are wanted)"
-    clock = Path("/run/systemd/timesync/synchronized")
-    yield True, f"NTP: {'synchronised' if clock.exists() else 'not seen; the hub gives the time, or set [time] source'}"
+    kind = file_system_of(folder)
+    lasts = kind not in FORGETFUL
+    # A read-only root has its changes in memory, a container on a disk; from here both look the same.
+    doubt = ": make sure that it lies on a disk" if kind == "overlay" else ""
+    yield (
+        lasts,
+        f"{folder} is on {kind or 'an unknown file system'}{doubt if lasts else ', which forgets with the power'}",
+    )
+    error_ms = kernel_error_ms()
+    known = (
+        "no NTP; the hub gives the time, or set [time] source" if error_ms is None else f"within {error_ms} ms by NTP"
+    )
+    yield True, f"clock: {known}"
+
+
+def file_system_of(folder: Path) -> str | None:
+    """The type of the file system that a folder lies on (proc(5), mountinfo); None where the kernel doesn't tell."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    place, best, found = folder.resolve(), -1, None
+    for line in lines:
+        words, _, rest = line.partition(" - ")
+        mounted = Path(words.split()[4].replace("\\040", " "))
+        # Of two mounts on one folder the later one is seen.
+        if place.is_relative_to(mounted) and len(mounted.parts) >= best:
+            best, found = len(mounted.parts), rest.split()[0]
+    return found
 
 
 def _reachable(what: str, url: str, port: int) -> Finding:

@@ -1,0 +1,80 @@
+"""The doctor, on this machine as it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from k12edge.doctor import file_system_of
+
+
+def examine(path: Path) -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "k12edge", "doctor", "--config", str(path)], capture_output=True, text=True, timeout=30
+    )
+    return done.returncode, (done.stdout or done.stderr).splitlines()
+
+
+def write(path: Path, data_dir: Path, reader: str, url: str) -> Path:
+    path.write_text(
+        f'[gateway]\nid = "cong"\nschool = "s1"\ndata_dir = "{data_dir}"\n[uplink]\nurl = "{url}"\n'
+        f'[[station]]\nname = "cong-a"\nkind = "gate"\nreader = "{reader}"\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def looks(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("LOOK")]
+
+
+def test_a_gateway_that_can_do_the_job(tmp_path: Path) -> None:
+    queue = tmp_path / "queue.txt"
+    queue.write_text("# nobody\n", encoding="ascii")
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        url = f"mqtt://127.0.0.1:{broker.getsockname()[1]}"
+        code, lines = examine(write(tmp_path / "g.toml", tmp_path / "data", f"replay:{queue}", url))
+    assert (code, looks(lines)) == (0, [])
+    assert not (tmp_path / "data").exists(), "it changes nothing"
+
+
+def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
+    missing = f"pn532://{tmp_path}/khong-co"
+    code, lines = examine(write(tmp_path / "g.toml", tmp_path / "data", missing, "mqtt://127.0.0.1:9"))
+    assert code == 1
+    assert any(missing in line and "not there" in line for line in looks(lines))
+    assert any("mqtt://127.0.0.1:9" in line for line in looks(lines))
+    assert len(looks(lines)) == 2
+
+
+@pytest.mark.skipif(file_system_of(Path("/dev/shm")) != "tmpfs", reason="/dev/shm is not a tmpfs here")
+def test_a_folder_that_forgets_is_named(tmp_path: Path) -> None:
+    folder = Path("/dev/shm") / f"k12edge-doctor-{os.getpid()}"
+    _, lines = examine(write(tmp_path / "g.toml", folder, "replay:/x", "mqtt://127.0.0.1:9"))
+    assert any("tmpfs, which forgets" in line for line in looks(lines))
+
+
+def test_a_hub(tmp_path: Path) -> None:
+    path = tmp_path / "hub.toml"
+    path.write_text(
+        f'[hub]\nid = "tram"\nschool = "s1"\ndata_dir = "{tmp_path / "hub"}"\nlisten = "127.0.0.1:0"\n'
+        '[broker]\nlisten = "127.0.0.1:0"\n[city]\nkind = "none"\n',
+        encoding="utf-8",
+    )
+    code, lines = examine(path)
+    assert (code, looks(lines)) == (0, [])
+    assert any("embedded broker" in line for line in lines)
+
+
+@pytest.mark.parametrize("text", ["", "[gateway", "\udcff"])
+def test_a_file_that_is_no_configuration(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "g.toml"
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    code, lines = examine(path)
+    assert code == 2
+    assert str(path) in lines[0]
