@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
@@ -36,7 +36,7 @@ STATE_EVERY_MS: Final = 30_000
 STATE_AGAIN_MS: Final = 2_000
 """Sooner than that a gateway doesn't say again whether it owes anything."""
 INBOX_MAX: Final = 256
-"""Messages from the hub waiting to be handled; the broker sends the rest again (QoS 1) or the hub does."""
+"""Receipts waiting to be heard; what more come are dropped, since what they settle is offered or asked about again."""
 HEALTH_MS: Final = 1_000
 TEND_AGAIN_MS: Final = 5_000
 
@@ -77,6 +77,10 @@ class Delivery:
         self._prepare, self._broken, self._upkeep = prepare, broken, upkeep
         self.backup_interval_s = 86_400
         self._inbox: queue.Queue[tuple[str, bytes, bool]] = queue.Queue(INBOX_MAX)
+        self._latest: dict[str, tuple[bytes, bool]] = {}
+        self._early: dict[str, tuple[bytes, bool]] = {}
+        self._topics = set(self.subscriptions(school, device, set(get_args(StationKind))))
+        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._connections = 0
@@ -99,7 +103,7 @@ class Delivery:
     def subscriptions(school: str, device: str, kinds: set[StationKind]) -> list[str]:
         """What a gateway with stations of these kinds listens to."""
         topics = [device_topic(school, device, leaf) for leaf in ("receipt", "cmd", "cfg")]
-        return [*topics, hub_state_topic(school), *(roster_topic(school, kind) for kind in sorted(kinds))]
+        return [hub_state_topic(school), *topics, *(roster_topic(school, kind) for kind in sorted(kinds))]
 
     # --- called from other threads ----------------------------------------------------------------------------
 
@@ -113,11 +117,18 @@ class Delivery:
         self._link = link
 
     def on_message(self, topic: str, payload: bytes, retained: bool) -> None:
-        """The link's thread hands over a message; a full inbox drops it, counted (the hub says it again)."""
-        try:
-            self._inbox.put_nowait((topic, payload, retained))
-        except queue.Full:
-            self.dropped_messages += 1
+        """The link's thread hands over a message: of receipts the first INBOX_MAX, of any other topic the latest."""
+        if topic != device_topic(self._school, self._device, "receipt"):
+            with self._lock:
+                if topic not in self._topics:
+                    return
+                self._latest.pop(topic, None)
+                self._latest[topic] = payload, retained
+        else:
+            try:
+                self._inbox.put_nowait((topic, payload, retained))
+            except queue.Full:
+                self.dropped_messages += 1
         self._wake.set()
 
     def on_state(self, connected: bool) -> None:
@@ -207,11 +218,7 @@ class Delivery:
         if not self._connected:
             self._uplink.disconnected()
             self._hub = None
-        while True:
-            try:
-                topic, payload, retained = self._inbox.get_nowait()
-            except queue.Empty:
-                break
+        for topic, payload, retained in self._received():
             self._handle(reader, topic, payload, retained)
         last, taps = self._journal.last, self._taps
         if last != self._last_seen:
@@ -283,6 +290,25 @@ class Delivery:
                 self._uplink.refused_by_link(offer)
 
     # --- what the hub says ------------------------------------------------------------------------------------
+
+    def _received(self) -> Iterator[tuple[str, bytes, bool]]:
+        """What came since the last look. Before a hub is met nobody's word can be checked: it waits until then."""
+        state = hub_state_topic(self._school)
+        with self._lock:
+            latest, self._latest = self._latest, {}
+        if state in latest:
+            yield (state, *latest.pop(state))
+        if self._keys.hub_key is None:
+            self._early |= latest
+            return
+        early, self._early = self._early, {}
+        for topic, (payload, retained) in (early | latest).items():
+            yield topic, payload, retained
+        for _ in range(INBOX_MAX):
+            try:
+                yield self._inbox.get_nowait()
+            except queue.Empty:
+                return
 
     def _handle(self, reader: BookReader, topic: str, payload: bytes, retained: bool) -> None:
         try:
@@ -363,7 +389,9 @@ class Delivery:
     def _publish_state(self, reader: BookReader) -> None:
         assert self._link is not None
         topic = device_topic(self._school, self._device, "state")
-        body = msgspec.json.encode(self._statement.made(reader, self._connections))
-        if self._link.publish(topic, sign_message(self._keys.identity, topic, body), retain=True):
+        state = self._statement.made(reader, self._connections)
+        signed = sign_message(self._keys.identity, topic, msgspec.json.encode(state))
+        if self._link.publish(topic, signed, retain=True):
+            self._uplink.told(state.journals)
             self._announce = False
             self._state_due_ms = self._now_ms() + STATE_EVERY_MS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -138,7 +138,8 @@ class Uplink:
 
     def owed(self) -> int:
         """How many records no receipt of the hub covers."""
-        return sum(book.last - len(_within(book.settled, book.last)) for book in self._books.values())
+        holes = (hole for book in self._books.values() for hole in book.settled.gaps(1, book.last))
+        return sum(last - first + 1 for first, last in holes)
 
     def oldest_owed(self) -> tuple[str, int] | None:
         """The first record that no receipt covers."""
@@ -155,10 +156,14 @@ class Uplink:
         """
         books = [book for book in self._books.values() if self._rank(book) < 4]
         books.sort(key=lambda book: (self._rank(book), book.asked))
-        for book in books[:most]:
+        return [(book.journal, book.held_from, book.last) for book in books[:most]]
+
+    def told(self, journals: Iterable[str]) -> None:
+        """A state message that lists these was handed to the link."""
+        for journal in journals:
+            book = self._books[journal]
             book.news = False
             book.asked += self._ready
-        return [(book.journal, book.held_from, book.last) for book in books[:most]]
 
     def _rank(self, book: _Book) -> int:
         if book.journal == self._current:
@@ -387,11 +392,3 @@ def _matches(book: _Book, mark: Mark, digest_at: DigestAt) -> bool:
 
 def _contains(larger: RangeSet, smaller: RangeSet) -> bool:
     return all(larger.covers(first, last) for first, last in smaller)
-
-
-def _within(ranges: RangeSet, last: int) -> RangeSet:
-    if ranges.last <= last:
-        return ranges
-    cut = ranges.copy()
-    cut.remove(last + 1, ranges.last)
-    return cut

@@ -63,6 +63,13 @@ def ready(last: int = 0, old: int = 0, *, hub: RangeSet = NONE, salvaged: bool =
     return uplink
 
 
+def tell(uplink: Uplink) -> list[tuple[str, int, int]]:
+    """What a state message lists, sent."""
+    listed = uplink.to_tell(64)
+    uplink.told(journal for journal, _, _ in listed)
+    return listed
+
+
 def _ranges(offers: list[Offer]) -> list[tuple[str, int, int, bool]]:
     return [(offer.journal, offer.first, offer.last, offer.live) for offer in offers]
 
@@ -235,7 +242,7 @@ def test_a_new_hub_is_asked_about_every_journal_and_refilled_journal_by_journal(
     asked: list[str] = []
     empty = Keeper()
     while uplink.unasked():
-        told = [journal for journal, _, _ in uplink.to_tell(64)]
+        told = [journal for journal, _, _ in tell(uplink)]
         assert len(told) == 64 or len(asked) > 192
         assert told[0] == NOW, "the running journal is in every state"
         asked += told[1:]
@@ -250,7 +257,7 @@ def test_journals_that_no_receipt_names_do_not_keep_the_others_from_being_asked_
         uplink.add_journal(f"{number:016x}", 1, 1, NONE, NONE)
     uplink.add_journal(NOW, 1, 1, NONE, NONE, running=True)
     uplink.connected(0, ready=True, epoch="e1")
-    told = {journal for _ in range(3) for journal, _, _ in uplink.to_tell(64)}
+    told = {journal for _ in range(3) for journal, _, _ in tell(uplink)}
     assert len(told) == 131
     assert not uplink.unasked()
 
@@ -267,10 +274,10 @@ def test_pruning_waits_for_both_keepers_in_the_present_epoch_and_the_hub_is_told
     keeper.take(Offer(OLD, 1, 10, live=False))
     uplink.receipt(keeper.receipt(OLD, city=True), digest_at, 0)
     assert uplink.prunable(OLD) == whole
-    assert [journal for journal, _, _ in uplink.to_tell(64)] == [NOW]
+    assert [journal for journal, _, _ in tell(uplink)] == [NOW]
     uplink.pruned(OLD, 4)
-    assert uplink.to_tell(64) == [(NOW, 1, 1), (OLD, 5, 10)]
-    assert uplink.to_tell(64) == [(NOW, 1, 1)]
+    assert tell(uplink) == [(NOW, 1, 1), (OLD, 5, 10)]
+    assert tell(uplink) == [(NOW, 1, 1)]
     uplink.connected(0, ready=True, epoch="e2")
     assert not uplink.prunable(OLD)
     assert uplink.receipt(Receipt("e2", {OLD: JournalMarks(Mark(0, None))}), digest_at, 0).alarms == ()
@@ -384,9 +391,7 @@ class Road(RuleBasedStateMachine):
             return
         self.connect()
         for _ in range(60):
-            self.uplink.receipt(
-                self.keeper.receipt(*[j for j, _, _ in self.uplink.to_tell(64)]), digest_at, self.now_ms
-            )
+            self.uplink.receipt(self.keeper.receipt(*[j for j, _, _ in tell(self.uplink)]), digest_at, self.now_ms)
             if not self.uplink.owed():
                 break
             for offer in self.uplink.next_offers(self.now_ms):

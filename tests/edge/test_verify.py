@@ -272,6 +272,23 @@ def test_records_said_to_be_pruned_that_nobody_signed_for(copy: Path, capsys: py
         assert code == BAD and bad in (f"{journal}.1", f"{journal}.5")
 
 
+def test_the_first_records_of_an_only_run_taken_out_and_said_to_be_pruned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No key is left in the file to hold a signature against, so an unsigned checkpoint is enough to blame."""
+    journal = begin(tmp_path)
+    for _ in range(5):
+        tap(journal)
+    journal.close()
+    head = digest(records(tmp_path)[2])
+    change(
+        tmp_path,
+        ("DELETE FROM event WHERE position <= ?", (position(1, 3),)),
+        ("UPDATE journal SET pruned_through = 3, pruned_head = ?", (head,)),
+    )
+    assert verified(capsys, tmp_path)[:2] == (BAD, f"{journal.journal}.1")
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
