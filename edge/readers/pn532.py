@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -52,7 +53,9 @@ class Pn532Reader:
             raise ReaderLost(f"no PN532 answers on {self._path}: {_said(problem)}") from problem
 
     def _rouse(self, wire: Pn532Wire) -> None:
-        first_ms = SLOW_FIRST_ACK_MS if "ttyUSB" in self._path else FIRST_ACK_MS
+        # A udev rule gives the bridge another name.
+        bridged = "ttyUSB" in self._path or "ttyUSB" in os.path.realpath(self._path)
+        first_ms = SLOW_FIRST_ACK_MS if bridged else FIRST_ACK_MS
         for baud, patience_ms in ((BAUD, first_ms), *((left, FIRST_ACK_MS) for left in LEFT_BAUDS), (BAUD, first_ms)):
             wire.baudrate = baud
             if not self._answers(wire, patience_ms):
