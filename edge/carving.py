@@ -38,30 +38,26 @@ def carve(database: bytes, log: bytes) -> Iterator[tuple[int, bytes]]:
         yield from _leaf(page, pages)
 
 
-def out_of_reach(log: bytes, reached: int) -> Iterator[list[tuple[int, bytes]]]:
-    """The records of each transaction in the log that stands whole behind the first one not reached.
-
-    SQLite stops at the first frame whose checksum is wrong. A power cut may tear the last transaction, which nobody
-    was told of; those behind it were committed after it, so the frame was damaged later.
-    """
+def transactions(log: bytes) -> Iterator[list[tuple[int, bytes]]]:
+    """The records of each whole transaction of the log's present generation, the newest first."""
     frame_bytes = FRAME_HEADER_BYTES + PAGE_BYTES
     starts = range(WAL_HEADER_BYTES, len(log) - frame_bytes + 1, frame_bytes)
     generations = Counter(log[at + 8 : at + 16] for at in starts)
     salts = log[16:24]
-    if not reached and generations and salts not in generations:
-        # The log's own header is damaged: most of its frames tell what it said.
+    if generations and salts not in generations:
+        # The log's own header is damaged, or new and still without a frame: most of its frames tell what it said.
         salts = generations.most_common(1)[0][0]
-    torn, records = True, list[tuple[int, bytes]]()
-    for at in starts[reached:]:
-        if log[at + 8 : at + 16] == salts:
-            records += _leaf(log[at + FRAME_HEADER_BYTES : at + frame_bytes], {})
-        elif not torn:
-            # What an earlier generation left. (The damaged frame itself may have lost its salts.)
-            return
+    mine = [at for at in starts if log[at + 8 : at + 16] == salts]
+    records: list[tuple[int, bytes]] | None = None
+    for at in reversed(mine):
         if log[at + 4 : at + 8] != bytes(4):
-            if not torn:
+            if records is not None:
                 yield records
-            torn, records = False, []
+            records = []
+        if records is not None:
+            records += _leaf(log[at + FRAME_HEADER_BYTES : at + frame_bytes], {})
+    if records is not None:
+        yield records
 
 
 def _leaf(page: bytes, pages: dict[int, bytes]) -> Iterator[tuple[int, bytes]]:

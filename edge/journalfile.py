@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -92,19 +91,6 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """A connection that can't write and never checkpoints, beside the writing one."""
     name = f"{path.absolute().as_uri()}?mode=ro"
     return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
-
-
-def frames_reached(path: Path) -> int:
-    """How many frames of the log SQLite holds for whole, after a connection has read; 0 where there is no log.
-
-    mxFrame of the WAL-index header (sqlite.org/walformat.html, 2.1), in this machine's byte order.
-    """
-    try:
-        with path.with_name(path.name + "-shm").open("rb") as shared:
-            header = shared.read(20)
-    except OSError:
-        return 0
-    return int.from_bytes(header[16:20], sys.byteorder) if len(header) == 20 else 0
 
 
 def explained(problem: sqlite3.Error, what: str) -> K12EdgeError:

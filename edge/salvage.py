@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.carving import WAL_HEADER_BYTES, carve, out_of_reach
+from edge.carving import WAL_HEADER_BYTES, carve, transactions
 from edge.journal import SqliteJournal
-from edge.journalfile import FILE_NAME, frames_reached, open_for_writing, set_aside, sync_folder, write_durably
+from edge.journalfile import FILE_NAME, open_for_writing, set_aside, sync_folder, write_durably
 from edge.journalrows import SEQUENCE_BITS, JournalRow, read_journals
 from protocol.envelope import decode_event, digest
 from protocol.errors import BadMessage, JournalDamaged
@@ -80,7 +80,11 @@ def open_journal(data_dir: Path, **parts: Any) -> tuple[SqliteJournal, list[str]
 def lost_behind(path: Path, database: sqlite3.Connection) -> list[int]:
     """Sequences of the newest journal that stand in the log behind a damaged frame, where SQLite doesn't look.
 
-    `database` has recovered the file and nothing was written since. Raises sqlite3.Error, OSError.
+    SQLite stops at the first frame whose checksum is wrong. A power cut may tear the last transaction, which nobody
+    was told of; two that are whole and not reached were committed one after the other, so a frame was damaged since.
+    `database` has recovered the file and nothing was written yet. Raises sqlite3.Error, OSError.
+
+    Only the log is opened beside SQLite: closing the file or its -shm would drop the locks that it holds there.
     """
     wal = path.with_name(path.name + "-wal")
     if not wal.exists() or not WAL_HEADER_BYTES < wal.stat().st_size <= FILE_BYTES_MAX:
@@ -92,11 +96,16 @@ def lost_behind(path: Path, database: sqlite3.Connection) -> list[int]:
             "SELECT coalesce(max(position), 0) FROM event WHERE position BETWEEN ? AND ?",
             (number << SEQUENCE_BITS, (number + 1 << SEQUENCE_BITS) - 1),
         ).fetchone()[0]
-    behind = out_of_reach(wal.read_bytes(), frames_reached(path))
-    found = {position for records in behind for position, _ in records if position > last}
-    return sorted(
-        position & (1 << SEQUENCE_BITS) - 1 for position in found if not number or position >> SEQUENCE_BITS == number
-    )
+    missed: set[int] = set()
+    count = 0
+    for records in transactions(wal.read_bytes()):
+        mine = {position for position, _ in records if not number or position >> SEQUENCE_BITS == number}
+        later = {position for position in mine if position > last}
+        if mine and not later:
+            break
+        count += bool(later)
+        missed |= later
+    return sorted(position & (1 << SEQUENCE_BITS) - 1 for position in missed) if count > 1 else []
 
 
 def _keep_log(path: Path, database: sqlite3.Connection) -> str | None:

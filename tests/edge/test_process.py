@@ -33,7 +33,7 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
 
 def traced(tmp_path: Path, *injections: str) -> GatewayProcess:
     assert STRACE is not None, "sh tests/install-system-packages"
-    words = [STRACE, "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]
+    words = [STRACE, "-f", "-y", "-qq", "-o", str(tmp_path / "trace"), "-e", "trace=fdatasync,openat"]
     return GatewayProcess(tmp_path, before=[*words, *(f"--inject=fdatasync:{text}" for text in injections)])
 
 
@@ -131,6 +131,16 @@ def test_an_fsync_that_fails_once_is_never_called_good(tmp_path: Path) -> None:
     failed_at = gateway.words().index("alarm")
     until(lambda: gateway.words()[failed_at:].count("accepted") >= 3, "the next taps are recorded")
     assert gateway.end() == 0
+    # What a failed fsync left can't be trusted: the log is opened anew, moved into the file and both synced, all by the
+    # thread that saw the error, before anything else is written.
+    trace = (tmp_path / "trace").read_text(encoding="utf-8", errors="replace").splitlines()
+    failed = next(number for number, line in enumerate(trace) if "INJECTED" in line)
+    after = [line for line in trace[failed + 1 :] if line.split()[0] == trace[failed].split()[0]]
+    opened = next(n for n, line in enumerate(after) if f'/{FILE_NAME}-wal", O_RDWR' in line)
+    synced = [n for n, line in enumerate(after) if "fdatasync" in line]
+    assert opened < synced[0]
+    assert f"/{FILE_NAME}-wal>" in after[synced[0]]
+    assert any(f"/{FILE_NAME}>" in after[n] for n in synced[1:3])
     names = gateway.names()
     assert gateway.promised() <= names
     assert len(gateway.promised()) == len([word for word in gateway.words() if word == "accepted"])
