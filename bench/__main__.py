@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", choices=MEASUREMENTS, metavar="NAME", help=f"one of {', '.join(MEASUREMENTS)}; again"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, a backlog of 20,000: rough numbers soon")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, a smaller backlog: rough numbers soon")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures for programs")
     parser.add_argument(
         "--folder",

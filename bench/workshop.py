@@ -13,7 +13,7 @@ from bench.taps import Card, fill, make_cards, open_book
 from edge.journalfile import FILE_NAME
 
 BACKLOG = 100_000
-BACKLOG_QUICK = 20_000
+BACKLOG_QUICK = 60_000
 
 
 @dataclass(slots=True)
