@@ -5,7 +5,6 @@ Page and cell layout follow the SQLite file format (sqlite.org/fileformat2.html,
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -42,11 +41,10 @@ def transactions(log: bytes) -> Iterator[list[tuple[int, bytes]]]:
     """The records of each whole transaction of the log's present generation, the newest first."""
     frame_bytes = FRAME_HEADER_BYTES + PAGE_BYTES
     starts = range(WAL_HEADER_BYTES, len(log) - frame_bytes + 1, frame_bytes)
-    generations = Counter(log[at + 8 : at + 16] for at in starts)
     salts = log[16:24]
-    if generations and salts not in generations:
-        # The log's own header is damaged, or new and still without a frame: most of its frames tell what it said.
-        salts = generations.most_common(1)[0][0]
+    if all(log[at + 8 : at + 16] != salts for at in starts):
+        # The log's own header is damaged, or new and still without a frame: its first frame tells what it said.
+        salts = log[WAL_HEADER_BYTES + 8 : WAL_HEADER_BYTES + 16]
     mine = [at for at in starts if log[at + 8 : at + 16] == salts]
     records: list[tuple[int, bytes]] | None = None
     for at in reversed(mine):

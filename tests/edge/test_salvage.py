@@ -118,6 +118,31 @@ def test_a_bit_changed_in_the_middle_of_the_log_costs_nothing_that_was_acknowled
     assert chain_holds([held[name] for name in truth])
 
 
+@pytest.mark.parametrize("byte", [0, 9, 17, 25, 32 + 9])
+def test_a_bit_changed_in_the_head_of_a_log_in_use_again_costs_nothing(tmp_path: Path, byte: int) -> None:
+    """Then SQLite reads no frame of it; those of the round before, longer, still stand behind the present ones."""
+    journal = begin(tmp_path / "run")
+    for _ in range(TAPS):
+        tap(journal)
+    assert journal.checkpoint()
+    for _ in range(6):
+        tap(journal)
+    data = tmp_path / "left"
+    data.mkdir()
+    for path in (tmp_path / "run").iterdir():
+        shutil.copyfile(path, data / path.name)
+    journal.close()
+    truth = {decode_event(raw).id: raw for raw in records(data)}
+    log = data / f"{FILE_NAME}-wal"
+    octets = bytearray(log.read_bytes())
+    assert len(octets) > TAPS * FRAME
+    octets[byte] ^= 16
+    log.write_bytes(octets)
+    aside, held = reopened(data)
+    assert len(aside) == 2
+    assert len(truth) == TAPS + 7 and truth.items() <= held.items()
+
+
 def test_a_torn_end_of_the_log_is_no_damage(killed: tuple[Path, dict[str, bytes]]) -> None:
     data, truth = killed
     log = data / f"{FILE_NAME}-wal"
