@@ -83,7 +83,7 @@ class Delivery:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._connections = 0
+        self._connections = self._served = 0
         self._connected = False
         self._hub: HubState | None = None
         self._state_due_ms = 0
@@ -215,9 +215,6 @@ class Delivery:
 
     def _step(self, reader: BookReader) -> None:
         now_ms = self._now_ms()
-        if not self._connected:
-            self._uplink.disconnected()
-            self._hub = None
         for topic, payload, retained in self._received():
             self._handle(reader, topic, payload, retained)
         last, taps = self._journal.last, self._taps
@@ -296,6 +293,11 @@ class Delivery:
         state = hub_state_topic(self._school)
         with self._lock:
             latest, self._latest = self._latest, {}
+        if not self._connected or self._connections != self._served:
+            # After the messages were taken, so that the hub's word on a new connection isn't forgotten with the old.
+            self._served = self._connections
+            self._uplink.disconnected()
+            self._hub = None
         if state in latest:
             yield (state, *latest.pop(state))
         if self._keys.hub_key is None:
@@ -384,14 +386,14 @@ class Delivery:
         if self._keys.configure(decode_body(body, DeviceConfig)):
             log.info("card keys received")
 
-    # --- what we say ------------------------------------------------------------------------------------------
-
     def _publish_state(self, reader: BookReader) -> None:
         assert self._link is not None
         topic = device_topic(self._school, self._device, "state")
         state = self._statement.made(reader, self._connections)
         signed = sign_message(self._keys.identity, topic, msgspec.json.encode(state))
-        if self._link.publish(topic, signed, retain=True):
+        self._announce = False
+        if not self._link.publish(topic, signed, retain=True):
+            self._announce = True
+        else:
             self._uplink.told(state.journals)
-            self._announce = False
             self._state_due_ms = self._now_ms() + STATE_EVERY_MS

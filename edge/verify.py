@@ -109,6 +109,8 @@ def verify_path(path: Path, witness: str | None) -> Report:
 
 def _verify_file(report: Report, file: Path, database: sqlite3.Connection, witness: Witness | None) -> None:
     try:
+        # One snapshot: beside a running gateway taps, and runs, come in between.
+        database.execute("BEGIN")
         lost = _lost(file, database)
         rows = database.execute(
             "SELECT number, journal, salvaged, pruned_through, pruned_head, pruned_sig FROM journal ORDER BY number"

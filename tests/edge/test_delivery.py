@@ -209,6 +209,26 @@ def test_garbage_on_every_topic_is_an_alarm_and_no_end(desk: Desk) -> None:
     assert desk.batches()
 
 
+def test_what_was_under_way_on_a_lost_connection_is_offered_at_once_on_the_next(desk: Desk) -> None:
+    desk.hub_ready()
+    desk.step()
+    assert desk.batches() == [(1, 1)]
+    desk.step()
+    assert desk.batches() == []
+    # Lost and found between two looks; the broker says again what it keeps.
+    desk.delivery.on_state(False)
+    desk.delivery.on_state(True)
+    desk.hub_ready()
+    desk.step()
+    assert desk.batches() == [(1, 1)]
+    assert desk.states()[-1].connection == 2
+    desk.delivery.on_state(False)
+    desk.step()
+    desk.delivery.on_state(True)
+    desk.step()
+    assert desk.batches() == [], "the hub hasn't said that it is ready"
+
+
 def test_storage_that_takes_nothing_stops_neither_offers_nor_receipts(desk: Desk) -> None:
     desk.full = True
     tap(desk.journal)

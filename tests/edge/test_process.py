@@ -15,7 +15,7 @@ import pytest
 
 from edge.journalfile import FILE_NAME
 from edge.verify import VALID, verify_path
-from k12edge.cli import EXIT_RUNNING
+from k12edge.cli import EXIT_RUNNING, main
 from tests.edge.room import chain_holds, data_of, events, records
 from tests.edge.running import STRACE, GatewayProcess, card, until
 
@@ -242,6 +242,42 @@ def test_a_second_gateway_on_the_directory_refuses_and_the_first_goes_on(gateway
     gateway.await_signal("accepted", count=count + 2)
     assert gateway.end() == 0
     assert {event.tap.journal for event in events(gateway.data)} == {next(iter(gateway.names())).partition(".")[0]}
+
+
+def test_an_audit_beside_a_running_gateway_disturbs_nothing(
+    gateway: GatewayProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.play(*[(15, card(number)) for number in range(400)])
+    gateway.start()
+    gateway.await_signal("accepted")
+    for _ in range(25):
+        assert main(["verify", str(gateway.data)]) == VALID, capsys.readouterr().out
+        assert main(["journal", str(gateway.data), "--json"]) == 0
+    listed = capsys.readouterr().out
+    assert '"type":"vn.k12edge.attendance.tap.v1"' in listed
+    before = len(gateway.shown())
+    gateway.await_signal("accepted", count=before + 5)
+    assert set(gateway.words()) == {"accepted"}, "no tap waited for the audit"
+    assert gateway.end() == 0
+
+
+def test_an_audit_keeps_no_gateway_from_starting(gateway: GatewayProcess) -> None:
+    gateway.data.mkdir()
+    (gateway.data / "lock").touch()
+    script = (
+        "import sys; from edge.lock import is_held; from pathlib import Path\nwhile True: is_held(Path(sys.argv[1]))"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", script, str(gateway.data)])
+    try:
+        gateway.play(*TICK)
+        for _ in range(3):
+            before = len(gateway.shown())
+            gateway.start()
+            gateway.await_signal("accepted", "repeated", count=before + 1)
+            assert gateway.end() == 0
+    finally:
+        asking.kill()
+        asking.wait(5)
 
 
 def test_killed_at_once_after_a_signal_its_record_is_there_and_the_next_run_goes_on(gateway: GatewayProcess) -> None:

@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from edge.journalfile import FILE_NAME
+from edge.journalfile import FILE_NAME, PAGE_BYTES
 from edge.mqtt import IN_FLIGHT_MAX, MqttLink
 from edge.verify import BAD, VALID
 from edge.witness import WITNESS_PATH
@@ -212,6 +212,46 @@ def test_on_a_full_disk_what_is_owed_is_still_delivered_and_receipted(
     until(lambda: "accepted" in gateway.words()[alarms:], "recording resumes")
     until(lambda: {name for name, _ in hub.events()} >= gateway.promised(), "everything arrives")
     assert gateway.end() == 0
+
+
+def test_a_page_that_broke_meanwhile_is_met_while_delivering_and_all_else_arrives(
+    hub: HubProcess, tmp_path: Path
+) -> None:
+    gateway = GatewayProcess(tmp_path)
+    gateway.play(*((10, card(number)) for number in range(60)))
+    gateway.start()
+    gateway.await_signal("accepted", count=60)
+    assert gateway.end() == 0
+    owed = gateway.names()
+    path = gateway.data / FILE_NAME
+    octets = bytearray(path.read_bytes())
+    leaves = [
+        at
+        for at in range(PAGE_BYTES, len(octets), PAGE_BYTES)
+        if octets[at] == 0x0D and b'"id"' in octets[at : at + PAGE_BYTES]
+    ]
+    broken = leaves[len(leaves) // 2]
+    octets[broken : broken + 8] = b"\xff" * 8
+    path.write_bytes(octets)
+    text = gateway.config.read_text(encoding="utf-8")
+    gateway.config.write_text(text + f'[uplink]\nurl = "{hub.broker_url}"\n', encoding="utf-8")
+    gateway.play(*((100, card(1_000 + number)) for number in range(300)))
+    gateway.start()
+    until(lambda: "journal-damaged" in {shown.get("code") for shown in gateway.shown()}, "the damage is told")
+    until(lambda: len({name for name, _ in hub.events()} & owed) >= len(owed) - 6, "what can be read arrives")
+    pid = gateway.pid
+    count = len(gateway.shown())
+    gateway.await_signal("accepted", count=count + 3)
+    assert gateway.pid == pid, "it began anew without a new process"
+    until(lambda: list(gateway.data.glob("salvaged-*.db")), "the damaged file is kept")
+    assert gateway.end() == 0
+    held = {event.id for event in events(gateway.data)}
+    lost = owed - held
+    assert 0 < len(lost) <= 6
+    gaps = [data_of(event) for event in events(gateway.data) if event.name == "log.gap"]
+    assert {int(name.partition(".")[2]) for name in lost} <= {
+        sequence for gap in gaps for sequence in range(gap["first"], gap["last"] + 1)
+    }
 
 
 def _owed(hub: HubProcess) -> int | None:
