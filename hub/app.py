@@ -223,8 +223,8 @@ class Hub:
 
     # --- what people ask ----------------------------------------------------------------------------------------------
 
-    def carry(self, action: str, words: Mapping[str, str | None]) -> str:
-        """Do what a command asks, and tell the gateways. Raises NeedsHands."""
+    def carry(self, action: str, words: Mapping[str, str | None]) -> tuple[str, bytes | None]:
+        """Do what a command asks, and tell the gateways; see control.Carry. Raises NeedsHands."""
         outcome = self.store.desk.carry_out(action, words)
         for device in outcome.accepted:
             self._welcome(device)
@@ -233,7 +233,7 @@ class Hub:
         if outcome.keys:
             # Another identity: every part that holds the old one begins anew.
             self._begin_anew()
-        return outcome.text
+        return outcome.text, outcome.paper
 
     def _begin_anew(self) -> None:
         self.again = True

@@ -15,16 +15,20 @@ import msgspec
 
 from hub.config import HubConfig
 from hub.lock import InstanceLock
+from hub.papers import PAPER_BYTES_MAX, read_paper, unwrapped, wrapped, write_paper
 from protocol.errors import AlreadyRunning, K12EdgeError, NeedsHands
 
 log = logging.getLogger("k12edge.control")
 
 SOCKET_NAME: Final = "hub.sock"
-REQUEST_BYTES_MAX: Final = 64 * 1024
-ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+LINE_BYTES_MAX: Final = PAPER_BYTES_MAX * 4 // 3 + 64 * 1024
+"""One paper, as it travels, and some words."""
 TIMEOUT_S: Final = 30.0
 
-Carry = Callable[[str, Mapping[str, str | None]], str]
+Carry = Callable[[str, Mapping[str, str | None]], tuple[str, bytes | None]]
+"""Action and words -> what to say, and what the person gets as a file."""
+IMPORTS: Final = ("roster-import", "keys-import")
+"""Actions that are handed a file; the others get one, if any."""
 
 
 class Request(msgspec.Struct):
@@ -40,6 +44,7 @@ class Reply(msgspec.Struct):
     text: str
     code: str | None = None
     hint: str | None = None
+    paper: str | None = None
 
 
 class HubRefused(NeedsHands):
@@ -54,22 +59,29 @@ def socket_path(data_dir: Path) -> Path:
 
 
 def carry_out(config: HubConfig, action: str, words: Mapping[str, object]) -> str:
-    """Ask the running hub, or do it here; the answer for people. Raises NeedsHands."""
+    """Ask the running hub, or do it here; the answer for people. A `file` of the words is read or written here.
+
+    Raises NeedsHands.
+    """
     texts = {
         name: str(value.absolute()) if isinstance(value, Path) else None if value is None else str(value)
         for name, value in words.items()
     }
-    reply = _ask(socket_path(config.data_dir), Request(action, texts))
-    if reply is None:
-        return _alone(config, action, texts)
+    file = words.get("file")
+    if isinstance(file, Path) and action in IMPORTS:
+        texts["paper"] = wrapped(read_paper(file))
+    reply = _ask(socket_path(config.data_dir), Request(action, texts)) or _alone(config, action, texts)
     if reply.code is not None:
         problem = HubRefused(reply.text, hint=reply.hint)
         problem.code = reply.code
         raise problem
-    return reply.text
+    if reply.paper is None or not isinstance(file, Path):
+        return reply.text
+    write_paper(file, unwrapped(reply.paper))
+    return f"{file}: {reply.text}"
 
 
-def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> str:
+def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> Reply:
     from hub.parts import Store
 
     try:
@@ -77,7 +89,8 @@ def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> s
             store = Store(config)
             try:
                 # What was kept apart of a device accepted now is counted when a hub runs.
-                return store.desk.carry_out(action, words).text
+                outcome = store.desk.carry_out(action, words)
+                return Reply(outcome.text, paper=None if outcome.paper is None else wrapped(outcome.paper))
             finally:
                 store.database.close()
     except AlreadyRunning as problem:
@@ -91,7 +104,7 @@ def _ask(path: Path, request: Request) -> Reply | None:
         try:
             _connect(line, path)
             line.sendall(msgspec.json.encode(request) + b"\n")
-            answer = _line(line, ANSWER_BYTES_MAX)
+            answer = _line(line, LINE_BYTES_MAX)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as problem:
@@ -161,14 +174,15 @@ class ControlSocket:
             with line:
                 line.settimeout(TIMEOUT_S)
                 try:
-                    request = msgspec.json.decode(_line(line, REQUEST_BYTES_MAX), type=Request)
+                    request = msgspec.json.decode(_line(line, LINE_BYTES_MAX), type=Request)
                     line.sendall(msgspec.json.encode(self._answer(request)) + b"\n")
                 except (OSError, msgspec.DecodeError) as problem:
                     log.warning("a request could not be answered: %s", problem)
 
     def _answer(self, request: Request) -> Reply:
         try:
-            return Reply(self._carry(request.action, request.words))
+            text, paper = self._carry(request.action, request.words)
+            return Reply(text, paper=None if paper is None else wrapped(paper))
         except K12EdgeError as problem:
             return Reply(str(problem), problem.code, problem.hint)
         except Exception as problem:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from hub.clock import HubClock
-from hub.roster import read_roster
+from hub.papers import unwrapped
+from hub.roster import parse_roster, roster_text
 from hub.store.devices import Device, Devices
 from hub.store.ledger import Ledger
 from hub.store.rosterrows import RosterRows
@@ -33,9 +33,13 @@ class AskedWrongly(NeedsHands):
 
 @dataclass(slots=True)
 class Outcome:
-    """What was done, in words, and what a running hub has to tell: devices accepted, a new roster, new keys."""
+    """What was done, in words, and what a running hub has to tell: devices accepted, a new roster, new keys.
+
+    `paper` is what the person gets as a file.
+    """
 
     text: str
+    paper: bytes | None = None
     accepted: list[str] = field(default_factory=list)
     roster: bool = False
     keys: bool = False
@@ -59,7 +63,8 @@ class Desk:
         return work(self, words)
 
     def _import_roster(self, words: Mapping[str, str | None]) -> Outcome:
-        rows = read_roster(_path(words))
+        name, octets = _paper(words)
+        rows = parse_roster(name, roster_text(name, octets))
         with self._ledger.database.transaction():
             name = self._roster.replace(rows, self._clock.now_ms())
         pupils = len({row.pupil_key for row in rows})
@@ -88,21 +93,23 @@ class Desk:
         with self._ledger.database.lock:
             return Outcome(self._secrets.show())
 
-    def _export_keys(self, words: Mapping[str, str | None]) -> Outcome:
+    def _export_keys(self, _words: Mapping[str, str | None]) -> Outcome:
         with self._ledger.database.lock:
-            return Outcome(self._secrets.export(_path(words), self._school, self._devices))
+            text, paper = self._secrets.export(self._school, self._devices)
+        return Outcome(text, paper=paper)
 
     def _import_keys(self, words: Mapping[str, str | None]) -> Outcome:
         with self._ledger.database.transaction():
-            text = self._secrets.restore(_path(words), self._school, self._devices, self._clock.now_ms())
+            text = self._secrets.restore(*_paper(words), self._school, self._devices, self._clock.now_ms())
         return Outcome(text, keys=True)
 
 
-def _path(words: Mapping[str, str | None]) -> Path:
-    name = words.get("file")
-    if not name:
-        raise AskedWrongly("a file must be named")
-    return Path(name)
+def _paper(words: Mapping[str, str | None]) -> tuple[str, bytes]:
+    """The name of a file that was handed in, and its bytes."""
+    name, paper = words.get("file"), words.get("paper")
+    if not name or paper is None:
+        raise AskedWrongly("a file must be handed in")
+    return name, unwrapped(paper)
 
 
 def _device(words: Mapping[str, str | None]) -> str:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from protocol.cards import CardKey, CardUid, parse_card, suspicion
@@ -22,7 +21,6 @@ PERSONAL_NUMBER: Final = re.compile(r"\d{12}")
 NAME_CHARACTERS_MAX: Final = 120
 CLASS_CHARACTERS_MAX: Final = 40
 ROWS_MAX: Final = 20_000
-FILE_BYTES_MAX: Final = 8 * 1024 * 1024
 ERRORS_SHOWN: Final = 20
 
 
@@ -43,17 +41,12 @@ class RosterRow:
     card: str | None
 
 
-def read_roster(path: Path) -> tuple[RosterRow, ...]:
-    """Read the CSV; raises RosterRefused naming the lines."""
+def roster_text(name: str, octets: bytes) -> str:
+    """The text of a file, with or without a byte order mark; raises RosterRefused."""
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise RosterRefused(f"{path} is larger than {FILE_BYTES_MAX} bytes")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as problem:
-        raise RosterRefused(f"{path} can't be read: {problem.strerror}") from problem
+        return octets.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        raise RosterRefused(f"{path} is not UTF-8: {problem.reason} at byte {problem.start}") from problem
-    return parse_roster(str(path), text)
+        raise RosterRefused(f"{name} is not UTF-8: {problem.reason} at byte {problem.start}") from problem
 
 
 def parse_roster(name: str, text: str) -> tuple[RosterRow, ...]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from pathlib import Path
 
 import msgspec
 
@@ -46,7 +44,6 @@ class _Export(msgspec.Struct):
 
 
 FORMAT = "k12edge-hub-keys-1"
-FILE_BYTES_MAX = 4 * 1024 * 1024
 
 
 class Secrets:
@@ -101,10 +98,10 @@ class Secrets:
         """Public key and fingerprint, for people."""
         key = self.identity().key
         numbers = ", ".join(str(card_key.number) for card_key in self.card_keys())
-        return f"hub_key = {key}\ndấu khóa / fingerprint {fingerprint(key)}\nkhóa thẻ / card keys {numbers}"
+        return f'hub_key = "{key}"\ndấu khóa / fingerprint {fingerprint(key)}\nkhóa thẻ / card keys {numbers}'
 
-    def export(self, path: Path, school: str, devices: Devices) -> str:
-        """Write all of it to a new file that only its owner reads. Raises KeysRefused."""
+    def export(self, school: str, devices: Devices) -> tuple[str, bytes]:
+        """All of it: what to say, and the file's content, which is secret."""
         identity = self.identity()
         body = _Export(
             FORMAT,
@@ -118,37 +115,29 @@ class Secrets:
                 if device.standing == "accepted" and (key := device.accepted_key()) is not None
             ],
         )
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as problem:
-            raise KeysRefused(f"{path} can't be written: {problem.strerror}") from problem
-        return (
-            f"{path}: {len(body.card_keys)} khóa thẻ / card keys, {len(body.devices)} thiết bị / gateways."
+        text = (
+            f"{len(body.card_keys)} khóa thẻ / card keys, {len(body.devices)} thiết bị / gateways."
             " Giữ bí mật / Keep it secret."
         )
+        return text, msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n"
 
-    def restore(self, path: Path, school: str, devices: Devices, now_ms: int) -> str:
-        """Take an export over; within a transaction. Raises KeysRefused, and then nothing was changed."""
+    def restore(self, name: str, octets: bytes, school: str, devices: Devices, now_ms: int) -> str:
+        """Take an export over, by its file's name and content; within a transaction.
+
+        Raises KeysRefused, and then nothing was changed.
+        """
         try:
-            if path.stat().st_size > FILE_BYTES_MAX:
-                raise KeysRefused(f"{path} is larger than {FILE_BYTES_MAX} bytes")
-            saved = msgspec.json.decode(path.read_bytes(), type=_Export)
+            saved = msgspec.json.decode(octets, type=_Export)
             seeds = octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES)
             keys = [(number, octets_of(secret, KEY_BYTES)) for number, secret in saved.card_keys]
             _check(saved)
-        except OSError as problem:
-            raise KeysRefused(f"{path} can't be read: {problem.strerror}") from problem
         except (msgspec.DecodeError, BadMessage) as problem:
-            raise KeysRefused(f"{path} is not a key file: {problem}") from problem
+            raise KeysRefused(f"{name} is not a key file: {problem}") from problem
         if saved.format != FORMAT or saved.school != school:
-            raise KeysRefused(f"{path} is a {saved.format} of school {saved.school}, this hub is of {school}")
+            raise KeysRefused(f"{name} is a {saved.format} of school {saved.school}, this hub is of {school}")
         run = self._database.connection.execute
-        for name, seed in zip(("sign_seed", "box_seed"), seeds, strict=True):
-            run("UPDATE settings SET value = ? WHERE name = ?", (seed, name))
+        for setting, seed in zip(("sign_seed", "box_seed"), seeds, strict=True):
+            run("UPDATE settings SET value = ? WHERE name = ?", (seed, setting))
         run("DELETE FROM card_keys")
         for number, secret in keys:
             run("INSERT INTO card_keys (number, secret) VALUES (?, ?)", (number, secret))
@@ -161,7 +150,7 @@ class Secrets:
             devices.met(one.device, one.key, one.box, one.hk0, one.raw0, now_ms)
             devices.accept(one.device, expected, now_ms)
         return (
-            f"{path}: đã nhận / taken over: {len(keys)} khóa thẻ / card keys, {len(saved.devices)} thiết bị / gateways"
+            f"{name}: đã nhận / taken over: {len(keys)} khóa thẻ / card keys, {len(saved.devices)} thiết bị / gateways"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.config import HubConfig, hub_config_from
 from hub.fleet import Fleet
+from hub.papers import read_paper, wrapped, write_paper
 from hub.parts import Store
 from hub.receipts import Receipts
 from hub.reception import Followups, Reception
@@ -74,6 +75,14 @@ class HubRoom:
         self.reception.replay_soon(gateway.device)
         self.replay()
         return text
+
+    def export_keys(self, file: Path) -> None:
+        paper = self.store.desk.carry_out("keys-export", {"file": str(file)}).paper
+        assert paper is not None
+        write_paper(file, paper)
+
+    def import_keys(self, file: Path) -> None:
+        self.store.desk.carry_out("keys-import", {"file": str(file), "paper": wrapped(read_paper(file))})
 
     def known(self, gateway: Gateway) -> Gateway:
         """The gateway met and accepted."""

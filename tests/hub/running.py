@@ -109,10 +109,10 @@ class HubProcess:
                 return
             self.kill()
 
-    def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def ask(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """`k12edge hub WORDS --config F`."""
         command = [sys.executable, "-m", "k12edge", "hub", *words, "--config", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=40)
+        return subprocess.run(command, capture_output=True, text=True, timeout=40, input=stdin)
 
     def events(self) -> list[tuple[str, bytes]]:
         """Every record of a gateway in the ledger, by the audit: id and exact bytes."""

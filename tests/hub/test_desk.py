@@ -12,7 +12,8 @@ import pytest
 
 from hub.config import hub_config_from
 from hub.control import _short
-from hub.roster import RosterRefused, parse_roster, read_roster, release_for
+from hub.papers import PAPER_BYTES_MAX
+from hub.roster import RosterRefused, parse_roster, release_for, roster_text
 from protocol.cards import CardKey
 from protocol.errors import ConfigError
 from protocol.roster import pack_release, unpack_release
@@ -112,22 +113,18 @@ def test_lines_are_counted_as_a_spreadsheet_counts_them() -> None:
     assert "100 wrong lines" in many and "and 80 more" in many
 
 
-def test_a_roster_of_any_spreadsheet_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "roster.csv"
+def test_a_roster_of_any_spreadsheet_is_read() -> None:
     rows = 'st-1,"Nguyễn, Văn A",6A1,04A1B2C3D4E580\r\nst-1,"Nguyễn, Văn A",6A1,em:0102030405\r\nst-2,Bé,6A2,\r\n'
-    file.write_text("\ufeff" + HEADER.replace("\n", "\r\n") + rows, encoding="utf-8", newline="")
-    found = read_roster(file)
+    text = "\ufeff" + HEADER.replace("\n", "\r\n") + rows
+    found = parse_roster("roster.csv", roster_text("roster.csv", text.encode()))
     assert [row.card for row in found] == ["a:04A1B2C3D4E580", "em:0102030405", None]
     keys = [CardKey(1, b"1" * 32), CardKey(2, b"2" * 32)]
     gate = unpack_release(pack_release(release_for("gate", found, keys, "s", 7, "r-7")))
     assert len(gate.cards) == 4 and set(map(tuple, gate.cards.values())) == {("st-1",)}, "no names at gates"
     counter = release_for("canteen", found, keys, "s", 7, "r-7")
     assert ["st-1", "Nguyễn, Văn A", "6A1"] in counter.cards.values()
-    file.write_bytes(HEADER.encode() + "st-1,Nguyễn,6A1,\n".encode("cp1258", "replace") + b"\xff")
     with pytest.raises(RosterRefused, match="not UTF-8"):
-        read_roster(file)
-    with pytest.raises(RosterRefused, match="can't be read"):
-        read_roster(tmp_path / "none.csv")
+        roster_text("roster.csv", HEADER.encode() + "st-1,Nguyễn,6A1,\n".encode("cp1258", "replace") + b"\xff")
 
 
 def test_a_roster_reaches_gateways_with_a_running_hub_and_without(tmp_path: Path) -> None:
@@ -153,6 +150,14 @@ def test_a_roster_reaches_gateways_with_a_running_hub_and_without(tmp_path: Path
         assert hub.ask("roster", "import", str(file)).returncode == 0
         until(lambda: len(releases[-1].cards) == 2, "the new release is published")
         assert releases[-1].number > releases[0].number
+        # What only the command can open: its own standard input.
+        done = hub.ask("roster", "import", "/dev/stdin", stdin=f"{HEADER}st-9,An,6A1,a:04A1B2C3D4E589\n")
+        assert done.returncode == 0 and "1 học sinh" in done.stdout, done
+        for name, words in (("none.csv", "can't be read"), ("huge.csv", "larger than")):
+            if name == "huge.csv":
+                (tmp_path / name).write_bytes(bytes(PAPER_BYTES_MAX + 1))
+            refused = hub.ask("roster", "import", str(tmp_path / name))
+            assert refused.returncode == 1 and words in refused.stderr and "file-refused" in refused.stderr
         wire.close()
     finally:
         hub.end()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
+from hub.papers import PaperRefused
 from hub.store import devices as rules
 from hub.store.devices import DeviceRefused
 from hub.store.secrets import KeysRefused
@@ -174,10 +175,10 @@ def test_a_gateways_provisional_secrets_are_kept_exported_and_used(tmp_path: Pat
     with pytest.raises(SealRefused):
         room.store.secrets.open_raw(early, None)
 
-    room.store.desk.carry_out("keys-export", {"file": str(tmp_path / "keys.json")})
+    room.export_keys(tmp_path / "keys.json")
     room.close()
     other = HubRoom(tmp_path / "other")
-    other.store.desk.carry_out("keys-import", {"file": str(tmp_path / "keys.json")})
+    other.import_keys(tmp_path / "keys.json")
     moved = other.store.devices.find("cong")
     assert moved is not None and moved.accepted_key() == key
     assert other.store.secrets.open_raw(early, moved.accepted_key()) == b"w24:BEADDE"
@@ -200,10 +201,10 @@ def test_what_is_not_sealed_to_this_hub_is_not_kept(room: HubRoom) -> None:
 
 def test_keys_of_another_hub_make_what_was_sealed_to_this_one_void(tmp_path: Path) -> None:
     first, second = HubRoom(tmp_path / "first"), HubRoom(tmp_path / "second")
-    first.store.desk.carry_out("keys-export", {"file": str(tmp_path / "keys.json")})
+    first.export_keys(tmp_path / "keys.json")
     gateway = Gateway()
     second.state(gateway, gateway.state(hk0=seal(second.store.secrets.identity().box, b"h" * 32)))
-    second.store.desk.carry_out("keys-import", {"file": str(tmp_path / "keys.json")})
+    second.import_keys(tmp_path / "keys.json")
     assert second.store.secrets.identity().key == first.store.secrets.identity().key
     second.state(gateway, gateway.state(hk0=seal(first.store.secrets.identity().box, b"n" * 32)))
     found = second.store.devices.find("cong")
@@ -214,10 +215,10 @@ def test_keys_of_another_hub_make_what_was_sealed_to_this_one_void(tmp_path: Pat
 
 def test_a_key_file_is_written_once_for_its_owner_only(room: HubRoom, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    room.store.desk.carry_out("keys-export", {"file": str(file)})
+    room.export_keys(file)
     assert file.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(KeysRefused):
-        room.store.desk.carry_out("keys-export", {"file": str(file)})
+    with pytest.raises(PaperRefused, match="exists"):
+        room.export_keys(file)
 
 
 @pytest.mark.parametrize(
@@ -234,9 +235,9 @@ def test_a_key_file_is_written_once_for_its_owner_only(room: HubRoom, tmp_path: 
 )
 def test_a_wrong_key_file_changes_nothing(room: HubRoom, tmp_path: Path, change: dict[str, object]) -> None:
     file = tmp_path / "keys.json"
-    room.store.desk.carry_out("keys-export", {"file": str(file)})
+    room.export_keys(file)
     before = room.store.secrets.identity()
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(KeysRefused):
-        room.store.desk.carry_out("keys-import", {"file": str(file)})
+        room.import_keys(file)
     assert room.store.secrets.identity() == before and room.store.secrets.card_keys()
