@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -214,7 +214,8 @@ class Gateway:
 
     def _begin_anew(self) -> None:
         """The file broke under a tap: the next opening of it sets it aside and begins a fresh one."""
-        mark_damaged(self.config.data_dir)
+        with suppress(OSError):
+            mark_damaged(self.config.data_dir)
         self.again = True
         self.ending.poke()
 
@@ -234,9 +235,11 @@ class Gateway:
         return self.delivery.backup_interval_s
 
     def _vitals(self) -> dict[str, object]:
-        found = os.statvfs(self.config.data_dir)
-        free_bytes = found.f_bavail * found.f_frsize
-        if free_bytes < DISK_LOW_BYTES:
+        free_bytes = None
+        with suppress(OSError):
+            found = os.statvfs(self.config.data_dir)
+            free_bytes = found.f_bavail * found.f_frsize
+        if free_bytes is not None and free_bytes < DISK_LOW_BYTES:
             self.alarm("disk-low", f"{free_bytes} bytes are free")
         return {
             "disk_free_bytes": free_bytes,

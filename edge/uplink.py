@@ -63,6 +63,7 @@ class _Book:
     asked: int = 0
     news: bool = False
     contested: bool = False
+    marks: JournalMarks | None = None
     unreadable: RangeSet = field(default_factory=RangeSet)
     attempts: int = 0
     flights: list[_Flight] = field(default_factory=list)
@@ -330,6 +331,8 @@ class Uplink:
             book = self._books.get(journal)
             if book is None:
                 continue
+            if book.epoch == self._epoch and book.marks == marks:
+                continue
             confirmed += book.epoch != self._epoch
             if not self._believable(book, marks, digest_at):
                 alarms.append("receipt-contradicts")
@@ -351,7 +354,7 @@ class Uplink:
 
     def _forget(self, book: _Book) -> Settled:
         """The keeper holds something else under our names: owe everything that is still here."""
-        book.epoch, book.contested = self._epoch, True
+        book.epoch, book.contested, book.marks = self._epoch, True, None
         book.settled = RangeSet([(1, book.held_from - 1)] if book.held_from > 1 else [])
         book.city = book.settled.copy()
         return Settled(book.journal, book.settled.copy(), book.city.copy())
@@ -371,7 +374,7 @@ class Uplink:
             return None
         hub_changed, city_changed = hub != book.settled, city != book.city
         book.settled, book.city = hub, city
-        book.epoch, book.contested = self._epoch, False
+        book.epoch, book.contested, book.marks = self._epoch, False, marks
         if hub_changed:
             book.attempts = 0
             book.flights = [f for f in book.flights if not hub.covers(f.offer.first, f.offer.last)]

@@ -205,6 +205,25 @@ def test_silence_is_told_after_five_minutes_and_only_while_something_is_owed() -
     assert not uplink.silent(SILENCE_MS * 3)
 
 
+def test_a_mark_that_says_nothing_new_is_not_compared_again() -> None:
+    """While the city is away every receipt lists every journal; a gateway has better to do than to read them all."""
+    uplink, keeper, asked = ready(last=5, old=5), Keeper(), list[tuple[str, int]]()
+
+    def counted(journal: str, sequence: int) -> str:
+        asked.append((journal, sequence))
+        return digest_at(journal, sequence)
+
+    for journal in (OLD, NOW):
+        keeper.take(Offer(journal, 1, 4, live=False))
+    for _ in range(10):
+        uplink.receipt(keeper.receipt(OLD, NOW), counted, 0)
+    assert asked == [(OLD, 4), (NOW, 4)]
+    keeper.take(Offer(NOW, 5, 5, live=False))
+    uplink.receipt(keeper.receipt(OLD, NOW), counted, 0)
+    assert asked[2:] == [(NOW, 5)]
+    assert uplink.oldest_owed() == (OLD, 5)
+
+
 # --- epochs -----------------------------------------------------------------------------------------------------------
 
 
