@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -19,6 +19,7 @@ def describe_machine(folder: Path) -> dict[str, str]:
         "file system": _file_system(folder),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "sqlite": sqlite3.sqlite_version,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "load before": f"{os.getloadavg()[0]:.2f}",
     }
 
@@ -33,10 +34,10 @@ def _cpu() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    done = subprocess.run(
-        ["findmnt", "--noheadings", "--output", "FSTYPE,OPTIONS", "--target", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return " ".join(done.stdout.split()) or "unknown"
+    """Type of the innermost mount that holds the folder."""
+    found = ("", "unknown")
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        _, point, kind = line.split()[:3]
+        if len(point) >= len(found[0]) and folder.resolve().is_relative_to(point):
+            found = (point, kind)
+    return found[1]
