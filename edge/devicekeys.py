@@ -46,7 +46,7 @@ class DeviceKeys:
                 self._school = self._newest()
                 self._open_raw_box()
                 return
-            except (msgspec.DecodeError, BadMessage) as problem:
+            except (msgspec.DecodeError, ValueError, BadMessage) as problem:
                 # A key file that a failing card cut short must not stop the gate: keep it, begin a new identity,
                 # which a person accepts at the hub.
                 aside = self._path.with_name(f"keys-damaged-{secrets.token_hex(4)}.json")

@@ -27,11 +27,13 @@ def list_journal(path: Path, as_json: bool) -> Iterator[str]:
                 raise explained(problem, f"{file} can't be read") from problem
 
 
-def _line(position: int, raw: bytes, as_json: bool) -> str:
+def _line(position: int, raw: object, as_json: bool) -> str:
     try:
+        if not isinstance(raw, bytes):
+            raise BadMessage("its bytes are stored as something else")
         event = decode_event(raw)
         data: dict[str, Any] = msgspec.json.decode(event.data)
-    except (BadMessage, msgspec.DecodeError) as problem:
+    except (BadMessage, msgspec.DecodeError, RecursionError, ValueError) as problem:
         if as_json:
             return _json({"id": None, "type": None, "position": position, "problem": str(problem)})
         return f"position {position}: {problem}"

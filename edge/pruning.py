@@ -52,7 +52,7 @@ def certain_ms(event: Event, offsets: Mapping[str, int]) -> int | None:
     """When a record was made, in Unix ms, where its own clock or an anchor of its boot vouches for it."""
     try:
         clock = msgspec.json.decode(event.data, type=_Clocked).clock
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, RecursionError, ValueError):
         return None
     if clock is None:
         return None

@@ -243,7 +243,7 @@ class _Walk:
                 self._follows(name, data.previous)
             elif event.name == "journal.head":
                 journal.heads[name] = msgspec.json.decode(event.data, type=_Head)
-        except (msgspec.DecodeError, ValueError) as problem:
+        except (msgspec.DecodeError, RecursionError, ValueError) as problem:
             return self.blame(name, f"its data is not of its type: {problem}")
         return True
 

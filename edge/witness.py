@@ -49,5 +49,5 @@ def read_witness(witness: str) -> Witness:
             raise BadMessage(f"the witness {witness} can't be read: {problem.strerror}") from problem
     try:
         return msgspec.json.decode(body, type=Witness)
-    except (msgspec.DecodeError, ValueError) as problem:
+    except (msgspec.DecodeError, RecursionError, ValueError) as problem:
         raise BadMessage(f"the witness {witness} is not a list of journals: {problem}") from problem

@@ -12,11 +12,12 @@ from edge.config import REPEAT_WINDOW_S, StationPlan
 from edge.devicekeys import DeviceKeys
 from edge.journal import SqliteJournal
 from edge.ports import CardSeen, Recorded, Warning_
+from edge.rosterstore import RosterStore
 from edge.station import Station
 from protocol.cards import CardKey, CardUid
 from protocol.envelope import decode_event
 from protocol.errors import JournalFull
-from protocol.roster import Release
+from protocol.roster import Release, pack_release
 from protocol.signing import Identity, seal
 from protocol.taps import STATION_KINDS, StationKind
 from tests.edge.room import CLOCK, begin, data_of, events
@@ -150,6 +151,27 @@ def test_damaged_keys_are_kept_aside_and_a_new_identity_begun(tmp_path: Path) ->
     assert second.damaged is not None and first.identity.key != second.identity.key
     assert len(list(tmp_path.glob("keys-damaged-*.json"))) == 1
     assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_bit_changed_anywhere_in_the_keys_or_a_roster_keeps_no_gateway_from_starting(tmp_path: Path) -> None:
+    DeviceKeys(tmp_path, None)
+    path, roster = tmp_path / "keys.json", tmp_path / "roster-gate.gz"
+    whole = path.read_bytes()
+    body = pack_release(Release("r-1", 1, "s1", "gate", [1], {"hk1:x": ["st-1"]}))
+    for place in range(0, len(whole), 3):
+        octets = bytearray(whole)
+        octets[place] ^= 1 << place % 8
+        path.write_bytes(octets)
+        keys = DeviceKeys(tmp_path, None)
+        assert keys.raw_box()
+        for aside in tmp_path.glob("keys-damaged-*"):
+            aside.unlink()
+    for place in range(len(body)):
+        octets = bytearray(body)
+        octets[place] ^= 1 << place % 8
+        roster.write_bytes(octets)
+        store = RosterStore(tmp_path, "s1")
+        assert (store.current("gate") is None) == bool(store.damaged)
 
 
 def test_keys_of_an_earlier_version_get_their_box(tmp_path: Path) -> None:
