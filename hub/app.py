@@ -15,8 +15,7 @@ from random import Random
 from typing import Final
 from urllib.parse import urlsplit
 
-import msgspec
-
+from hub.announcer import Announcer
 from hub.broker import EmbeddedBroker
 from hub.config import HubConfig
 from hub.control import ControlSocket
@@ -29,23 +28,16 @@ from hub.mqtt import HubLink
 from hub.parts import Store
 from hub.receipts import Receipts
 from hub.reception import Reception
-from hub.roster import release_for
 from hub.web.server import WebServer
 from hub.web.status import Status
 from protocol.errors import ConfigError, K12EdgeError
-from protocol.roster import pack_release
 from protocol.settings import is_loopback
-from protocol.signing import fingerprint, seal, sign_message
-from protocol.status import DeviceConfig, HubState
-from protocol.taps import STATION_KINDS
-from protocol.topics import device_topic, hub_state_topic, roster_topic
+from protocol.signing import fingerprint
+from protocol.topics import device_topic
 
 log = logging.getLogger("k12edge.hub")
 
 END_S: Final = 2.5
-READY_EVERY_S: Final = 10.0
-"""How often the hub says that it is ready. A broker may drop what is published while a gateway's subscription is being
-made (nats-server with an emptied store does), and a gateway that didn't hear it would keep its taps for good."""
 AGAIN_S: Final = 0.5
 
 
@@ -57,7 +49,6 @@ class Hub:
         self.config, self.stop = config, stop
         self.again = False
         self._parts = ExitStack()
-        self._announce = threading.Event()
         try:
             self._open()
         except BaseException:
@@ -101,6 +92,7 @@ class Hub:
             with_city=config.city.kind != "none",
         )
         self.forwarder: Forwarder | None = None
+        self.announcer = Announcer(config, self.epoch, self.identity, store, self.fleet)
         self.mailroom = Mailroom(
             config.school,
             store.ledger,
@@ -108,7 +100,7 @@ class Hub:
             receipts,
             self.own,
             store.clock,
-            self._send_config,
+            self.announcer.configuration,
             self._wake_forwarder,
         )
         if config.city.kind == "k12records":
@@ -119,11 +111,12 @@ class Hub:
             f"{school}-{config.hub_id}",
             Random(secrets.randbits(64)),
             [device_topic(school, "+", "ev"), device_topic(school, "+", "state")],
-            (hub_state_topic(school), self._state("lost")),
+            self.announcer.state("lost"),
             self.mailroom.on_message,
             self._on_link,
         )
         self.mailroom.use(self.link)
+        self.announcer.use(self.link)
         self.status = Status(store, self.fleet)
         self.status.parts = {
             "ledger": lambda: self.mailroom.failed,
@@ -132,6 +125,10 @@ class Hub:
         if self.forwarder is not None:
             self._watch_city(self.forwarder)
         self.status.standing = self._warnings()
+
+    def _on_link(self, connected: bool) -> None:
+        if connected:
+            self.announcer.now()
 
     def _watch_city(self, forwarder: Forwarder) -> None:
         self.status.parts["city"] = lambda: forwarder.trouble
@@ -151,6 +148,8 @@ class Hub:
         for name, host in (("broker", self.broker_address[0]), ("hub", self.config.listen[0])):
             if not is_loopback(host):
                 found.append(f"plain-link: {name} {host}: không mã hóa / not encrypted")
+        if self.config.city.roster_url is not None:
+            found.append("roster-url-unused: [city] roster_url chưa dùng / is not used yet, import the roster as a CSV")
         if self.store.clock.error_ms() is None:
             found.append("clock-unset: đồng hồ chưa đúng / the clock is not set, gateways get no time from here")
         elif not self.store.clock.synchronised():
@@ -162,65 +161,6 @@ class Hub:
             log.warning("%s", text)
         return found
 
-    # --- what the hub says --------------------------------------------------------------------------------------------
-
-    def _state(self, state: str) -> bytes:
-        city = self.config.city.kind != "none"
-        return msgspec.json.encode(HubState(state, self.epoch, self.identity.key, self.identity.box, city=city))
-
-    def _on_link(self, connected: bool) -> None:
-        if connected:
-            self._announce.set()
-
-    def _keep_announcing(self) -> None:
-        """After each connect, or when something changed: say again what the broker should keep for us."""
-        while True:
-            changed = self._announce.wait(READY_EVERY_S)
-            self._announce.clear()
-            if self.stop.is_set():
-                return
-            if not changed:
-                self.link.publish(hub_state_topic(self.config.school), self._state("ready"))
-                continue
-            try:
-                self._announce_all()
-            except K12EdgeError as problem:
-                log.error("the announcements failed: %s", problem)
-
-    def _announce_all(self) -> None:
-        school = self.config.school
-        self.link.publish(hub_state_topic(school), self._state("ready"))
-        self._publish_rosters()
-        with self.store.database.lock:
-            devices = [device.device for device in self.store.devices.all() if device.accepted_key() is not None]
-        for device in devices:
-            self._send_config(device)
-
-    def _publish_rosters(self) -> None:
-        school = self.config.school
-        with self.store.database.lock:
-            release = self.store.roster.current()
-            rows = self.store.roster.rows()
-            keys = self.store.secrets.card_keys()
-        if release is None:
-            return
-        for kind in STATION_KINDS:
-            topic = roster_topic(school, kind)
-            body = pack_release(release_for(kind, rows, keys, school, *release))
-            self.link.publish(topic, sign_message(self.identity, topic, body))
-
-    def _send_config(self, device: str) -> None:
-        """The school's card keys, sealed to the device's accepted key."""
-        with self.store.database.transaction():
-            found = self.store.devices.find(device)
-            key = None if found is None or found.standing != "accepted" else found.accepted_key()
-            if found is None or key is None:
-                return
-            version = found.config_version or self.store.devices.next_config_version(device, self.store.clock.now_ms())
-            keys = [(card_key.number, seal(key.box, card_key.secret)) for card_key in self.store.secrets.card_keys()]
-        topic = device_topic(self.config.school, device, "cfg")
-        self.link.publish(topic, sign_message(self.identity, topic, msgspec.json.encode(DeviceConfig(version, keys))))
-
     # --- what people ask ----------------------------------------------------------------------------------------------
 
     def carry(self, action: str, words: Mapping[str, str | None]) -> tuple[str, bytes | None]:
@@ -229,7 +169,7 @@ class Hub:
         for device in outcome.accepted:
             self._welcome(device)
         if outcome.roster:
-            self._publish_rosters()
+            self.announcer.rosters()
         if outcome.keys:
             # Another identity: every part that holds the old one begins anew.
             self._begin_anew()
@@ -251,7 +191,7 @@ class Hub:
             if found is not None and found.accepted_key() is not None:
                 self.store.devices.next_config_version(device, self.store.clock.now_ms())
             self.reception.replay_soon(device)
-        self._send_config(device)
+        self.announcer.configuration(device)
         self.mailroom.receipt_due(device)
 
     def _wake_forwarder(self) -> None:
@@ -273,7 +213,7 @@ class Hub:
             self.broker.start(self.stop)
         control = ControlSocket(self.config.data_dir, self.carry)
         self._parts.callback(control.close)
-        threads = [_thread("mailroom", self.mailroom.run), _thread("announcer", self._keep_announcing)]
+        threads = [_thread("mailroom", self.mailroom.run), _thread("announcer", self.announcer.run)]
         if self.forwarder is not None:
             threads.append(_thread("forwarder", self.forwarder.run))
         self.link.start()
@@ -300,8 +240,8 @@ class Hub:
         self.mailroom.stop()
         if self.forwarder is not None:
             self.forwarder.stop()
-        self._announce.set()
-        self.link.stop((hub_state_topic(self.config.school), self._state("lost")))
+        self.announcer.stop()
+        self.link.stop(self.announcer.state("lost"))
         for thread in threads:
             thread.join(max(0.05, deadline - time.monotonic()))
         try:
@@ -336,6 +276,8 @@ def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
 
 def run_hub(config: HubConfig) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Raises NeedsHands where it can't start."""
+    # The HTTP client tells of every request; what comes of it, we tell.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     stop = threading.Event()
     ended = threading.Event()
 

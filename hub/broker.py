@@ -24,6 +24,8 @@ START_S: Final = 10.0
 LOOK_S: Final = 0.1
 RESTART_S: Final = 0.2
 SPAWN_AGAIN_S: Final = 1.0
+STEADY_S: Final = 5.0
+"""A broker that ends sooner is started again ever more slowly."""
 PORTS: Final = range(20_000, 32_768)
 """Where a free port is looked for: below Linux's ephemeral ports, which clients are given."""
 
@@ -127,27 +129,48 @@ mqtt {{
                 raise self._failure or BrokerFailed(f"the broker takes no connections on {self._host}:{self._port}")
 
     def _keep(self) -> None:
+        pause_s = RESTART_S
         while not self._stopping.is_set():
             with self._lock:
                 if self._stopping.is_set():
                     return
-                try:
-                    child = self._child = self._spawn()
-                except OSError as problem:
-                    # No descriptor, no memory, no disk: it will be tried until there is.
-                    self._failure = BrokerFailed(f"{self._program} can't be started: {problem}")
-                    log.error("%s", self._failure)
-                    child = None
+                child = self._child = self._spawned()
             if child is None:
                 self._stopping.wait(SPAWN_AGAIN_S)
                 continue
+            began_s = time.monotonic()
             self._wait_ready(child)
             code = child.wait()
             if self._stopping.is_set():
                 return
             self.restarts += 1
-            log.error("the broker ended (%d); it is started again", code)
-            self._stopping.wait(RESTART_S)
+            pause_s = RESTART_S if time.monotonic() - began_s > STEADY_S else min(pause_s * 2, SPAWN_AGAIN_S)
+            log.error("the broker ended (%d) and is started again: %s", code, self._last_words())
+            self._stopping.wait(pause_s)
+
+    def _spawned(self) -> subprocess.Popen[bytes] | None:
+        """The child, None where it can't be: no port, descriptor, memory or disk. It will be tried until there is."""
+        try:
+            self._ask_port()
+            return self._spawn()
+        except BrokerFailed as problem:
+            failure = problem
+        except OSError as problem:
+            failure = BrokerFailed(f"{self._program} can't be started: {problem}")
+        if str(failure) != str(self._failure):
+            log.error("%s", failure)
+        self._failure = failure
+        return None
+
+    def _ask_port(self) -> None:
+        """Refuse a port on which another program listens: the child would end, and that program be taken for it."""
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((self._host, self._port))
+        except OSError as problem:
+            address = f"{self._host}:{self._port}"
+            raise BrokerFailed(f"[broker]: listen = {address} can't be taken: {problem.strerror}") from problem
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with (self._folder / "server.log").open("wb") as output:
@@ -170,8 +193,10 @@ mqtt {{
             except OSError:
                 time.sleep(0.02)
                 continue
-            self._ready.set()
-            return
+            if child.poll() is None:
+                self._failure = None
+                self._ready.set()
+                return
         self._failure = BrokerFailed(f"the broker does not start on {self._host}:{self._port}: {self._last_words()}")
 
     def _last_words(self) -> str:

@@ -40,6 +40,13 @@ class Fleet:
             if known is not None:
                 self._heard[device] = Heard(known.state, now_ms, connected=False)
 
+    def behind(self, release: str) -> bool:
+        """Whether a connected gateway names another roster release than this one, or none."""
+        with self._lock:
+            return any(
+                heard.connected and set(heard.state.rosters.values()) != {release} for heard in self._heard.values()
+            )
+
     def find(self, device: str) -> Heard | None:
         """The last word of a gateway, None when it wasn't heard since the hub started."""
         with self._lock:

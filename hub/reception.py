@@ -259,9 +259,11 @@ class Reception:
             return
         if found.standing != "accepted":
             return
+        before = self._fleet.find(device)
         self._fleet.heard(device, state, self._clock.mono_ms())
         self._note_journals(device, state)
-        if found.config_version == 0:
+        if before is None or (before.state.journal, before.state.connection) != (state.journal, state.connection):
+            # What the broker keeps may have passed it by while its subscriptions were made.
             follow.configs.add(device)
 
     def _met(self, device: str, state: DeviceState) -> Device:

@@ -1,0 +1,146 @@
+"""The announcer: what a hub says for brokers to keep - state, rosters, configurations - and says again when unheard.
+
+A broker may drop what is published while a gateway's subscription is being made (nats-server with an emptied store
+does). So the hub says every few seconds that it is ready, sends a gateway its configuration at each of its
+connections, and publishes the rosters again while a connected gateway names another release.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from hub.roster import release_for
+from protocol.errors import K12EdgeError
+from protocol.roster import pack_release
+from protocol.signing import Identity, seal, sign_message
+from protocol.status import DeviceConfig, HubState
+from protocol.taps import STATION_KINDS
+from protocol.topics import device_topic, hub_state_topic, roster_topic
+
+if TYPE_CHECKING:
+    from hub.config import HubConfig
+    from hub.fleet import Fleet
+    from hub.mqtt import HubLink
+    from hub.parts import Store
+
+log = logging.getLogger("k12edge.announcer")
+
+READY_EVERY_S: Final = 10.0
+"""How often the hub says that it is ready; one that isn't known to be gets no taps."""
+REMIND_LOOKS: Final = 3
+"""Looks, one each READY_EVERY_S, after which a gateway that still names another release is helped."""
+REMIND_LOOKS_MAX: Final = 360
+"""One hour: a gateway that can't take the rosters mustn't have them sent to everybody all day."""
+
+
+class Reminder:
+    """When to publish the rosters again: soon at first, then ever more rarely while it doesn't help."""
+
+    def __init__(self) -> None:
+        """Nobody is behind."""
+        self._looks = 0
+        self._patience = REMIND_LOOKS
+
+    def due(self, behind: bool) -> bool:
+        """One look; whether to publish now."""
+        if not behind:
+            self._looks, self._patience = 0, REMIND_LOOKS
+            return False
+        self._looks += 1
+        if self._looks < self._patience:
+            return False
+        self._looks, self._patience = 0, min(self._patience * 2, REMIND_LOOKS_MAX)
+        return True
+
+
+class Announcer:
+    """One thread, `run`, until `stop`. Others may call `now`, `rosters` and `configuration`."""
+
+    def __init__(self, config: HubConfig, epoch: str, identity: Identity, store: Store, fleet: Fleet) -> None:
+        """Silent until a link is given by `use`."""
+        self._school, self._epoch, self._identity = config.school, epoch, identity
+        self._with_city = config.city.kind != "none"
+        self._store, self._fleet = store, fleet
+        self._link: HubLink | None = None
+        self._wake, self._stopped = threading.Event(), threading.Event()
+        self._reminder = Reminder()
+
+    def use(self, link: HubLink) -> None:
+        """Speak by this link."""
+        self._link = link
+
+    def state(self, state: str) -> tuple[str, bytes]:
+        """Topic and body of hub/state."""
+        mine = self._identity
+        body = HubState(state, self._epoch, mine.key, mine.box, city=self._with_city)
+        return hub_state_topic(self._school), msgspec.json.encode(body)
+
+    def now(self) -> None:
+        """Say everything again: the link is new."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Have `run` return."""
+        self._stopped.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Announce after each connect; in between, what must be said again."""
+        while True:
+            anew = self._wake.wait(READY_EVERY_S)
+            self._wake.clear()
+            if self._stopped.is_set():
+                return
+            try:
+                self._publish(*self.state("ready"))
+                if anew or self._reminder.due(self._anyone_behind()):
+                    self.rosters()
+                if anew:
+                    self._configurations()
+            except K12EdgeError as problem:
+                log.error("the announcements failed: %s", problem)
+
+    def _anyone_behind(self) -> bool:
+        with self._store.database.lock:
+            release = self._store.roster.current()
+        return release is not None and self._fleet.behind(release[1])
+
+    def _publish(self, topic: str, body: bytes) -> None:
+        if self._link is not None:
+            self._link.publish(topic, body)
+
+    def rosters(self) -> None:
+        """The release in force, for each kind of station. Raises K12EdgeError."""
+        with self._store.database.lock:
+            release = self._store.roster.current()
+            rows = self._store.roster.rows()
+            keys = self._store.secrets.card_keys()
+        if release is None:
+            return
+        for kind in STATION_KINDS:
+            topic = roster_topic(self._school, kind)
+            body = pack_release(release_for(kind, rows, keys, self._school, *release))
+            self._publish(topic, sign_message(self._identity, topic, body))
+
+    def _configurations(self) -> None:
+        with self._store.database.lock:
+            devices = [device.device for device in self._store.devices.all() if device.accepted_key() is not None]
+        for device in devices:
+            self.configuration(device)
+
+    def configuration(self, device: str) -> None:
+        """The school's card keys, sealed to the device's accepted key, if it has one. Raises K12EdgeError."""
+        store = self._store
+        with store.database.transaction():
+            found = store.devices.find(device)
+            key = None if found is None or found.standing != "accepted" else found.accepted_key()
+            if found is None or key is None:
+                return
+            version = found.config_version or store.devices.next_config_version(device, store.clock.now_ms())
+            keys = [(card_key.number, seal(key.box, card_key.secret)) for card_key in store.secrets.card_keys()]
+        topic = device_topic(self._school, device, "cfg")
+        self._publish(topic, sign_message(self._identity, topic, msgspec.json.encode(DeviceConfig(version, keys))))
