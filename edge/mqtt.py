@@ -26,6 +26,7 @@ IN_FLIGHT_MAX: Final = 32
 """Messages handed over and not yet taken by the broker; more are refused to the caller, never queued."""
 RECONNECT_MIN_S: Final = 1
 RECONNECT_MAX_S: Final = 20
+STOP_S: Final = 0.5
 
 
 class MqttLink:
@@ -96,7 +97,10 @@ class MqttLink:
         client = self._client
         if client is not None:
             client.disconnect()
-            client.loop_stop()
+            # A connection attempt under way ends when it times out, which is longer than we may take; it dies with us.
+            ending = threading.Thread(target=client.loop_stop, name="link-end", daemon=True)
+            ending.start()
+            ending.join(STOP_S)
             self._client = None
 
     def _connect(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -21,10 +21,14 @@ LINKS_MAX: Final = 2_000
 """Journals followed when a boot without an anchor is set between others."""
 
 
+Bound = Annotated[int, msgspec.Meta(ge=0)]
+"""How far a time may be off, in ms, either way; a negative one would beat every honest anchor."""
+
+
 class _Clock(msgspec.Struct):
     boot: str
     mono: int
-    err: int | None = None
+    err: Bound | None = None
     sync: str = "none"
 
 
@@ -40,7 +44,7 @@ class _Stated(msgspec.Struct):
     boot: str
     mono: int
     wall: str
-    err: int
+    err: Bound
     source: str
 
 

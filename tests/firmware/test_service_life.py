@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,44 @@ def test_ends_in_time_while_the_broker_is_mute(role: str, tmp_path: Path) -> Non
             mute.settimeout(10)
             with mute.accept()[0]:
                 code, took_s = service.end()
+    assert code == 0, service.words()
+    assert took_s < STOP_S
+
+
+@each_role
+def test_ends_in_time_while_nobody_takes_the_connection(role: str, tmp_path: Path) -> None:
+    """A broker's machine that drops the first packet: here its queue is full, so that no connection comes about."""
+    with socket.socket() as full, ExitStack() as others:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        mine = set()
+        for _ in range(64):
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+            mine.add(other.getsockname()[1])
+        port = full.getsockname()[1]
+        path = configure(tmp_path, role, port)
+        external = f'embedded = false\nurl = "mqtt://127.0.0.1:{port}"'
+        path.write_text(path.read_text().replace('[broker]\nlisten = "127.0.0.1:0"', f"[broker]\n{external}"))
+        with Service(tmp_path, role) as service:
+            assert ready(service), service.words()
+
+            def connecting() -> bool:
+                # A SYN of this process that waits for its answer (proc(5), /proc/net/tcp: state 02).
+                rows = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+                return any(
+                    int(row.split()[2].split(":")[1], 16) == port
+                    and row.split()[3] == "02"
+                    and int(row.split()[1].split(":")[1], 16) not in mine
+                    for row in rows
+                )
+
+            deadline_s = time.monotonic() + 20
+            while not connecting():
+                assert time.monotonic() < deadline_s, service.words()
+                time.sleep(0.02)
+            code, took_s = service.end()
     assert code == 0, service.words()
     assert took_s < STOP_S
 

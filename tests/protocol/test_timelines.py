@@ -65,3 +65,17 @@ def test_learning_all_is_learning_each(seed: int) -> None:
         after = {boot: str(kept) for boot, kept in other.boots.items()}
         assert one.boots == other.boots
         assert {boot for boot, kept in after.items() if before.get(boot) != kept} == changed
+
+
+def test_a_bound_below_nothing_is_no_bound() -> None:
+    wall_ms = 1_764_000_000_000
+    reading = {"boot": "aaaaaaaa", "mono": 5, "wall": rfc3339(wall_ms), "err": -1}
+    records = [
+        _event(2, "boot.anchored", wall_ms, {**reading, "source": "hub"}),
+        _event(3, "attendance.tap", wall_ms, {"clock": {**reading, "sync": "ntp"}}),
+    ]
+    timeline = Timeline()
+    for event in records:
+        timeline.learn(event)
+    timeline.learn_all(records)
+    assert not any(kept.all() for kept in timeline.boots.values())
