@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
-from edge.journalfile import explained, open_for_reading
+from edge.journalfile import STORAGE_ERRORS, explained, open_for_reading
 from edge.journalrows import SEQUENCE_BITS, JournalRow, read_journals
 from protocol.batch import BATCH_BYTES_MAX
 from protocol.envelope import digest
@@ -23,7 +22,7 @@ class BookReader:
         """Open beside the writer."""
         try:
             self._database = open_for_reading(path)
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             raise explained(problem, f"{path} can't be read") from problem
         self._path = path
         self._pruned: dict[str, tuple[int, str | None]] = {}
@@ -33,7 +32,7 @@ class BookReader:
         """Every journal of the file, oldest first."""
         try:
             rows = read_journals(self._database)
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             raise explained(problem, f"{self._path} can't be read") from problem
         for row in rows:
             self._numbers[row.journal] = row.number
@@ -53,11 +52,13 @@ class BookReader:
                 "SELECT position, raw FROM event WHERE position BETWEEN ? AND ? ORDER BY position",
                 (base + first, base + last),
             ):
+                if not isinstance(raw, bytes):
+                    break
                 size += len(raw) + 1
                 if position != base + first + len(found) or (found and size > bytes_max):
                     break
                 found.append(raw)
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             if not found:
                 raise explained(problem, f"record {journal}.{first} can't be read") from problem
         if not found:
@@ -76,9 +77,9 @@ class BookReader:
             found = self._database.execute(
                 "SELECT raw FROM event WHERE position = ?", (number << SEQUENCE_BITS | sequence,)
             ).fetchone()
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             raise explained(problem, f"record {journal}.{sequence} can't be read") from problem
-        return None if found is None else digest(found[0])
+        return digest(found[0]) if found is not None and isinstance(found[0], bytes) else None
 
     def next_held(self, journal: str, after: int) -> int | None:
         """The first record after `after` that is in the file, None where there is none."""
@@ -88,7 +89,7 @@ class BookReader:
                 "SELECT min(position) FROM event WHERE position > ? AND position < ?",
                 (base + after, base + (1 << SEQUENCE_BITS)),
             ).fetchone()[0]
-        except sqlite3.Error:
+        except STORAGE_ERRORS:
             return None
         return None if found is None else int(found) - base
 
@@ -97,8 +98,9 @@ class BookReader:
         found: list[bytes] = []
         try:
             for (raw,) in self._database.execute("SELECT raw FROM event ORDER BY position DESC LIMIT ?", (count,)):
-                found.append(raw)
-        except sqlite3.Error:
+                if isinstance(raw, bytes):
+                    found.append(raw)
+        except STORAGE_ERRORS:
             return found[::-1]
         return found[::-1]
 
@@ -106,7 +108,7 @@ class BookReader:
         """Boot id -> Unix ms at which its CLOCK_BOOTTIME was 0, for boots that met an anchor."""
         try:
             return dict(self._database.execute("SELECT boot, offset_ms FROM boot").fetchall())
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             raise explained(problem, f"{self._path} can't be read") from problem
 
     def close(self) -> None:

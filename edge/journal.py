@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge.journalfile import BUSY_MS, explained, open_for_writing
+from edge.journalfile import BUSY_MS, STORAGE_ERRORS, explained, open_for_writing
 from edge.journalrows import SEQUENCE_BITS, JournalRow, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
 from protocol.envelope import clock_data, digest, encode_event
@@ -96,7 +96,7 @@ class SqliteJournal:
         """Number this run and commit `journal.opened`, which names the journal before it."""
         try:
             rows = read_journals(self._database)
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             raise explained(problem, f"{self.path} can't be read") from problem
         before = next((row for row in reversed(rows) if not row.salvaged), None)
         self._number = 1 + max((row.number for row in rows), default=0)
@@ -130,7 +130,7 @@ class SqliteJournal:
         found = self._database.execute(
             "SELECT raw FROM event WHERE position = ?", (row.number << SEQUENCE_BITS | row.last,)
         ).fetchone()
-        return None if found is None else digest(found[0])
+        return digest(found[0]) if found is not None and isinstance(found[0], bytes) else None
 
     @property
     def last(self) -> int:
@@ -180,8 +180,8 @@ class SqliteJournal:
                 return
             self._store(rows, opening=opening)
             self._last, self._head = last, head
-        except (K12EdgeError, sqlite3.Error, OSError) as problem:
-            error = explained(problem, "the tap was not recorded") if isinstance(problem, sqlite3.Error) else problem
+        except (K12EdgeError, *STORAGE_ERRORS, OSError) as problem:
+            error = explained(problem, "the tap was not recorded") if isinstance(problem, STORAGE_ERRORS) else problem
             for slot in slots:
                 slot.error = slot.error or error
         finally:
@@ -231,19 +231,19 @@ class SqliteJournal:
                 database.execute("INSERT INTO journal (number, journal, boot) VALUES (?, ?, ?)", self._row)
             changed = self._write_marks() if riding else set()
             database.execute("COMMIT")
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             self._undo(problem)
             raise
         if changed:
             self._marks_changed -= changed
             self._marks_flushed_ms = now_ms
 
-    def _undo(self, problem: sqlite3.Error) -> None:
+    def _undo(self, problem: Exception) -> None:
         """After a failed commit: roll back; where the storage itself failed, reopen before the next one."""
         try:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
-        except sqlite3.Error as second:
+        except STORAGE_ERRORS as second:
             problem = second
         error = explained(problem, "the commit failed")
         if not isinstance(error, JournalFull):
@@ -265,10 +265,10 @@ class SqliteJournal:
                 "SELECT position, raw FROM event WHERE position BETWEEN ? AND ? ORDER BY position DESC LIMIT 1",
                 (self._base, self._base + (1 << SEQUENCE_BITS) - 1),
             ).fetchone()
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             raise explained(problem, "the storage failed again") from problem
         sequence = 0 if found is None else found[0] - self._base
-        if sequence < self._last:
+        if sequence < self._last or (found is not None and not isinstance(found[1], bytes)):
             raise JournalDamaged(f"record {self.journal}.{self._last} was acknowledged and is gone")
         self._last, self._head = sequence, None if found is None else digest(found[1])
         self._failed = None
@@ -329,7 +329,7 @@ class SqliteJournal:
             changed = self._write_marks()
             work()
             self._database.execute("COMMIT")
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             self._undo(problem)
             raise explained(problem, "maintenance of the journal failed") from problem
         self._marks_changed -= changed
@@ -358,7 +358,7 @@ class SqliteJournal:
                     run(f"PRAGMA busy_timeout = {TRUNCATE_PATIENCE_MS}")
                     busy = run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                     run(f"PRAGMA busy_timeout = {BUSY_MS}")
-            except sqlite3.Error as problem:
+            except STORAGE_ERRORS as problem:
                 self._undo(problem)
                 return False
         return whole and not busy

@@ -33,6 +33,18 @@ def schema_steps() -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 
 
+STORAGE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite's library raises; the second where a damaged file's bytes get into the text of an error."""
+
+DAMAGED: Final = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_SCHEMA,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+)
+"""What a file can't answer that holds what we wrote: the last two are a table or column gone, a position taken."""
+
 Recovered = Callable[[sqlite3.Connection], None]
 """Looks at a file that SQLite has just recovered from its log, before anything is written to either."""
 
@@ -44,11 +56,11 @@ def open_for_writing(path: Path, recovered: Recovered | None = None) -> sqlite3.
     """
     try:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
-    except sqlite3.Error as problem:
+    except STORAGE_ERRORS as problem:
         raise explained(problem, f"{path} can't be opened") from problem
     try:
         _prepare(database, path, recovered)
-    except sqlite3.Error as problem:
+    except STORAGE_ERRORS as problem:
         database.close()
         raise explained(problem, f"{path} can't be opened") from problem
     except BaseException:
@@ -93,7 +105,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
 
 
-def explained(problem: sqlite3.Error, what: str) -> K12EdgeError:
+def explained(problem: Exception, what: str) -> K12EdgeError:
     """The error of ours for one of SQLite's: full, damaged, or failed."""
     code = getattr(problem, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
@@ -103,9 +115,9 @@ def explained(problem: sqlite3.Error, what: str) -> K12EdgeError:
         return JournalFailed(text)
     if primary == sqlite3.SQLITE_FULL:
         return JournalFull(text)
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_SCHEMA):
+    if primary in DAMAGED:
         return JournalDamaged(text)
-    if code is None and isinstance(problem, sqlite3.DatabaseError):
+    if code is None and isinstance(problem, sqlite3.DatabaseError | UnicodeDecodeError):
         return JournalDamaged(text)
     return JournalFailed(text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import msgspec
 
 from edge.bookcopy import journal_files, opened
-from edge.journalfile import explained
+from edge.journalfile import STORAGE_ERRORS, explained
 from protocol.envelope import TYPE_PREFIX, decode_event
 from protocol.errors import BadMessage
 from protocol.taps import TAP_TYPES
@@ -23,7 +22,7 @@ def list_journal(path: Path, as_json: bool) -> Iterator[str]:
             try:
                 for position, raw in database.execute("SELECT position, raw FROM event ORDER BY position"):
                     yield _line(position, raw, as_json)
-            except sqlite3.Error as problem:
+            except STORAGE_ERRORS as problem:
                 raise explained(problem, f"{file} can't be read") from problem
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.bookcopy import journal_files, opened
-from edge.journalfile import explained
+from edge.journalfile import STORAGE_ERRORS, explained
 from edge.journalrows import SEQUENCE_BITS, head_text
 from edge.salvage import lost_behind
 from edge.witness import Witness, read_witness
@@ -116,8 +116,8 @@ def _verify_file(report: Report, file: Path, database: sqlite3.Connection, witne
             "SELECT number, journal, salvaged, pruned_through, pruned_head, pruned_sig FROM journal ORDER BY number"
         ).fetchall()
         numbers = [row[0] for row in database.execute(f"SELECT DISTINCT position >> {SEQUENCE_BITS} FROM event")]
-    except (sqlite3.Error, OSError) as problem:
-        error = explained(problem, f"{file.name} can't be read") if isinstance(problem, sqlite3.Error) else problem
+    except (*STORAGE_ERRORS, OSError) as problem:
+        error = explained(problem, f"{file.name} can't be read") if isinstance(problem, STORAGE_ERRORS) else problem
         report.exit_code = UNREADABLE
         report.lines.append(f"UNREADABLE {error}")
         return
@@ -131,7 +131,7 @@ def _verify_file(report: Report, file: Path, database: sqlite3.Connection, witne
         walk = _Walk(report, journal, before)
         try:
             walk.go(database)
-        except sqlite3.Error as problem:
+        except STORAGE_ERRORS as problem:
             walk.blame(f"{journal.journal}.{journal.last + 1}", f"it can't be read: {problem}")
         if journal.key is not None:
             _check_signatures(report, journal, [journal.key])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from edge.bookreader import BookReader
 from edge.journalfile import FILE_NAME, PAGE_BYTES
 from edge.salvage import mark_damaged, open_journal, read_damaged, salvage, set_suspect_aside
 from edge.verify import VALID, verify_path
 from protocol.envelope import decode_event
+from protocol.errors import JournalDamaged, SchemaTooNew
 from tests.edge.room import begin, chain_holds, data_of, events, parts, records, tap
 
 TAPS = 60
@@ -196,3 +199,45 @@ def test_after_a_salvage_the_file_proves_itself(tmp_path: Path) -> None:
     reopened(tmp_path)
     report = verify_path(tmp_path, None)
     assert report.exit_code == VALID, report.lines
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_damage_keeps_a_gateway_from_starting(tmp_path: Path, seed: int) -> None:
+    """Bits and stretches changed anywhere in file and log: it opens, takes a tap, salvages, reads, and goes on."""
+    clean, killed = tmp_path / "clean", tmp_path / "killed"
+    journal = begin(clean)
+    for number in range(TAPS):
+        tap(journal, f"hk1:{number:011d}")
+    shutil.copytree(clean, killed)
+    journal.close()
+    rng = Random(seed)
+    for _ in range(40):
+        data = tmp_path / "data"
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.copytree(rng.choice((clean, killed)), data)
+        path = rng.choice([found for found in data.glob(f"{FILE_NAME}*") if not found.name.endswith("-shm")])
+        octets = bytearray(path.read_bytes())
+        if not octets:
+            continue
+        at = rng.randrange(min(len(octets), PAGE_BYTES)) if rng.random() < 0.3 else rng.randrange(len(octets))
+        if rng.random() < 0.6:
+            octets[at] ^= 1 << rng.randrange(8)
+        else:
+            stretch = len(octets[at : at + rng.choice((16, 512))])
+            octets[at : at + stretch] = rng.randbytes(stretch)
+        path.write_bytes(octets)
+        try:
+            journal, _ = open_journal(data, **parts(data))
+        except SchemaTooNew:
+            continue
+        assert tap(journal) == 2
+        salvage(data, journal)
+        reader = BookReader(journal.path)
+        reader.newest(1_000)
+        for row in reader.journals():
+            reader.digest_at(row.journal, row.last)
+            with suppress(JournalDamaged):
+                reader.lines(row.journal, row.pruned_through + 1, row.last)
+        reader.close()
+        assert tap(journal) > 2
+        journal.close()
