@@ -12,6 +12,7 @@ from protocol.ranges import RangeSet
 
 SEQUENCE_BITS: Final = 40
 """A record's position is journal.number << 40 | sequence: 10^12 sequences fit, and 8 million process starts."""
+NUMBER_MAX: Final = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ def read_journals(database: sqlite3.Connection) -> list[JournalRow]:
         "SELECT number, journal, boot, salvaged, pruned_through, pruned_head, hub_held, city_held FROM journal"
         " ORDER BY number"
     ).fetchall():
+        if not (isinstance(number, int) and 0 < number < NUMBER_MAX and isinstance(journal, str)):
+            raise sqlite3.DatabaseError(f"journal number {str(number)[:20]} is none of ours")
+        if not isinstance(pruned_through, int) or not 0 <= pruned_through < 1 << SEQUENCE_BITS:
+            raise sqlite3.DatabaseError(f"journal {journal[:20]} is pruned through {str(pruned_through)[:20]}")
         base = number << SEQUENCE_BITS
         last = database.execute(
             "SELECT max(position) FROM event WHERE position BETWEEN ? AND ?", (base, base + (1 << SEQUENCE_BITS) - 1)

@@ -11,7 +11,7 @@ import msgspec
 
 from edge.bookcopy import journal_files, opened
 from edge.journalfile import STORAGE_ERRORS, explained
-from edge.journalrows import SEQUENCE_BITS, head_text
+from edge.journalrows import NUMBER_MAX, SEQUENCE_BITS, head_text
 from edge.salvage import lost_behind
 from edge.witness import Witness, read_witness
 from protocol.envelope import Event, decode_event, digest, is_digest, is_journal_id
@@ -21,7 +21,6 @@ from protocol.signing import SignatureRefused, verify
 VALID: Final = 0
 BAD: Final = 1
 UNREADABLE: Final = 2
-NUMBER_MAX: Final = 1 << 22
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from edge.journalfile import APPLICATION_ID, FILE_NAME, PAGE_BYTES, explained, o
 from edge.journalrows import head_text
 from edge.lock import InstanceLock
 from edge.ports import Recorded
-from edge.salvage import open_journal
+from edge.salvage import open_journal, salvage
 from protocol.envelope import EVENT_BYTES_MAX, decode_event, digest, encode_event, unix_ms_of
 from protocol.errors import BadMessage, JournalFailed, JournalFull, SchemaTooNew
 from protocol.ranges import RangeSet
@@ -199,6 +199,22 @@ def test_damaged_marks_count_for_nothing(tmp_path: Path) -> None:
     journal._database.execute("UPDATE journal SET hub_held = '[[1,', city_held = '[[5,2]]'")
     journal.close()
     begin(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("number", 1 << 60), ("number", 0), ("pruned_through", -5), ("pruned_through", 1 << 50)]
+)
+def test_a_row_that_can_not_be_ours_is_damage(tmp_path: Path, column: str, value: int) -> None:
+    begin(tmp_path).close()
+    database = sqlite3.connect(tmp_path / FILE_NAME)
+    with database:
+        database.execute(f"UPDATE journal SET {column} = ?", (value,))
+    database.close()
+    journal, aside = open_journal(tmp_path, **parts(tmp_path))
+    assert len(aside) == 1 and tap(journal) == 2
+    salvage(tmp_path, journal)
+    journal.close()
+    assert len(records(tmp_path)) == 5, "opened and head of the first run, opened, tap and head of this one"
 
 
 def test_marks_ride_with_a_later_commit(tmp_path: Path) -> None:
