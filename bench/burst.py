@@ -68,9 +68,14 @@ class TimedSignals:
 class NoJournal:
     """Records nothing: what is left of a tap's time is threads, Python and the sink."""
 
-    def append(self, _draft: Draft, station: str, card: str, signal: Signal) -> Recorded:
+    def append(
+        self, _draft: Draft, station: str, card: str, signal: Signal, show: Callable[[Recorded], None] | None = None
+    ) -> Recorded:
         """See Journal.append, but for the promise."""
-        return Recorded(TapId("0" * 16, 1), station, card, signal)
+        recorded = Recorded(TapId("0" * 16, 1), station, card, signal)
+        if show is not None:
+            show(recorded)
+        return recorded
 
     def note(self, _kind: str, _data: JsonObject) -> TapId:
         """See Journal.note."""

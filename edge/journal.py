@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from edge.journalfile import BUSY_MS, STORAGE_ERRORS, explained, open_for_writing
 from edge.journalrows import SEQUENCE_BITS, JournalRow, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
+from edge.slots import Slot, tell
 from protocol.envelope import clock_data, digest, encode_event
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
 from protocol.ranges import RangeSet
@@ -31,16 +32,6 @@ MARKS_ALONE_MS: Final = 60_000
 TRUNCATE_PATIENCE_MS: Final = 20
 
 _INSERT = "INSERT INTO event (position, raw) VALUES (?, ?)"
-
-
-@dataclass(slots=True)
-class _Slot:
-    """A draft waiting for its commit, and what became of it."""
-
-    draft: Draft
-    tap: TapId | None = None
-    error: Exception | None = None
-    done: bool = False
 
 
 @dataclass(slots=True)
@@ -75,7 +66,7 @@ class SqliteJournal:
         self._identity = identity
         self._clock = clock
         self._opener = opener
-        self._waiting: deque[_Slot] = deque()
+        self._waiting: deque[Slot] = deque()
         self._commit_lock = threading.Lock()
         self._marks: dict[str, Marks] = {}
         self._marks_changed: set[str] = set()
@@ -118,7 +109,7 @@ class SqliteJournal:
             },
         )
         self._row = (self._number, self.journal, reading.boot)
-        slot = _Slot(draft)
+        slot = Slot(draft)
         self._commit([slot], opening=True)
         if slot.error is not None:
             raise slot.error
@@ -147,28 +138,38 @@ class SqliteJournal:
         """This run's number in the file."""
         return self._number
 
-    def append(self, draft: Draft, station: str, card: str, signal: Signal) -> Recorded:
+    def append(
+        self, draft: Draft, station: str, card: str, signal: Signal, show: Callable[[Recorded], None] | None = None
+    ) -> Recorded:
         """See Journal.append."""
-        return Recorded(self._append(draft), station, card, signal)
+        if show is None:
+            return Recorded(self._append(draft), station, card, signal)
+
+        def then(tap: TapId) -> None:
+            show(Recorded(tap, station, card, signal))
+
+        return Recorded(self._append(draft, then), station, card, signal)
 
     def note(self, kind: str, data: JsonObject) -> TapId:
         """See Journal.note."""
         return self._append(Draft(kind, self._clock.read().best_ms, data))
 
-    def _append(self, draft: Draft) -> TapId:
-        slot = _Slot(draft)
+    def _append(self, draft: Draft, then: Callable[[TapId], None] | None = None) -> TapId:
+        slot = Slot(draft, then)
         self._waiting.append(slot)
         with self._commit_lock:
             if not slot.done:
                 slots = list(self._waiting)
                 self._waiting.clear()
                 self._commit(slots)
+                # Here, while those who wait still sleep: woken first, they would take turns with us at the interpreter.
+                tell(slots)
         if slot.error is not None:
             raise slot.error
         assert slot.tap is not None
         return slot.tap
 
-    def _commit(self, slots: Sequence[_Slot], *, opening: bool = False) -> None:
+    def _commit(self, slots: Sequence[Slot], *, opening: bool = False) -> None:
         """Store all of the slots or none, in order; every slot is done afterwards. Runs under the commit lock."""
         try:
             if self._closed:
@@ -190,7 +191,7 @@ class SqliteJournal:
                     slot.error = JournalFailed("the tap was not recorded")
                 slot.done = True
 
-    def _encoded(self, slots: Sequence[_Slot]) -> tuple[list[tuple[int, bytes]], int, str | None]:
+    def _encoded(self, slots: Sequence[Slot]) -> tuple[list[tuple[int, bytes]], int, str | None]:
         """The slots' records, each naming the one before; a draft too large fails alone."""
         sequence, head = self._last, self._head
         recorded_ms = self._clock.read().wall_ms
@@ -286,7 +287,7 @@ class SqliteJournal:
             through, head = self._last, self._head
             assert head is not None
             sig = self._identity.sign(head_text(self.journal, through, head))
-            slot = _Slot(
+            slot = Slot(
                 Draft("journal.head", self._clock.read().best_ms, {"through": through, "head": head, "sig": sig})
             )
             self._commit([slot])

@@ -96,11 +96,14 @@ class Reader(Protocol):
 class Journal(Protocol):
     """The gateway's append-only book. See edge/journal.py for the trick."""
 
-    def append(self, draft: Draft, station: str, card: str, signal: Signal) -> Recorded:
-        """Commit one record with fsync, then return its name for life.
+    def append(
+        self, draft: Draft, station: str, card: str, signal: Signal, show: Callable[[Recorded], None] | None = None
+    ) -> Recorded:
+        """Commit one record with fsync, `show` it, and return its name for life.
 
-        Threads may call at once; those that come while a commit runs share the next one. When this returns the record
-        survives a power cut. When it raises (JournalFull, JournalFailed) nothing of the draft is stored.
+        Threads may call at once; those that come while a commit runs share the next one, and whoever made it shows
+        them all. When `show` is called, and when this returns, the record survives a power cut. When it raises
+        (JournalFull, JournalFailed) nothing of the draft is stored, and nothing is shown. `show` must not raise.
         """
 
     def note(self, kind: str, data: JsonObject) -> TapId:

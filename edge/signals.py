@@ -28,7 +28,7 @@ WORDS = {
 
 TERMINAL: Final = 2
 SINK_PATIENCE_S: Final = 0.05
-"""How long a signal waits for a pipe or terminal that takes nothing."""
+"""How long a signal waits for a pipe or terminal that takes nothing; those that follow don't, until it takes one."""
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -53,6 +53,7 @@ class LineSignals:
         self._owned: list[int] = []
         self._torn: set[int] = set()
         self._may_block: set[int] = set()
+        self._stuck: set[int] = set()
         self.failed_writes = 0
         for sink in sinks:
             if sink == "terminal":
@@ -100,7 +101,7 @@ class LineSignals:
             # A full disk took a part of the last line; this one begins anew.
             payload = b"\n" + payload
         try:
-            if descriptor in self._may_block and not select.select([], [descriptor], [], SINK_PATIENCE_S)[1]:
+            if descriptor in self._may_block and not self._has_room(descriptor):
                 raise BlockingIOError
             written = os.write(descriptor, payload)
         except (OSError, ValueError):
@@ -111,6 +112,15 @@ class LineSignals:
         elif written:
             self._torn.add(descriptor)
             self.failed_writes += 1
+
+    def _has_room(self, descriptor: int) -> bool:
+        """Whether a pipe or terminal takes a line now. One that didn't is waited for again only when it did."""
+        patience_s = 0.0 if descriptor in self._stuck else SINK_PATIENCE_S
+        if select.select([], [descriptor], [], patience_s)[1]:
+            self._stuck.discard(descriptor)
+            return True
+        self._stuck.add(descriptor)
+        return False
 
     def close(self) -> None:
         """Close the files that were opened here."""

@@ -93,10 +93,9 @@ class Station:
             None if judged.student is None else f"student/{judged.student}",
         )
         try:
-            recorded = self._journal.append(draft, self.plan.name, keyed, judged.outcome)
+            self._journal.append(draft, self.plan.name, keyed, judged.outcome, self._signals.show)
         except K12EdgeError as problem:
             self._signals.warn(Warning_("alarm", self.plan.name, keyed, problem.code))
             return
-        self._signals.show(recorded)
         if judged.outcome == "accepted":
             self._recent.accepted(keyed, at_ms, judged.student)

@@ -79,6 +79,48 @@ def test_eight_threads_share_commits_and_every_record_is_there_once_with_its_exa
         assert again == raw
 
 
+def test_each_tap_is_shown_once_it_is_durable_and_before_its_call_returns(tmp_path: Path) -> None:
+    journal = begin(tmp_path)
+    reader = sqlite3.connect(f"file:{journal.path}?mode=ro", uri=True, check_same_thread=False)
+    shown: dict[str, bool] = {}
+    late: list[str] = []
+    start = threading.Barrier(THREADS)
+
+    def show(recorded: Recorded) -> None:
+        position = journal.number << 40 | recorded.tap.sequence
+        shown[recorded.card] = reader.execute("SELECT 1 FROM event WHERE position = ?", (position,)).fetchone() == (1,)
+        if recorded.card.endswith("-3"):
+            raise RuntimeError("a sink that breaks")
+
+    def take(thread: int) -> None:
+        start.wait()
+        for number in range(EACH):
+            card = f"hk1:{thread}-{number}"
+            journal.append(draft(card), "cong", card, "accepted", show)
+            if card not in shown:
+                late.append(card)
+
+    threads = [threading.Thread(target=take, args=(thread,)) for thread in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    journal.close()
+    reader.close()
+    assert late == []
+    assert len(shown) == THREADS * EACH and all(shown.values())
+
+
+def test_what_is_not_stored_is_not_shown(tmp_path: Path) -> None:
+    journal, shown = begin(tmp_path), []
+    with pytest.raises(BadMessage):
+        journal.append(draft("x" * EVENT_BYTES_MAX), "cong", "x", "accepted", shown.append)
+    journal.close()
+    with pytest.raises(JournalFailed):
+        journal.append(draft("hk1:a"), "cong", "hk1:a", "accepted", shown.append)
+    assert shown == []
+
+
 def test_each_threads_own_taps_keep_their_order(tmp_path: Path) -> None:
     journal = begin(tmp_path)
     sequences: dict[int, list[int]] = {}

@@ -216,9 +216,18 @@ def test_a_pipe_that_nobody_reads_holds_up_no_lane_and_no_other_sink(tmp_path: P
         signals.show(_recorded(1))
     count = path.read_bytes().count(b"\n")
     began_s = time.monotonic()
-    signals.show(_recorded(2))
+    for _ in range(40):
+        signals.show(_recorded(2))
+    # Only the first one waited (0.05 s); 40 such waits would be two seconds.
     assert time.monotonic() - began_s < 0.5
-    assert path.read_bytes().count(b"\n") == count + 1
+    assert path.read_bytes().count(b"\n") == count + 40
+    failed = signals.failed_writes
+    while os.read(reading, 65536):
+        signals.show(_recorded(2))
+        if signals.failed_writes == failed:
+            break
+        failed = signals.failed_writes
+    assert signals.failed_writes == failed, "a pipe that is read again is written again"
     os.close(reading)
     signals.show(_recorded(3))
     signals.close()
