@@ -17,6 +17,7 @@ from edge.config import load_config
 from edge.journal import SqliteJournal
 from edge.ports import Recorded, Signal
 from edge.signals import LineSignals
+from k12edge.ending import Ending
 from protocol.taps import Draft
 
 Noted = list[tuple[float, float]]
@@ -40,7 +41,7 @@ def run_probed(output: Path, config: Path) -> int:
     SqliteJournal.append = timed_append  # type: ignore[method-assign]
     LineSignals.show = timed_show  # type: ignore[method-assign]
     try:
-        return run_gateway(load_config(config))
+        return run_gateway(load_config(config), Ending())
     finally:
         output.write_bytes(msgspec.json.encode(noted))
 

@@ -19,12 +19,11 @@ from edge.clock import SystemClock
 from edge.config import GatewayConfig, StationPlan, parse_url
 from edge.delivery import Delivery
 from edge.devicekeys import DeviceKeys
-from edge.ending import Ending
 from edge.health import Health
 from edge.journalfile import sync_folder
 from edge.lane import Lane
 from edge.lock import InstanceLock
-from edge.ports import Recorded, Warning_
+from edge.ports import Ending, Recorded, Warning_
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from edge.rosterstore import RosterStore
@@ -359,12 +358,11 @@ def make_data_dir(data_dir: Path) -> None:
         raise ConfigError(f"[gateway]: data_dir = {data_dir} can't be written: {problem.strerror}") from problem
 
 
-def run_gateway(config: GatewayConfig, ending: Ending | None = None) -> int:
+def run_gateway(config: GatewayConfig, ending: Ending) -> int:
     """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start.
 
     A full disk is waited for: a person frees space, and nobody has to think of the gateway.
     """
-    ending = ending or Ending()
     while not ending.asked:
         try:
             gateway = Gateway(config, ending)

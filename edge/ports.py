@@ -60,6 +60,18 @@ class ReaderGone(ReaderLost):
     """The reader's line itself has ended (unplugged): looking again before reopening is no use."""
 
 
+class Ending(Protocol):
+    """How a process is asked to end. See k12edge/ending.py for why it is no threading.Event."""
+
+    asked: bool
+
+    def poke(self) -> None:
+        """Let `wait` return; from any thread."""
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return when an end is asked for, at a `poke`, or after `timeout_s`."""
+
+
 class Clock(Protocol):
     """The only way to the time. CLOCK_BOOTTIME counts through sleep and never steps."""
 

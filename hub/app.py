@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import signal
 import socket
 import threading
 import time
@@ -12,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from hub.announcer import Announcer
@@ -41,12 +40,24 @@ END_S: Final = 2.5
 AGAIN_S: Final = 0.5
 
 
-class Hub:
-    """All parts of one running hub. `run` returns when `stop` is set."""
+class Ending(Protocol):
+    """How a process is asked to end; see k12edge/ending.py."""
 
-    def __init__(self, config: HubConfig, stop: threading.Event) -> None:
+    asked: bool
+
+    def poke(self) -> None:
+        """Let `wait` return; from any thread."""
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return when an end is asked for, at a `poke`, or after `timeout_s`."""
+
+
+class Hub:
+    """All parts of one running hub. `run` returns when an end is asked for, or it must begin anew."""
+
+    def __init__(self, config: HubConfig, ending: Ending) -> None:
         """Open the ledger, take the addresses; raises NeedsHands."""
-        self.config, self.stop = config, stop
+        self.config, self.ending = config, ending
         self.again = False
         self._parts = ExitStack()
         try:
@@ -177,7 +188,7 @@ class Hub:
 
     def _begin_anew(self) -> None:
         self.again = True
-        self.stop.set()
+        self.ending.poke()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -201,7 +212,7 @@ class Hub:
     # --- running ------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serve until `stop` is set. Raises BrokerFailed."""
+        """Serve until the end. Raises BrokerFailed."""
         try:
             self._run()
         finally:
@@ -210,7 +221,7 @@ class Hub:
     def _run(self) -> None:
         if self.broker is not None:
             self._parts.callback(self.broker.stop)
-            self.broker.start(self.stop)
+            self.broker.start(lambda: self.ending.asked)
         control = ControlSocket(self.config.data_dir, self.carry)
         self._parts.callback(control.close)
         threads = [_thread("mailroom", self.mailroom.run), _thread("announcer", self.announcer.run)]
@@ -221,7 +232,8 @@ class Hub:
         web = WebServer(self._socket, self.store, self.status, self._wake_forwarder)
         threads.append(_thread("web", web.run))
         log.info("hub %s of %s, fingerprint %s", self.config.hub_id, self.config.school, fingerprint(self.identity.key))
-        self.stop.wait()
+        while not (self.ending.asked or self.again):
+            self.ending.wait()
         self._end(web, threads)
 
     def _print_addresses(self) -> None:
@@ -274,25 +286,17 @@ def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def run_hub(config: HubConfig) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Raises NeedsHands where it can't start."""
+def run_hub(config: HubConfig, ending: Ending) -> int:
+    """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start."""
     # The HTTP client tells of every request; what comes of it, we tell.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    stop = threading.Event()
-    ended = threading.Event()
-
-    def end(_number: int, _frame: object) -> None:
-        ended.set()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    while True:
-        hub = Hub(config, stop)
+    while not ending.asked:
+        hub = Hub(config, ending)
         # Opened anew (other keys, a disk that failed) it stays where it was.
         config = replace(config, listen=hub.address)
         hub.run()
-        if ended.is_set() or not hub.again or ended.wait(AGAIN_S):
-            return 0
+        if not hub.again:
+            break
         log.warning("the hub begins anew")
-        stop.clear()
+        ending.wait(AGAIN_S)
+    return 0

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -115,15 +116,15 @@ mqtt {{
             while folder.exists() and not _is_zombie(number):
                 time.sleep(0.01)
 
-    def start(self, stop: threading.Event) -> None:
-        """Run it on a thread that lives as long as the hub; returns when it takes connections, or `stop` is set.
+    def start(self, ending: Callable[[], bool]) -> None:
+        """Run it on a thread that lives as long as the hub; returns when it takes connections, or the hub ends.
 
         Raises BrokerFailed.
         """
         threading.Thread(target=self._keep, name="broker", daemon=True).start()
         deadline = time.monotonic() + START_S
         while not self._ready.wait(LOOK_S):
-            if stop.is_set():
+            if ending():
                 return
             if time.monotonic() > deadline:
                 raise self._failure or BrokerFailed(f"the broker takes no connections on {self._host}:{self._port}")

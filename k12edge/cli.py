@@ -8,9 +8,12 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from protocol.errors import AlreadyRunning, ConfigError, K12EdgeError
+
+if TYPE_CHECKING:
+    from k12edge.ending import Ending
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -102,11 +105,15 @@ def _configured(arguments: argparse.Namespace) -> Path:
     return path
 
 
-def _gateway(arguments: argparse.Namespace) -> int:
-    from edge.ending import Ending
-
+def _ending() -> Ending:
     # Before the rest is loaded: a stop that comes during the start is a clean one as well.
-    ending = Ending()
+    from k12edge.ending import Ending
+
+    return Ending()
+
+
+def _gateway(arguments: argparse.Namespace) -> int:
+    ending = _ending()
     from edge.app import run_gateway
     from edge.config import load_config
 
@@ -114,10 +121,11 @@ def _gateway(arguments: argparse.Namespace) -> int:
 
 
 def _run_hub(arguments: argparse.Namespace) -> int:
+    ending = _ending()
     from hub.app import run_hub
     from hub.config import load_hub_config
 
-    return run_hub(load_hub_config(_configured(arguments)))
+    return run_hub(load_hub_config(_configured(arguments)), ending)
 
 
 def _hub_action(action: str, *names: str) -> Command:

@@ -1,4 +1,4 @@
-"""The end of a gateway's process: asked for by SIGTERM or SIGINT, once or often, at any moment; clean, and bounded."""
+"""The end of a service's process: asked for by SIGTERM or SIGINT, once or often, at any moment; clean, and bounded."""
 
 from __future__ import annotations
 
