@@ -7,64 +7,26 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.figure import Broken
 from bench.taps import SCHOOL
-from hub.broker import free_port
-from sim.parts import Part, PartFailed, get_json, until
+from sim.parts import PartFailed, free_ports, until
+from sim.road import Road
 
 
-class School:
-    """A hub and, with `city`, the reference city. `broker_url`: an external broker instead of the hub's own."""
+class School(Road):
+    """A road's hub and, with `city`, the reference city; the gateways are the measurements' own."""
 
     def __init__(self, folder: Path, *, broker_url: str | None = None, city: bool = False) -> None:
         """Write the configuration; nothing runs yet."""
-        self.folder = folder
-        self.port, self.city_port, broker_port = free_ports(3)
-        self.broker_url = broker_url or f"mqtt://127.0.0.1:{broker_port}"
-        broker = (
-            f'listen = "127.0.0.1:{broker_port}"' if broker_url is None else f'embedded = false\nurl = "{broker_url}"'
-        )
-        records = f'kind = "k12records"\nurl = "http://127.0.0.1:{self.city_port}"' if city else 'kind = "none"'
-        self.config = folder / "hub.toml"
-        self.config.write_text(
-            f'[hub]\nid = "tram"\nschool = "{SCHOOL}"\ndata_dir = "{folder / "hub"}"\n'
-            f'listen = "127.0.0.1:{self.port}"\n\n[broker]\n{broker}\n\n[city]\n{records}\n',
-            encoding="utf-8",
-        )
-        listen = f"127.0.0.1:{self.city_port}"
-        self.city = (
-            Part("city", ["city", "--listen", listen, "--data", str(folder / "city")], folder, self._city_up)
-            if city
-            else None
-        )
-        self.hub = Part("hub", ["hub", "--config", str(self.config)], folder, lambda: self.status() is not None)
-
-    def _city_up(self) -> bool:
-        return get_json(f"http://127.0.0.1:{self.city_port}/healthz", 1) is not None
-
-    def status(self) -> Any:
-        """The hub's status, None while it doesn't answer."""
-        return get_json(f"http://127.0.0.1:{self.port}/v1/status")
+        super().__init__(folder, broker_url=broker_url, with_city=city)
 
     def start(self) -> None:
         """Start city and hub; returns when both answer."""
-        if self.city is not None:
+        if self.with_city:
             self.city.start()
         self.hub.start()
         until(lambda: not (self.status() or {"troubles": 1})["troubles"], "the hub is not well")
-
-    def command(self, *words: str) -> None:
-        """Run one k12edge command on the hub."""
-        done = subprocess.run(
-            [sys.executable, "-m", "k12edge", "hub", *words, "--config", str(self.config)],
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        if done.returncode:
-            raise Broken(f"k12edge hub {' '.join(words)}: {done.stderr.strip()}")
 
     def ledger(self) -> Path:
         """The hub's file."""
@@ -74,12 +36,6 @@ class School:
         """Whether the city answered for everything that the hub holds."""
         state = self.status()
         return state is not None and state["city"]["backlog"] == 0
-
-    def stop(self) -> None:
-        """End both."""
-        self.hub.stop()
-        if self.city is not None:
-            self.city.stop()
 
 
 class GatewayProcess:
@@ -139,22 +95,6 @@ class GatewayProcess:
             process.kill()
             process.wait(5)
             raise Broken(f"gateway {self.device} didn't end within 6 s of SIGTERM") from None
-
-
-def free_ports(count: int) -> list[int]:
-    """Free ports below the ephemeral range, all different."""
-    import socket
-
-    held: list[socket.socket] = []
-    try:
-        for _ in range(count):
-            listener = socket.socket()
-            held.append(listener)
-            listener.bind(("127.0.0.1", free_port("127.0.0.1")))
-        return [listener.getsockname()[1] for listener in held]
-    finally:
-        for listener in held:
-            listener.close()
 
 
 __all__ = ["GatewayProcess", "PartFailed", "School", "free_ports", "until"]

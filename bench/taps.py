@@ -17,9 +17,9 @@ from protocol.cards import CardKey, CardUid
 from protocol.envelope import clock_data
 from protocol.taps import Draft, TapData
 from protocol.topics import device_source
+from sim.road import SCHOOL
 from sim.school import Pupil, make_school
 
-SCHOOL = "79000701"
 DEVICE = "gate-a1"
 ROSTER = "r-20261122T180011Z-8812"
 PUPILS = 1763
