@@ -140,6 +140,8 @@ class Hub:
     def _on_link(self, connected: bool) -> None:
         if connected:
             self.announcer.now()
+        else:
+            self.fleet.broker_lost()
 
     def _watch_city(self, forwarder: Forwarder) -> None:
         self.status.parts["city"] = lambda: forwarder.trouble

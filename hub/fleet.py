@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocol.status import DeviceState
 
@@ -27,11 +27,17 @@ class Fleet:
         self._heard: dict[str, Heard] = {}
         self._lock = threading.Lock()
 
-    def heard(self, device: str, state: DeviceState, now_ms: int) -> None:
+    def heard(self, device: str, state: DeviceState, now_ms: int, *, connected: bool = True) -> None:
         """A state message came."""
         with self._lock:
             if device in self._heard or len(self._heard) < DEVICES_MAX:
-                self._heard[device] = Heard(state, now_ms, connected=True)
+                self._heard[device] = Heard(state, now_ms, connected)
+
+    def broker_lost(self) -> None:
+        """Nobody can say who is connected; each is again when it was heard again."""
+        with self._lock:
+            for device, known in self._heard.items():
+                self._heard[device] = replace(known, connected=False)
 
     def lost(self, device: str, now_ms: int) -> None:
         """The broker said, or the gateway itself, that its connection ended."""

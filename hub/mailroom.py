@@ -165,7 +165,7 @@ class Mailroom:
         if topic.leaf == "ev":
             self._reception.take_batch(topic.device, message.payload, follow)
         elif topic.leaf == "state":
-            self._reception.take_state(topic.device, message.payload, follow)
+            self._reception.take_state(topic.device, message.payload, follow, kept=message.kept)
 
     def _take_singly(self, group: list[Message]) -> Followups:
         """One message of the group meets a fault of ours: the others mustn't suffer, its bytes mustn't be lost."""

@@ -33,12 +33,13 @@ QUEUED_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came: `mark` and `connection` are what acknowledging it needs."""
+    """A message as it came: `mark` and `connection` acknowledge it; `kept`: the broker had it before."""
 
     topic: str
     payload: bytes
     mark: int
     connection: int
+    kept: bool = False
 
 
 class HubLink:
@@ -138,9 +139,9 @@ class HubLink:
         payload = bytes(message.payload[:PAYLOAD_BYTES_MAX])
         if message.qos == 0:
             # Gateways send with QoS 1; what comes otherwise is taken all the same and needs no acknowledgement.
-            self._on_message(Message(message.topic, payload, 0, -1))
+            self._on_message(Message(message.topic, payload, 0, -1, message.retain))
             return
-        self._on_message(Message(message.topic, payload, message.mid, self._connection))
+        self._on_message(Message(message.topic, payload, message.mid, self._connection, message.retain))
 
     def _subscribed(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None

@@ -225,8 +225,8 @@ class Reception:
 
     # --- states -------------------------------------------------------------------------------------------------------
 
-    def take_state(self, device: str, payload: bytes, follow: Followups) -> None:
-        """A message on dev/<device>/state."""
+    def take_state(self, device: str, payload: bytes, follow: Followups, *, kept: bool = False) -> None:
+        """A message on dev/<device>/state; one that the broker `kept` says nothing of the connection now."""
         if not payload:
             return
         try:
@@ -260,7 +260,7 @@ class Reception:
         if found.standing != "accepted":
             return
         before = self._fleet.find(device)
-        self._fleet.heard(device, state, self._clock.mono_ms())
+        self._fleet.heard(device, state, self._clock.mono_ms(), connected=not kept)
         self._note_journals(device, state)
         if before is None or (before.state.journal, before.state.connection) != (state.journal, state.connection):
             # What the broker keeps may have passed it by while its subscriptions were made.

@@ -69,6 +69,22 @@ def journal_taps(data_dirs: Iterable[Path]) -> dict[str, bytes]:
     return taps
 
 
+def last_records(data_dirs: Iterable[Path]) -> dict[str, int]:
+    """Journal -> its last sequence, of all that have records in the gateways' own files."""
+    found: dict[str, int] = {}
+    for data_dir in data_dirs:
+        for file in journal_files(data_dir):
+            with opened(file) as database:
+                found |= dict(database.execute(_LAST))
+    return found
+
+
+_LAST = (
+    "SELECT journal.journal, max(event.position) - (journal.number << 40) FROM journal JOIN event"
+    " ON event.position BETWEEN journal.number << 40 AND ((journal.number + 1) << 40) - 1 GROUP BY journal.number"
+)
+
+
 def running_journals(data_dirs: Iterable[Path]) -> frozenset[str]:
     """The newest journal of each data directory."""
     newest: set[str] = set()

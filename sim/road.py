@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from sim.parts import Part, PartFailed, audit, free_ports, get_json
-from sim.reckoning import Reckoning, answers_in, journal_taps, only_taps, reckon, running_journals, signalled_taps
+from sim.reckoning import (
+    Reckoning,
+    answers_in,
+    journal_taps,
+    last_records,
+    only_taps,
+    reckon,
+    running_journals,
+    signalled_taps,
+)
 
 SCHOOL: Final = "79000701"
 
@@ -118,16 +127,25 @@ class Road:
         return all(heard.get(name) == "connected" for name in self.gateways)
 
     def drained(self) -> bool:
-        """Whether everything written is at hub and city, as far as the hub knows."""
+        """Whether everything in the gateways' files is at the hub, and the hub owes the city nothing."""
         state = self.status()
-        return (
-            state is not None
-            and not state["troubles"]
-            and state["owed"] == 0
-            and state["holes"] == 0
-            and state["city"]["backlog"] == 0
-            and self._all_connected(state)
-        )
+        if state is None or state["troubles"] or state["owed"] or state["holes"] or not self._all_connected(state):
+            return False
+        # What a gateway said it owes is some seconds old; its file is not.
+        if not self._hub_has_all():
+            return False
+        state = self.status()
+        return state is not None and state["city"]["backlog"] == 0
+
+    def _hub_has_all(self) -> bool:
+        held = get_json(f"{self.hub_url}/v1/ledger/journals")
+        if held is None:
+            return False
+        for name, last in last_records(self.data_dirs()).items():
+            mine = held["journals"].get(name)
+            if mine is None or mine["through"] < last or mine["missing"]:
+                return False
+        return True
 
     def reckon(self, in_flight_max: int) -> Reckoning:
         """Signals, journals, hub and city by tap id; a kill may leave `in_flight_max` records without a signal."""

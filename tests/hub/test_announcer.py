@@ -12,8 +12,9 @@ from hub.announcer import REMIND_LOOKS, REMIND_LOOKS_MAX, Reminder
 from hub.fleet import Fleet
 from protocol.signing import fingerprint, open_message
 from protocol.status import DeviceConfig, DeviceState, decode_body
+from sim.parts import free_ports
 from tests.hub.handmade import Gateway
-from tests.hub.running import HubProcess, Wire, until
+from tests.hub.running import HubProcess, Wire, mosquitto, until
 
 
 def test_who_is_behind_is_helped_soon_and_then_ever_more_rarely() -> None:
@@ -43,6 +44,36 @@ def test_behind_is_who_is_connected_and_names_another_release() -> None:
         assert fleet.behind("r-2"), rosters
     fleet.lost("cong", 3)
     assert not fleet.behind("r-2")
+
+
+def test_who_is_connected_is_not_known_from_what_a_broker_kept(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    hub = HubProcess(tmp_path, broker_url=f"mqtt://127.0.0.1:{port}").start()
+    hub.broker_url = f"mqtt://127.0.0.1:{port}"
+
+    def link() -> str:
+        return str(hub.status()["devices"][0]["link"])
+
+    try:
+        with mosquitto(tmp_path, port):
+            gateway = Gateway()
+            assert hub.ask("devices", "accept", "cong").returncode == 0
+            wire = Wire(gateway, hub.broker_url)
+            wire.state()
+            until(lambda: link() == "connected", "it is heard")
+            wire.close()
+            # Its last word stays with the broker, and a hub that comes now reads it.
+            hub.kill()
+            hub.start()
+            until(lambda: link() != "unheard", "the kept word is read")
+            assert link() == "lost"
+            wire = Wire(gateway, hub.broker_url)
+            wire.state(connection=2)
+            until(lambda: link() == "connected", "it is heard again")
+        until(lambda: link() == "lost", "the broker is gone, and with it what was known")
+        wire.close()
+    finally:
+        hub.end()
 
 
 def test_a_gateway_gets_its_configuration_at_each_connection(tmp_path: Path) -> None:
