@@ -343,7 +343,7 @@ class Delivery:
             self._hub = None
             self._uplink.connected(self._now_ms(), ready=False, epoch=None)
             return
-        if not self._keys.meet_hub(state.key, state.box):
+        if not self._keys.meet_hub(state):
             if self._stranger != state.key:
                 self._stranger = state.key
                 self._alarm("foreign-hub", f"another hub answers here: {fingerprint(state.key)}")

@@ -12,8 +12,8 @@ from edge.journalfile import write_durably
 from protocol.cards import KEY_BYTES, CardKey
 from protocol.envelope import octets_of, text_of
 from protocol.errors import BadMessage
-from protocol.signing import SEED_BYTES, Identity, SealRefused, seal
-from protocol.status import DeviceConfig
+from protocol.signing import SEED_BYTES, Identity, SealRefused, SignatureRefused, seal, verify
+from protocol.status import DeviceConfig, HubState, hub_text
 
 
 class _Saved(msgspec.Struct, omit_defaults=True):
@@ -91,18 +91,17 @@ class DeviceKeys:
         """The hub's public signing key: as configured, else the first one met."""
         return self._configured_hub_key or self._saved.hub_key
 
-    def meet_hub(self, key: str, box: str) -> bool:
+    def meet_hub(self, state: HubState) -> bool:
         """Pin the first hub (or accept the configured one); False when it is another hub than the one we know.
 
-        The box key is pinned with the signing key: the hub's state is not signed, and what is sealed to a stranger's
-        box is lost to him. A hub's two keys are exported and restored together.
+        Its box is taken only where the hub's key signed it: what is sealed to a stranger's box is lost to him.
         """
-        if (self.hub_key is not None and key != self.hub_key) or not _sealable(box):
+        if self.hub_key is not None and state.key != self.hub_key:
             return False
-        if self._saved.hub_key == key and self._saved.hub_box not in (None, box):
-            return False
-        if self._saved.hub_key != key or self._saved.hub_box != box:
-            self._saved.hub_key, self._saved.hub_box = key, box
+        box = state.box if _signed(state) and _sealable(state.box) else None
+        known = self._saved.hub_box if self._saved.hub_key == state.key else None
+        if self._saved.hub_key != state.key or box not in (None, known):
+            self._saved.hub_key, self._saved.hub_box = state.key, box or known
             self._save()
         return True
 
@@ -137,6 +136,14 @@ class DeviceKeys:
         self._save()
         self._school = self._newest()
         return True
+
+
+def _signed(state: HubState) -> bool:
+    try:
+        verify(state.key, hub_text(state), state.sig or "")
+    except SignatureRefused:
+        return False
+    return True
 
 
 def _sealable(box: str) -> bool:

@@ -12,12 +12,13 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from hub.roster import release_for
 from protocol.errors import K12EdgeError
 from protocol.roster import pack_release
 from protocol.signing import Identity, seal, sign_message
-from protocol.status import DeviceConfig, HubState
+from protocol.status import DeviceConfig, HubState, hub_text
 from protocol.taps import STATION_KINDS
 from protocol.topics import device_topic, hub_state_topic, roster_topic
 
@@ -77,7 +78,8 @@ class Announcer:
         """Topic and body of hub/state."""
         mine = self._identity
         body = HubState(state, self._epoch, mine.key, mine.box, city=self._with_city)
-        return hub_state_topic(self._school), msgspec.json.encode(body)
+        signed = replace(body, sig=mine.sign(hub_text(body)))
+        return hub_state_topic(self._school), msgspec.json.encode(signed)
 
     def now(self) -> None:
         """Say everything again: the link is new."""

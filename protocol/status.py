@@ -52,7 +52,10 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HubState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The retained body of hub/state, plain JSON; `ready` or (by the broker's will) `lost`."""
+    """The retained body of hub/state, plain JSON; `ready` or (by the broker's will) `lost`.
+
+    `sig` is `key`'s signature over hub_text; nothing is sealed to a `box` that the hub didn't sign.
+    """
 
     state: str
     epoch: str
@@ -60,6 +63,12 @@ class HubState(msgspec.Struct, frozen=True, omit_defaults=True):
     box: str
     backup_interval_s: int = 86_400
     city: bool = False
+    sig: str | None = None
+
+
+def hub_text(state: HubState) -> bytes:
+    """The text that a hub signs of its state."""
+    return f"k12edge.hub.v1\n{state.state}\n{state.epoch}\n{state.key}\n{state.box}".encode()
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, omit_defaults=True):

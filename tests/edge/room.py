@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from edge.bookcopy import journal_files, opened
 from edge.clock import SystemClock
@@ -14,6 +15,8 @@ from edge.devicekeys import DeviceKeys
 from edge.journal import SqliteJournal
 from edge.salvage import open_journal
 from protocol.envelope import Event, clock_data, decode_event, digest
+from protocol.signing import Identity
+from protocol.status import HubState, hub_text
 from protocol.taps import Draft, TapData
 
 SCHOOL, DEVICE = "79000701", "cong-a"
@@ -91,3 +94,9 @@ def chain_holds(lines: list[bytes]) -> bool:
 def data_of(event: Event) -> Any:
     """A record's data, as plain values."""
     return msgspec.json.decode(event.data)
+
+
+def hub_state(hub: Identity, epoch: str = "e1") -> HubState:
+    """What a hub that is ready says of itself."""
+    state = HubState("ready", epoch, hub.key, hub.box)
+    return replace(state, sig=hub.sign(hub_text(state)))

@@ -22,10 +22,10 @@ from protocol.errors import JournalFull
 from protocol.receipts import JournalMarks, Mark, Receipt, encode_receipt
 from protocol.roster import Release, pack_release
 from protocol.signing import Identity, open_message, seal, sign_message
-from protocol.status import DeviceConfig, DeviceState, HubState, decode_body
+from protocol.status import DeviceConfig, DeviceState, decode_body
 from protocol.time import Anchor
 from protocol.topics import device_topic, hub_state_topic, roster_topic
-from tests.edge.room import CLOCK, DEVICE, SCHOOL, begin, tap
+from tests.edge.room import CLOCK, DEVICE, SCHOOL, begin, hub_state, tap
 
 HUB = Identity(b"\x02" * 32, b"\x03" * 32)
 STRANGER = Identity(b"\x04" * 32, b"\x05" * 32)
@@ -101,7 +101,7 @@ class Desk:
         self.delivery.on_message(topic, sign_message(signer, topic, body), retained)
 
     def hub_ready(self, epoch: str = "e1", hub: Identity = HUB) -> None:
-        body = msgspec.json.encode(HubState("ready", epoch, hub.key, hub.box))
+        body = msgspec.json.encode(hub_state(hub, epoch))
         self.delivery.on_message(hub_state_topic(SCHOOL), body, True)
 
     def receipt(self, through: int, epoch: str = "e1") -> bytes:
@@ -187,9 +187,10 @@ def test_strangers_are_heard_by_nobody_and_told_once(desk: Desk) -> None:
     for _ in range(3):
         desk.hub_ready(hub=STRANGER)
         desk.step()
-    desk.hub_ready(hub=Identity(HUB.sign_seed, STRANGER.box_seed))
+    assert desk.alarms.count("foreign-hub") == 1, "once a key"
+    forged = msgspec.json.encode(msgspec.structs.replace(hub_state(HUB), box=STRANGER.box))
+    desk.delivery.on_message(hub_state_topic(SCHOOL), forged, True)
     desk.step()
-    assert desk.alarms.count("foreign-hub") == 2, "once a key"
     assert desk.keys.hub_key == HUB.key and desk.keys.raw_box() == HUB.box
 
 

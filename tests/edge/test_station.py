@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from edge.bookreader import BookReader
 from edge.config import REPEAT_WINDOW_S, StationPlan
@@ -19,8 +20,9 @@ from protocol.envelope import decode_event
 from protocol.errors import JournalFull
 from protocol.roster import Release, pack_release
 from protocol.signing import Identity, seal
+from protocol.status import HubState, hub_text
 from protocol.taps import STATION_KINDS, StationKind
-from tests.edge.room import CLOCK, begin, data_of, events
+from tests.edge.room import CLOCK, begin, data_of, events, hub_state
 
 KEY = CardKey(1, bytes(32))
 A, B, PARTIAL = CardUid("a", "04A1B2C3D4E580"), CardUid("a", "DEADBEEF"), CardUid("w24", "ADBEEF")
@@ -122,7 +124,7 @@ def test_before_the_hub_is_met_numbers_are_sealed_to_a_box_whose_secret_the_hub_
     early = seal(keys.raw_box(), b"w24:ADBEEF")
     keys = DeviceKeys(tmp_path, None)
     hub = Identity(b"\x02" * 32, b"\x03" * 32)
-    assert keys.meet_hub(hub.key, hub.box)
+    assert keys.meet_hub(hub_state(hub))
     assert keys.raw_box() == hub.box
     hk0, raw0 = keys.handover()
     assert hk0 is not None and raw0 is not None
@@ -133,11 +135,20 @@ def test_before_the_hub_is_met_numbers_are_sealed_to_a_box_whose_secret_the_hub_
 def test_a_strangers_box_under_the_known_hubs_key_is_refused(tmp_path: Path) -> None:
     hub, stranger = Identity(b"\x02" * 32, b"\x03" * 32), Identity(b"\x04" * 32, b"\x05" * 32)
     keys = DeviceKeys(tmp_path, hub.key)
-    assert not keys.meet_hub(stranger.key, stranger.box)
-    for box in ("", "x" * 43, "A" * 43):
-        assert not keys.meet_hub(hub.key, box), "a key that nothing can be sealed to"
-    assert keys.meet_hub(hub.key, hub.box)
-    assert not keys.meet_hub(hub.key, stranger.box)
+    assert not keys.meet_hub(hub_state(stranger))
+    # What anybody may publish under the known hub's public key: the box is his, the signature can't be the hub's.
+    forged = replace(hub_state(hub), box=stranger.box)
+    unsigned = replace(forged, sig=None)
+    misfit = HubState("ready", "e1", hub.key, "A" * 43)
+    for state in (forged, unsigned, replace(forged, sig=stranger.sign(hub_text(forged))), misfit):
+        assert keys.meet_hub(state), "it may be the hub, whose state was changed on the way"
+        assert keys.handover() == (None, None), "nothing is sealed to a box that the hub didn't sign"
+    assert keys.meet_hub(replace(misfit, sig=hub.sign(hub_text(misfit)))), "a key that nothing can be sealed to"
+    assert keys.handover() == (None, None)
+    assert keys.meet_hub(hub_state(hub))
+    assert keys.raw_box() == hub.box
+    assert keys.meet_hub(forged)
+    assert keys.raw_box() == hub.box
     assert DeviceKeys(tmp_path, hub.key).raw_box() == hub.box
     other = DeviceKeys(tmp_path, stranger.key)
     assert other.handover() == (None, None), "a hub configured since is not the one that was pinned"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from edge.signals import _Line as Signal
 from hub.city.k12records import _Problem as CityProblem
@@ -40,7 +41,7 @@ from protocol.records import (
 )
 from protocol.roster import Release
 from protocol.signing import Identity
-from protocol.status import DeviceConfig, DeviceState, HeldJournal, HubState
+from protocol.status import DeviceConfig, DeviceState, HeldJournal, HubState, hub_text
 from protocol.taps import (
     JOURNAL_ID,
     SEQUENCE_MAX,
@@ -152,6 +153,7 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "HubState.state": {"enum": ["lost", "ready"]},
     "HubState.key": DIGEST,
     "HubState.box": DIGEST,
+    "HubState.sig": SIGNATURE,
     "HubTime.echo_boot": BOOT,
     "HubTime.echo_mono": NATURAL,
     "Release.kind": {"enum": sorted(STATION_KINDS)},
@@ -339,13 +341,14 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
     receipt = Receipt(
         "c0ffee0123456789", {JOURNAL_ID_SHOWN: marks}, HubTime(WALL_MS + 31_830_040, 8, 31_830_000, BOOT_ID)
     )
+    hub = HubState("ready", "c0ffee0123456789", HUB.key, HUB.box, city=True)
     return {
         "event": found["attendance.tap"],
         "batch": encode_batch(DEVICE, JOURNAL_ID_SHOWN, 1, lines).partition(b"\n")[0],
         "receipt": encode(receipt),
         "device.state": encode(state),
         "device.config": encode(DeviceConfig(1_795_392_000, [(1, SEALED_CARD_KEY)])),
-        "hub.state": encode(HubState("ready", "c0ffee0123456789", HUB.key, HUB.box, city=True)),
+        "hub.state": encode(replace(hub, sig=HUB.sign(hub_text(hub)))),
         "roster": encode(
             Release(ROSTER, 28_144_811, SCHOOL, "canteen", [1], {card: ["st-5f0c2b7e", "Trần Minh An", "6A1"]})
         ),
