@@ -339,6 +339,7 @@ class Delivery:
         if not payload:
             return
         state = decode_body(payload, HubState)
+        self._keys.vouch(state)
         if state.state != "ready":
             self._hub = None
             self._uplink.connected(self._now_ms(), ready=False, epoch=None)

@@ -91,6 +91,11 @@ class DeviceKeys:
         """The hub's public signing key: as configured, else the first one met."""
         return self._configured_hub_key or self._saved.hub_key
 
+    def vouch(self, state: HubState) -> None:
+        """Raise SignatureRefused for what our hub didn't say: a hub that signed once signs always."""
+        if self._hub_box is not None and state.key == self.hub_key and not _signed(state):
+            raise SignatureRefused("the hub didn't sign this state")
+
     def meet_hub(self, state: HubState) -> bool:
         """Pin the first hub (or accept the configured one); False when it is another hub than the one we know.
 

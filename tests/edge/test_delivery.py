@@ -192,6 +192,14 @@ def test_strangers_are_heard_by_nobody_and_told_once(desk: Desk) -> None:
     desk.delivery.on_message(hub_state_topic(SCHOOL), forged, True)
     desk.step()
     assert desk.keys.hub_key == HUB.key and desk.keys.raw_box() == HUB.box
+    assert desk.alarms[-1] == "signature-refused"
+    for state, epoch in (("lost", "e1"), ("ready", "e2")):
+        false = msgspec.structs.replace(hub_state(HUB), state=state, epoch=epoch)
+        desk.delivery.on_message(hub_state_topic(SCHOOL), msgspec.json.encode(false), False)
+        desk.step()
+    desk.hear(RECEIPT, desk.receipt(1))
+    desk.step()
+    assert desk.uplink.owed() == 0, "a false word of the hub's state changes nothing"
 
 
 def test_garbage_on_every_topic_is_an_alarm_and_no_end(desk: Desk) -> None:
