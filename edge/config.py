@@ -92,7 +92,7 @@ def load_config(path: Path) -> GatewayConfig:
 def read_toml(path: Path) -> dict[str, Any]:
     """The file's document; raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as problem:
         raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:

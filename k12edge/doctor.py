@@ -26,7 +26,7 @@ Finding = tuple[bool, str]
 def examine(path: Path) -> int:
     """Print one line a finding; 0 when nothing stands in the way, 1 otherwise. Raises ConfigError."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as problem:
         raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
@@ -55,9 +55,7 @@ def _machine(data_dir: Path) -> Iterator[Finding]:
         f"{folder} is on {kind or 'an unknown file system'}{doubt if lasts else ', which forgets with the power'}",
     )
     error_ms = kernel_error_ms()
-    known = (
-        "no NTP; the hub gives the time, or set [time] source" if error_ms is None else f"within {error_ms} ms by NTP"
-    )
+    known = "no NTP vouches for it; see [time] source" if error_ms is None else f"within {error_ms} ms by NTP"
     yield True, f"clock: {known}"
 
 

@@ -48,6 +48,8 @@ class Key:
                 return "true or false"
             case "list":
                 return f"a list of at most {self.high:g} texts"
+            case "path":
+                return f"a path of at most {self.high:g} characters"
             case _:
                 return f"a text of at most {self.high:g} characters"
 
@@ -124,6 +126,8 @@ def _fits(key: Key, value: Any) -> bool:
             return isinstance(value, str) and SLUG.fullmatch(value) is not None
         case "choice":
             return value in key.choices
+        case "path":
+            return _is_text(value, key.high) and value.strip() != ""
         case _:
             return _is_text(value, key.high)
 
@@ -147,7 +151,10 @@ def parse_listen(text: str) -> tuple[str, int]:
     host, colon, digits = text.rpartition(":")
     if not colon or not host or not digits.isascii() or not digits.isdigit() or int(digits) > 65535:
         raise ConfigError(f"{text!r} is not HOST:PORT")
-    return host.strip("[]"), int(digits)
+    name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not name or any(character in name for character in "[] \t") or (":" in name and name == host):
+        raise ConfigError(f"{text!r} is not HOST:PORT, or [HOST]:PORT for IPv6")
+    return name, int(digits)
 
 
 def is_loopback(host: str) -> bool:

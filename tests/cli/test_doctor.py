@@ -43,6 +43,17 @@ def test_a_gateway_that_can_do_the_job(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists(), "it changes nothing"
 
 
+def test_a_byte_order_mark_is_no_mistake_and_an_empty_path_is_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "g.toml", tmp_path / "data", "replay:/x", "mqtt://127.0.0.1:9")
+    path.write_text("\ufeff" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert examine(path)[0] == 1
+    code, lines = examine(write(tmp_path / "g.toml", Path(), "replay:/x", "mqtt://127.0.0.1:9"))
+    assert code == 1, "the working directory is a path"
+    path.write_text(path.read_text(encoding="utf-8").replace('data_dir = "."', 'data_dir = ""'), encoding="utf-8")
+    code, lines = examine(path)
+    assert code == 2 and "data_dir" in lines[0] and "path of at most" in lines[0]
+
+
 def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
     missing = f"pn532://{tmp_path}/khong-co"
     code, lines = examine(write(tmp_path / "g.toml", tmp_path / "data", missing, "mqtt://127.0.0.1:9"))

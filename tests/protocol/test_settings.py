@@ -173,7 +173,26 @@ def test_addresses_are_taken_apart(text: str, address: tuple[str, int]) -> None:
     assert is_loopback(address[0])
 
 
-@pytest.mark.parametrize("text", ["", ":80", "80", "host", "host:", "host:x", "host:-1", "host:65536", "host:٨٠"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ":80",
+        "80",
+        "host",
+        "host:",
+        "host:x",
+        "host:-1",
+        "host:65536",
+        "host:٨٠",
+        "[::1",
+        "[::1:80",
+        "::1]:80",
+        "::1:80",
+        "[]:80",
+        "a b:80",
+    ],
+)
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ConfigError):
         parse_listen(text)
