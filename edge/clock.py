@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Final
 from edge.config import TimeSource
 from protocol.taps import ClockReading
 from protocol.time import Anchor, error_at
+
+log = logging.getLogger("k12edge.clock")
 
 STA_UNSYNC: Final = 0x0040
 """adjtimex(2): the kernel's clock is not synchronised."""
@@ -117,7 +120,8 @@ class SystemClock:
         """Take the hub's answer to a question asked at `asked_mono_ms`; the new anchor when it is better.
 
         The hub read its clock at some moment of the round trip: the middle is right within half of it. An anchor
-        that halves the bound in force is kept; smaller gains aren't worth a record.
+        that halves the bound in force is kept; smaller gains aren't worth a record. One that contradicts it by more
+        than both bounds is kept as well: the hub's clock was set right since, or this boot would never be.
         """
         if self._source not in ("auto", "hub"):
             return None
@@ -129,8 +133,14 @@ class SystemClock:
             self._boot, asked_mono_ms + trip_ms // 2, hub_wall_ms, hub_error_ms + (trip_ms + 1) // 2 + 1, "hub"
         )
         with self._lock:
-            if self._anchor is not None and error_at(heard, now_ms) * 2 > error_at(self._anchor, now_ms):
-                return None
+            known = self._anchor
+            if known is not None:
+                apart_ms = abs((heard.wall_ms - heard.mono) - (known.wall_ms - known.mono))
+                contradicts = apart_ms > error_at(heard, now_ms) + error_at(known, now_ms)
+                if not contradicts and error_at(heard, now_ms) * 2 > error_at(known, now_ms):
+                    return None
+                if contradicts:
+                    log.warning("the hub's clock contradicts what it said before by %d ms", apart_ms)
             self._anchor = heard
         return heard
 

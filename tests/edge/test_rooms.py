@@ -324,6 +324,15 @@ def test_drift_widens_the_bound(kernel: dict[str, int | None]) -> None:
     assert 60_000 < error_at(anchor, week_ns // 1_000_000) < 61_000, "100 ppm over a week is a minute"
 
 
+def test_a_hub_whose_clock_was_set_right_is_believed_anew(kernel: dict[str, int | None]) -> None:
+    clock, year_ms = SystemClock("hub"), 365 * 86_400_000
+    true_ms = 1_800_000_000_000
+    assert clock.hear_hub(clock.mono_ns() // 1_000_000, true_ms + year_ms, 500) is not None
+    assert clock.hear_hub(clock.mono_ns() // 1_000_000, true_ms, 500) is not None
+    assert abs(clock.read().best_ms - true_ms) < 60_000
+    assert clock.hear_hub(clock.mono_ns() // 1_000_000, true_ms, 500) is None, "and once is enough"
+
+
 def test_a_persons_word(kernel: dict[str, int | None]) -> None:
     clock = SystemClock("declared", 2_000)
     assert (clock.read().sync, clock.read().err_ms) == ("declared", 2_000)
