@@ -72,13 +72,14 @@ class Forwarder:
         self._client.close()
 
     def _idle_s(self) -> float:
-        now_ms = self._clock.now_ms()
-        dues = [self._forwarding.paused_until_ms] if self._forwarding.paused_until_ms > now_ms else []
-        if not dues:
+        wait_ms = self._forwarding.paused_until_ms - self._clock.mono_ms()
+        if wait_ms <= 0:
             with self._ledger.database.lock:
                 due_ms = self._rows.next_due_ms()
-            dues = [] if due_ms is None else [due_ms]
-        return max(0.02, min(IDLE_S, (min(dues) - now_ms) / 1000)) if dues else IDLE_S
+            if due_ms is None:
+                return IDLE_S
+            wait_ms = due_ms - self._clock.now_ms()
+        return max(0.02, min(IDLE_S, wait_ms / 1000))
 
     def _step(self) -> bool:
         """Submit one batch; False when nothing is due."""
@@ -86,20 +87,21 @@ class Forwarder:
         database = self._ledger.database
         with database.transaction():
             self._rows.release_anchored()
+            self._rows.bring_near(now_ms)
             window = self._rows.window(now_ms, BATCH_MAX)
             if window.held_back and not window.owed:
-                self._rows.write(window, [], [])
+                self._rows.write(window, [], [], now_ms)
                 return True
-        batch = self._forwarding.next_batch(now_ms, window.owed)
+        batch = self._forwarding.next_batch(self._clock.mono_ms(), window.owed)
         if not batch:
             return False
         answer = self._client.submit([owed.raw for owed in batch])
         now_ms = self._clock.now_ms()
-        verdict = self._forwarding.apply(now_ms, batch, answer)
+        verdict = self._forwarding.apply(self._clock.mono_ms(), batch, answer)
         touched: set[tuple[str, str]] = set()
         if verdict.changes:
             with database.transaction():
-                touched = self._rows.write(window, batch, verdict.changes)
+                touched = self._rows.write(window, batch, verdict.changes, now_ms)
         if verdict.alarm is not None:
             with database.transaction():
                 self._ledger.alarm(verdict.alarm, "city", self._forwarding.pause_reason or "", now_ms)

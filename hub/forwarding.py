@@ -20,6 +20,9 @@ RETRYABLE_MAX_MS: Final = 3_600_000
 UNANSWERED_FIRST_MS: Final = 1_000
 UNANSWERED_MAX_MS: Final = 300_000
 """A record that an answer left out, or that makes the city fail, is tried again without standing before others."""
+WAIT_FIRST_MS: Final = max(RETRYABLE_FIRST_MS, UNANSWERED_FIRST_MS)
+WAIT_MAX_MS: Final = max(RETRYABLE_MAX_MS, UNANSWERED_MAX_MS)
+"""No record waits longer: this after its first try, doubled by each further one, at most that."""
 MISROUTED_MS: Final = 60_000
 RETRY_AFTER_MIN_MS: Final = 200
 """A `Retry-After: 0` must not make a loop without a pause."""
@@ -99,11 +102,11 @@ Answer = PerEvent | TooLarge | BadRequest | RetryAfter | Unreachable | Misrouted
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is now known of one record: `held`, `dead` with a problem, or `waiting` until `due_ms`."""
+    """What is now known of one record: `held`, `dead` with a problem, or `waiting` for `wait_ms` from now."""
 
     position: int
     status: Status
-    due_ms: int = 0
+    wait_ms: int = 0
     attempts: int = 0
     problem: str | None = None
 
@@ -117,7 +120,10 @@ class Verdict:
 
 
 class Forwarding:
-    """The sender's state: batch size, pause. What must survive a crash stands in the records' own rows."""
+    """The sender's state: batch size, pause. What must survive a crash stands in the records' own rows.
+
+    `mono_ms` is a clock that only grows: a pause is as long as it is, however the wall clock is set meanwhile.
+    """
 
     def __init__(self, rng: Random) -> None:
         """Full batches, no pause."""
@@ -128,38 +134,38 @@ class Forwarding:
         self.paused_until_ms = 0
         self.pause_reason: str | None = None
 
-    def next_batch(self, now_ms: int, owed: Sequence[Owed]) -> list[Owed]:
+    def next_batch(self, mono_ms: int, owed: Sequence[Owed]) -> list[Owed]:
         """What to submit now: the first of `owed`, as many as are taken at once; [] while paused."""
-        if now_ms < self.paused_until_ms:
+        if mono_ms < self.paused_until_ms:
             return []
         return list(owed[: self._size])
 
-    def apply(self, now_ms: int, batch: Sequence[Owed], answer: Answer) -> Verdict:
+    def apply(self, mono_ms: int, batch: Sequence[Owed], answer: Answer) -> Verdict:
         """What the answer to a batch means."""
         match answer:
             case PerEvent(results):
-                return self._judge(now_ms, batch, results)
+                return self._judge(mono_ms, batch, results)
             case TooLarge() if len(batch) > 1:
                 self._size = max(1, len(batch) // 2)
                 return Verdict()
             case TooLarge():
-                return self._bury(now_ms, batch[0], "urn:k12edge:problem:too-large")
+                return self._bury(mono_ms, batch[0], "urn:k12edge:problem:too-large")
             case BadRequest() if len(batch) > 1:
                 # Halving finds the poison in log2 steps; the sound half goes through on the way.
                 self._size = max(1, len(batch) // 2)
                 return Verdict()
             case BadRequest(problem):
-                return self._bury(now_ms, batch[0], problem)
+                return self._bury(mono_ms, batch[0], problem)
             case RetryAfter(after_ms):
-                self._pause(now_ms, max(RETRY_AFTER_MIN_MS, min(after_ms, RETRY_AFTER_MAX_MS)), "asked to wait")
+                self._pause(mono_ms, max(RETRY_AFTER_MIN_MS, min(after_ms, RETRY_AFTER_MAX_MS)), "asked to wait")
                 return Verdict()
             case Misrouted(status):
-                self._pause(now_ms, MISROUTED_MS, f"status {status}")
+                self._pause(mono_ms, MISROUTED_MS, f"status {status}")
                 return Verdict(alarm="city-misrouted")
             case Unreachable(reason, answered):
-                return self._failed(now_ms, batch, reason, answered=answered)
+                return self._failed(mono_ms, batch, reason, answered=answered)
 
-    def _judge(self, now_ms: int, batch: Sequence[Owed], results: dict[tuple[str, str], Result]) -> Verdict:
+    def _judge(self, mono_ms: int, batch: Sequence[Owed], results: dict[tuple[str, str], Result]) -> Verdict:
         changes: list[Change] = []
         unanswered: list[Owed] = []
         for owed in batch:
@@ -169,8 +175,8 @@ class Forwarding:
             elif result.status in ("stored", "duplicate"):
                 changes.append(Change(owed.position, "held"))
             elif result.retryable:
-                due_ms = now_ms + self._jittered(RETRYABLE_FIRST_MS, RETRYABLE_MAX_MS, owed.attempts)
-                changes.append(Change(owed.position, "waiting", due_ms, owed.attempts + 1, result.problem))
+                wait_ms = self._jittered(RETRYABLE_FIRST_MS, RETRYABLE_MAX_MS, owed.attempts)
+                changes.append(Change(owed.position, "waiting", wait_ms, owed.attempts + 1, result.problem))
             else:
                 changes.append(Change(owed.position, "dead", 0, owed.attempts + 1, result.problem or "rejected"))
         if changes:
@@ -179,44 +185,44 @@ class Forwarding:
             self._size = min(BATCH_MAX, self._size * 2)
         elif any(owed.attempts == 0 for owed in unanswered):
             # An answer about none of what was sent is no answer.
-            return self._failed(now_ms, batch, "an answer about no event", answered=True)
-        return Verdict((*changes, *(self._put_off(now_ms, owed, "unanswered") for owed in unanswered)))
+            return self._failed(mono_ms, batch, "an answer about no event", answered=True)
+        return Verdict((*changes, *(self._put_off(owed, "unanswered") for owed in unanswered)))
 
-    def _put_off(self, now_ms: int, owed: Owed, problem: str) -> Change:
-        due_ms = now_ms + self._jittered(UNANSWERED_FIRST_MS, UNANSWERED_MAX_MS, owed.attempts)
-        return Change(owed.position, "waiting", due_ms, owed.attempts + 1, problem)
+    def _put_off(self, owed: Owed, problem: str) -> Change:
+        wait_ms = self._jittered(UNANSWERED_FIRST_MS, UNANSWERED_MAX_MS, owed.attempts)
+        return Change(owed.position, "waiting", wait_ms, owed.attempts + 1, problem)
 
-    def _bury(self, now_ms: int, owed: Owed, problem: str) -> Verdict:
+    def _bury(self, mono_ms: int, owed: Owed, problem: str) -> Verdict:
         if self._buried >= BURIED_MAX:
             # A city that takes nothing (a broken release, a gateway before it) must not make dead letters of all.
-            self._back_off(now_ms, f"everything is refused: {problem}"[:200])
-            return Verdict((self._put_off(now_ms, owed, problem),), "city-refuses-all")
+            self._back_off(mono_ms, f"everything is refused: {problem}"[:200])
+            return Verdict((self._put_off(owed, problem),), "city-refuses-all")
         self._buried += 1
         self._recovered()
         self._size = min(BATCH_MAX, self._size * 2)
         return Verdict((Change(owed.position, "dead", 0, owed.attempts + 1, problem),))
 
-    def _failed(self, now_ms: int, batch: Sequence[Owed], reason: str, *, answered: bool) -> Verdict:
-        self._back_off(now_ms, reason)
+    def _failed(self, mono_ms: int, batch: Sequence[Owed], reason: str, *, answered: bool) -> Verdict:
+        self._back_off(mono_ms, reason)
         if not answered or self._failures % FAILURES_MAX:
             return Verdict()
         if len(batch) > 1:
             self._size = max(1, len(batch) // 2)
             return Verdict()
         # Alone it failed as often: the others go before it. It stays owed, nothing is known against it.
-        return Verdict((self._put_off(now_ms, batch[0], reason[:100]),))
+        return Verdict((self._put_off(batch[0], reason[:100]),))
 
     def _recovered(self) -> None:
         self._failures = 0
         self.paused_until_ms = 0
         self.pause_reason = None
 
-    def _back_off(self, now_ms: int, reason: str) -> None:
-        self._pause(now_ms, self._jittered(RETRY_FIRST_MS, RETRY_MAX_MS, self._failures), reason)
+    def _back_off(self, mono_ms: int, reason: str) -> None:
+        self._pause(mono_ms, self._jittered(RETRY_FIRST_MS, RETRY_MAX_MS, self._failures), reason)
         self._failures += 1
 
-    def _pause(self, now_ms: int, pause_ms: int, reason: str) -> None:
-        self.paused_until_ms = now_ms + pause_ms
+    def _pause(self, mono_ms: int, pause_ms: int, reason: str) -> None:
+        self.paused_until_ms = mono_ms + pause_ms
         self.pause_reason = reason
 
     def _jittered(self, first_ms: int, most_ms: int, times: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hub.forwarding import Change, Owed
+from hub.forwarding import WAIT_FIRST_MS, WAIT_MAX_MS, Change, Owed
 from hub.store.anchorrows import AnchorRows
 from hub.store.ledger import Ledger
 from protocol.anchors import dated
@@ -66,7 +66,8 @@ class ForwardRows:
             through = position
             item = self._owed(position, raw, 0)
             boot = self._unanchored(item)
-            due_ms = received_ms + self._hold_ms
+            # A clock that was ahead and is right now makes nothing wait longer.
+            due_ms = min(received_ms, now_ms) + self._hold_ms
             if boot is not None and due_ms > now_ms:
                 held_back.append((position, due_ms, boot))
             else:
@@ -99,13 +100,27 @@ class ForwardRows:
                 released += 1
         return released
 
+    def bring_near(self, now_ms: int) -> None:
+        """Records that a clock since set back made due too far ahead wait their longest from now; in a transaction."""
+        most_ms = f"?1 + min({WAIT_MAX_MS}, {WAIT_FIRST_MS} << min(max(attempts - 1, 0), 16))"
+        self._run(
+            f"UPDATE forward_exceptions SET due_ms = {most_ms} WHERE state = 'waiting' AND due_ms > {most_ms}",
+            (now_ms,),
+        )
+        self._run(
+            "UPDATE forward_exceptions SET due_ms = ?1 WHERE state = 'held-back' AND due_ms > ?1",
+            (now_ms + self._hold_ms,),
+        )
+
     def next_due_ms(self) -> int | None:
         """When the next record tried before falls due."""
         found = self._run("SELECT min(due_ms) FROM forward_exceptions WHERE state IN ('waiting', 'held-back')")[0][0]
         assert found is None or isinstance(found, int)
         return found
 
-    def write(self, window: Window, batch: Sequence[Owed], changes: Sequence[Change]) -> set[tuple[str, str]]:
+    def write(
+        self, window: Window, batch: Sequence[Owed], changes: Sequence[Change], now_ms: int
+    ) -> set[tuple[str, str]]:
         """Write what an answer said; within a transaction. Returns (device, journal) of each journal it touched.
 
         The cursor passes the new records of the batch only where each has its change: it is held, or an exception.
@@ -118,7 +133,7 @@ class ForwardRows:
             if len(batch) == len(window.owed):
                 through = max(through, window.through)
         for change in changes:
-            self._write_change(change, new=change.position > window.cursor)
+            self._write_change(change, now_ms, new=change.position > window.cursor)
         if through > window.cursor:
             for position, due_ms, boot in window.held_back:
                 if position <= through:
@@ -130,7 +145,7 @@ class ForwardRows:
             self._run("UPDATE forward_cursor SET position = max(position, ?)", (through,))
         return self._mark_books(changes)
 
-    def _write_change(self, change: Change, *, new: bool) -> None:
+    def _write_change(self, change: Change, now_ms: int, *, new: bool) -> None:
         if change.status == "held":
             if not new:
                 self._run("DELETE FROM forward_exceptions WHERE position = ?", (change.position,))
@@ -138,7 +153,7 @@ class ForwardRows:
         self._run(
             "INSERT OR REPLACE INTO forward_exceptions (position, state, attempts, due_ms, problem)"
             " VALUES (?, ?, ?, ?, ?)",
-            (change.position, change.status, change.attempts, change.due_ms, change.problem),
+            (change.position, change.status, change.attempts, now_ms + change.wait_ms, change.problem),
         )
 
     def _mark_books(self, changes: Sequence[Change]) -> set[tuple[str, str]]:

@@ -24,9 +24,11 @@ def main(data_dir: Path, messages: Path, receipts: Path) -> None:
         follow = (room.state if leaf == "state" else room.batch)(gateway, bytes.fromhex(payload))
         if number % 4 == 3:
             with room.store.database.transaction():
-                window = room.store.forward.window(room.store.clock.now_ms(), BATCH_MAX)
+                now_ms = room.store.clock.now_ms()
+                window = room.store.forward.window(now_ms, BATCH_MAX)
                 answers = {(owed.source, owed.event_id): Result("stored") for owed in window.owed}
-                room.store.forward.write(window, window.owed, sender.apply(0, window.owed, PerEvent(answers)).changes)
+                changes = sender.apply(0, window.owed, PerEvent(answers)).changes
+                room.store.forward.write(window, window.owed, changes, now_ms)
         told = {
             journal: [marks.hub.through, marks.hub.missing, marks.city.through if marks.city else 0]
             for journal, marks in room.marks(gateway, follow).items()

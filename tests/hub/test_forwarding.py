@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -12,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.city.k12records import judged, retry_after_ms
+from hub.forwarder import Forwarder
 from hub.forwarding import (
     BATCH_MAX,
     BURIED_MAX,
     RETRY_AFTER_MAX_MS,
+    RETRYABLE_FIRST_MS,
     Answer,
     BadRequest,
     Forwarding,
@@ -27,6 +30,7 @@ from hub.forwarding import (
     TooLarge,
     Unreachable,
 )
+from protocol.envelope import decode_event
 from tests.hub.handmade import Gateway
 from tests.hub.room import HubRoom
 
@@ -67,9 +71,9 @@ class Road:
             assert change.position not in self.done, "answered once, changed twice"
             _, one = self.waiting.pop(change.position)
             if change.status == "waiting":
-                assert change.due_ms > self.now_ms
+                assert change.wait_ms > 0
                 again = Owed(one.position, one.source, one.event_id, one.raw, change.attempts)
-                self.waiting[change.position] = (change.due_ms, again)
+                self.waiting[change.position] = (self.now_ms + change.wait_ms, again)
             else:
                 self.done[change.position] = change.status
 
@@ -193,10 +197,11 @@ def drive(room: HubRoom, city: object, now_ms: int) -> None:
     rows, sender = room.store.forward, Forwarding(Random(1))
     with room.store.database.transaction():
         rows.release_anchored()
+        rows.bring_near(now_ms)
         window = rows.window(now_ms, BATCH_MAX)
         batch = list(window.owed)
         changes = sender.apply(now_ms, batch, city(batch)).changes if batch else ()  # type: ignore[operator]
-        rows.write(window, batch, changes)
+        rows.write(window, batch, changes, now_ms)
 
 
 def test_rows_survive_a_hub_killed_between_two_answers(tmp_path: Path) -> None:
@@ -242,7 +247,7 @@ def test_the_cursor_passes_only_what_a_smaller_batch_took_along(room: HubRoom) -
     with room.store.database.transaction():
         window = rows.window(now_ms, BATCH_MAX)
         batch = list(window.owed[:4])
-        rows.write(window, batch, sender.apply(now_ms, batch, stored(batch)).changes)
+        rows.write(window, batch, sender.apply(now_ms, batch, stored(batch)).changes, now_ms)
     left = rows.window(now_ms, BATCH_MAX).owed
     assert [one.event_id for one in left] == [f"{run.journal}.{number}" for number in range(4, 11)]
 
@@ -297,6 +302,76 @@ def test_a_dead_letter_is_resent_or_closed_by_a_person(room: HubRoom) -> None:
     assert len(room.status.beside("dead-letters", 0, 10)) == 1
     book = room.store.ledger.books.find(run.journal)
     assert book is not None and list(book.city_held) == [(1, 1)] and list(book.city_dead) == [(2, 2)]
+
+
+# --- a wall clock that is set -----------------------------------------------------------------------------------------
+
+YEAR_MS = 365 * 86_400_000
+
+
+def test_rows_of_a_clock_a_year_ahead_wait_their_own_time_once_it_is_right(tmp_path: Path) -> None:
+    room = HubRoom(tmp_path / "hub", hold_s=900)
+    gateway = room.known(Gateway())
+    other = room.known(Gateway("bep"))
+    run, undated = gateway.run(1), other.run(1, err_ms=None)
+    now_ms = room.store.clock.now_ms()
+    room.store.clock.now_ms = lambda: now_ms + YEAR_MS  # type: ignore[method-assign]
+    room.batch(gateway, gateway.batch(run))
+    room.batch(other, other.batch(undated, 1, 1))
+    refusal = Result("rejected", "unknown-student", True)
+    drive(room, lambda batch: PerEvent({(o.source, o.event_id): refusal for o in batch}), now_ms + YEAR_MS)
+    room.batch(other, other.batch(undated, 2))
+    room.close()
+    room = HubRoom(tmp_path / "hub", hold_s=900)
+    sent: list[str] = []
+
+    def city(batch: list[Owed]) -> Answer:
+        sent.extend(one.event_id for one in batch)
+        return stored(batch)
+
+    drive(room, city, now_ms)
+    due_ms = room.store.forward.next_due_ms()
+    assert due_ms is not None and now_ms < due_ms <= now_ms + RETRYABLE_FIRST_MS
+    drive(room, city, now_ms + RETRYABLE_FIRST_MS)
+    assert {f"{run.journal}.1", f"{run.journal}.2"} <= set(sent) and undated.journal not in {
+        name.partition(".")[0] for name in sent
+    }
+    drive(room, city, now_ms + RETRYABLE_FIRST_MS + 900_000)
+    assert {f"{undated.journal}.1", f"{undated.journal}.2"} <= set(sent)
+    assert room.status.whole()["city"]["backlog"] == 0
+    room.close()
+
+
+def test_a_clock_set_back_makes_no_pause_longer(room: HubRoom) -> None:
+    gateway = room.known(Gateway())
+    room.batch(gateway, gateway.batch(gateway.run(2)))
+    clock = room.store.clock
+    true_ms, ahead_ms = clock.now_ms, [3_600_000]
+    clock.now_ms = lambda: true_ms() + ahead_ms[0]  # type: ignore[method-assign]
+    answers: list[Answer] = [Unreachable("status 500", answered=True)]
+    whole = threading.Event()
+
+    class City:
+        def submit(self, batch: list[bytes]) -> Answer:
+            if answers:
+                ahead_ms[0] = 0
+                return answers.pop()
+            whole.set()
+            names = [(event.source, event.id) for event in map(decode_event, batch)]
+            return PerEvent({name: Result("stored") for name in names})
+
+        def close(self) -> None:
+            return
+
+    store, sender = room.store, Forwarding(Random(1))
+    forwarder = Forwarder(store.ledger, store.forward, sender, City(), clock, lambda *_: None)  # type: ignore[arg-type]
+    thread = threading.Thread(target=forwarder.run)
+    thread.start()
+    try:
+        assert whole.wait(20), "the city is asked again after the pause"
+    finally:
+        forwarder.stop()
+        thread.join(20)
 
 
 # --- answers as HTTP says them ----------------------------------------------------------------------------------------

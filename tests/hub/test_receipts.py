@@ -21,8 +21,10 @@ def city_answers(room: HubRoom, status: str = "held") -> None:
     """The city answers for everything that it is owed."""
     rows = room.store.forward
     with room.store.database.transaction():
-        window = rows.window(room.store.clock.now_ms(), 500)
-        rows.write(window, window.owed, [Change(owed.position, status) for owed in window.owed])  # type: ignore[arg-type]
+        now_ms = room.store.clock.now_ms()
+        window = rows.window(now_ms, 500)
+        changes = [Change(owed.position, status) for owed in window.owed]  # type: ignore[arg-type]
+        rows.write(window, window.owed, changes, now_ms)
 
 
 def test_every_journal_of_a_state_is_answered(room: HubRoom) -> None:
