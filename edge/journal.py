@@ -14,6 +14,7 @@ from edge.journalfile import BUSY_MS, STORAGE_ERRORS, explained, open_for_writin
 from edge.journalrows import SEQUENCE_BITS, JournalRow, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
 from edge.slots import Slot, tell
+from edge.soundness import check_rows
 from protocol.envelope import clock_data, digest, encode_event
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
 from protocol.ranges import RangeSet
@@ -87,6 +88,7 @@ class SqliteJournal:
         """Number this run and commit `journal.opened`, which names the journal before it."""
         try:
             rows = read_journals(self._database)
+            check_rows(self._database, rows, self._identity.key)
         except STORAGE_ERRORS as problem:
             raise explained(problem, f"{self.path} can't be read") from problem
         before = next((row for row in reversed(rows) if not row.salvaged), None)
