@@ -251,7 +251,10 @@ class Reception:
             # The time would be told to whoever holds the accepted key; another one could ask for it wrongly.
             follow.answer_states[device] = state
         if mine is not current:
-            if current is not None:
+            if found.expects:
+                shown = fingerprint(state.key)
+                self._alarm("other-key", device, f"it waits for the key {found.expects}, and key {shown} came")
+            elif current is not None:
                 self._alarm("other-key", device, f"the device shows another key, {fingerprint(state.key)}")
             elif len(found.keys) > 1:
                 shown = ", ".join(fingerprint(key.key) for key in found.keys)

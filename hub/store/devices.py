@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -25,6 +26,9 @@ PENDING_TOTAL_BYTES_MAX: Final = 256 * 1024 * 1024
 """Kept of all such devices together: whoever reaches the broker can't fill the hub's disk."""
 PENDING_BATCH_BYTES: Final = 2 * 1024
 """A batch kept counts as so many bytes at least, which bounds their number too."""
+
+
+FINGERPRINT: Final = re.compile(r"[0-9a-f]{20}")
 
 
 class DeviceRefused(NeedsHands):
@@ -61,6 +65,17 @@ class Device:
     def accepted_key(self) -> DeviceKey | None:
         """The key whose records count."""
         return next((key for key in self.keys if key.standing == "accepted"), None)
+
+
+def named_fingerprint(text: str) -> str:
+    """A fingerprint as a person writes it - case, dashes and spaces as they like - in its one form.
+
+    Raises DeviceRefused for what can't be one: no key would ever match it.
+    """
+    digits = re.sub(r"[\s-]", "", text).lower()
+    if not FINGERPRINT.fullmatch(digits):
+        raise DeviceRefused(f"{text[:80]!r} is no fingerprint: that is 20 hex digits, 68fb-fc55-1ffd-980e-d9e8")
+    return "-".join(digits[i : i + 4] for i in range(0, 20, 4))
 
 
 class Devices:
@@ -185,6 +200,8 @@ class Devices:
 
         `expected` is a fingerprint. Without one the first key met is bound; a device not met yet is remembered.
         """
+        if expected is not None:
+            expected = named_fingerprint(expected)
         found = self.find(device)
         if found is None:
             count = self._database.connection.execute(

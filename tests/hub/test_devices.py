@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,40 @@ def test_accepted_before_its_first_contact(room: HubRoom, right: bool) -> None:
     assert ("cong" in follow.configs) is right
     room.batch(gateway, gateway.batch(run))
     assert len(room.events()) == (3 if right else 0)
+
+
+@pytest.mark.parametrize("form", [str.upper, lambda f: f.replace("-", ""), lambda f: f" {f.replace('-', ' ')}\n"])
+@pytest.mark.parametrize("met", [False, True])
+def test_a_fingerprint_counts_however_it_is_written(room: HubRoom, form: Callable[[str], str], met: bool) -> None:
+    gateway = Gateway()
+    if met:
+        room.state(gateway)
+    room.accept(gateway, form(fingerprint(gateway.identity.key)))
+    room.state(gateway)
+    room.batch(gateway, gateway.batch(gateway.run(1)))
+    assert len(room.events()) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["zzz", "", "68fb-fc55-1ffd-980e-d9e", "68fb-fc55-1ffd-980e-d9e88", "68fb-fc55-1ffd-980e-d9eg"]
+)
+@pytest.mark.parametrize("met", [False, True])
+def test_what_can_be_no_fingerprint_is_refused(room: HubRoom, text: str, met: bool) -> None:
+    gateway = Gateway()
+    if met:
+        room.state(gateway)
+    with pytest.raises(DeviceRefused, match="20 hex digits"):
+        room.accept(gateway, text)
+    found = room.store.devices.find("cong")
+    assert (found is not None) is met and (found is None or (found.standing, found.expects) == ("pending", None))
+
+
+def test_another_key_than_the_named_one_raises_an_alarm_that_says_both(room: HubRoom) -> None:
+    gateway, named = Gateway(), fingerprint(Gateway().identity.key)
+    room.accept(gateway, named)
+    room.state(gateway)
+    (detail,) = room.alarms()["other-key"]
+    assert named in detail and fingerprint(gateway.identity.key) in detail
 
 
 def test_without_a_fingerprint_the_first_key_is_bound(room: HubRoom) -> None:
