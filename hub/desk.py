@@ -121,9 +121,10 @@ def _device(words: Mapping[str, str | None]) -> str:
 
 def _described(device: Device) -> str:
     lines = [f"{device.device}\t{STANDINGS[device.standing]}"]
-    if device.expects is not None:
-        only = f", {device.expects}" if device.expects else ""
-        lines.append(f"\tchờ kết nối lần đầu / waits for its first contact{only}")
+    if device.expects:
+        lines.append(f"\t{device.expects}\tchờ khóa này / waits for this key")
+    elif device.expects is not None:
+        lines.append("\tchờ kết nối lần đầu / waits for its first contact")
     lines += [f"\t{fingerprint(key.key)}\t{STANDINGS[key.standing]}" for key in device.keys]
     return "\n".join(lines)
 

@@ -54,7 +54,7 @@ class DeviceKey:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device: standing, the fingerprint expected of its first key ('' for any), version of its configuration."""
+    """A device: standing, the fingerprint of the key that is to be bound ('' for any), its configuration's version."""
 
     device: str
     standing: DeviceStanding
@@ -142,8 +142,12 @@ class Devices:
             if found is None:
                 self._make_room(device)
                 self._add(device, "pending", None, now_ms)
-            elif len(found.keys) >= KEYS_MAX:
-                self._drop_idle_key(found)
+            elif len(found.keys) >= KEYS_MAX and not self._drop_idle_key(found) and found.expects != fingerprint(key):
+                # The key that a person named always gets in; nothing that is kept goes for it.
+                raise DeviceRefused(
+                    f"device {device} shows more than {KEYS_MAX} keys",
+                    hint="Name the true one: k12edge hub devices accept ID --fingerprint F.",
+                )
             run(
                 "INSERT INTO device_keys (device, key, box, state, hk0, raw0, first_seen_ms)"
                 " SELECT ?, ?, ?, 'pending', ?, ?, max(?, coalesce(max(first_seen_ms) + 1, 0)) FROM device_keys"
@@ -164,16 +168,15 @@ class Devices:
                 hint="Accept it by its name: k12edge hub devices accept ID --fingerprint F.",
             )
 
-    def _drop_idle_key(self, found: Device) -> None:
-        """Forget the key seen longest ago that nobody accepted and under which nothing is kept."""
+    def _drop_idle_key(self, found: Device) -> bool:
+        """Forget the key seen longest ago that nobody accepted and under which nothing is kept; False without one."""
         dropped = self._database.connection.execute(
             "DELETE FROM device_keys WHERE (device, key) IN (SELECT device, key FROM device_keys AS k"
             " WHERE device = ? AND state = 'pending' AND NOT EXISTS (SELECT 1 FROM pending_batches AS p"
             " WHERE p.device = k.device AND p.key = k.key) ORDER BY first_seen_ms, key LIMIT 1)",
             (found.device,),
         ).rowcount
-        if dropped == 0:
-            raise DeviceRefused(f"device {found.device} shows more than {KEYS_MAX} keys")
+        return dropped > 0
 
     def _add(self, device: str, standing: DeviceStanding, expects: str | None, now_ms: int) -> None:
         self._database.connection.execute(
@@ -183,7 +186,7 @@ class Devices:
         self._changed(device)
 
     def _bind_expected(self, device: str, key: str) -> None:
-        """A device accepted before its first contact: bind the key when it is the expected one."""
+        """A device of which a person named a key before it came: bind the key when it is the expected one."""
         found = self.find(device)
         if found is not None and found.expects is not None and found.expects in ("", fingerprint(key)):
             self._bind(device, key)
@@ -198,7 +201,8 @@ class Devices:
     def accept(self, device: str, expected: str | None, now_ms: int) -> str:
         """Count a device's records; returns what was done, for people. Raises DeviceRefused.
 
-        `expected` is a fingerprint. Without one the first key met is bound; a device not met yet is remembered.
+        `expected` is a fingerprint; a key not met yet is remembered, and until it comes nothing else changes.
+        Without one the first key met is bound, or the first one to come.
         """
         if expected is not None:
             expected = named_fingerprint(expected)
@@ -215,25 +219,32 @@ class Devices:
         mine = [key for key in found.keys if expected is None or fingerprint(key.key) == expected]
         current = found.accepted_key()
         if current is not None and found.standing == "accepted" and (expected is None or current in mine):
+            if expected is not None and found.expects is not None:
+                self._expect(device, found.standing, None)
             return f"{device}: đã duyệt từ trước / already accepted, {fingerprint(current.key)}"
         if not mine:
-            if expected is not None and found.keys:
-                shown = ", ".join(fingerprint(key.key) for key in found.keys)
-                raise DeviceRefused(f"{device} has no key {expected}; it has shown {shown}")
-            self._database.connection.execute(
-                "UPDATE devices SET state = 'accepted', expects = ? WHERE device = ?", (expected or "", device)
-            )
-            self._changed(device)
-            return f"{device}: duyệt trước khi kết nối / accepted before its first contact"
+            self._expect(device, "accepted" if current is None else found.standing, expected or "")
+            if not found.keys:
+                return f"{device}: duyệt trước khi kết nối / accepted before its first contact"
+            shown = ", ".join(fingerprint(key.key) for key in found.keys)
+            return f"{device}: chờ khóa / waits for key {expected}; đã thấy / it has shown {shown}"
         chosen = mine[0] if current is None or expected is not None else current
         self._bind(device, chosen.key)
         return f"{device}: đã duyệt / accepted, {fingerprint(chosen.key)}"
+
+    def _expect(self, device: str, standing: DeviceStanding, expects: str | None) -> None:
+        self._database.connection.execute(
+            "UPDATE devices SET state = ?, expects = ? WHERE device = ?", (standing, expects, device)
+        )
+        self._changed(device)
 
     def retire(self, device: str) -> str:
         """Keep a device's later records apart. Raises DeviceRefused."""
         if self.find(device) is None:
             raise DeviceRefused(f"device {device} is unknown")
-        self._database.connection.execute("UPDATE devices SET state = 'retired' WHERE device = ?", (device,))
+        self._database.connection.execute(
+            "UPDATE devices SET state = 'retired', expects = NULL WHERE device = ?", (device,)
+        )
         self._changed(device)
         return f"{device}: đã ngừng, bản ghi sau này để riêng / retired, its later records are kept apart"
 

@@ -145,10 +145,8 @@ class Secrets:
         for one in saved.devices:
             expected = fingerprint(one.key)
             # Accepted before it is met, so that no bound on strangers stands in its way.
-            if devices.find(one.device) is None:
-                devices.accept(one.device, expected, now_ms)
-            devices.met(one.device, one.key, one.box, one.hk0, one.raw0, now_ms)
             devices.accept(one.device, expected, now_ms)
+            devices.met(one.device, one.key, one.box, one.hk0, one.raw0, now_ms)
         return (
             f"{name}: đã nhận / taken over: {len(keys)} khóa thẻ / card keys, {len(saved.devices)} thiết bị / gateways"
         )

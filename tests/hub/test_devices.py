@@ -113,12 +113,42 @@ def test_without_a_fingerprint_the_first_key_is_bound(room: HubRoom) -> None:
     assert [key.standing for key in found.keys if key.key == gateway.identity.key] == ["accepted"]
 
 
-def test_a_wrong_fingerprint_is_refused_and_names_those_shown(room: HubRoom) -> None:
-    gateway = Gateway()
+def test_a_key_that_was_not_shown_is_waited_for_and_those_shown_are_told(room: HubRoom) -> None:
+    gateway, named = Gateway(), Gateway()
     room.state(gateway)
-    with pytest.raises(DeviceRefused, match=fingerprint(gateway.identity.key)):
-        room.accept(gateway, "0000-0000-0000-0000-0000")
-    assert room.status.whole()["devices"][0]["standing"] == "pending"
+    assert fingerprint(gateway.identity.key) in room.accept(gateway, fingerprint(named.identity.key))
+    room.batch(gateway, gateway.batch(gateway.run(1)))
+    assert not room.events() and fingerprint(named.identity.key) in room.store.desk.carry_out("devices-list", {}).text
+    room.state(named)
+    room.batch(named, named.batch(named.run(2)))
+    assert len(room.events()) == 3
+
+
+@pytest.mark.parametrize("retired", [False, True])
+def test_the_accepted_key_counts_until_the_one_named_comes(room: HubRoom, retired: bool) -> None:
+    old = room.known(Gateway())
+    if retired:
+        room.store.desk.carry_out("devices-retire", {"device": "cong"})
+    new, run = old.impostor(), old.run(1)
+    room.accept(old, fingerprint(new.identity.key))
+    room.batch(old, old.batch(run))
+    assert len(room.events()) == (0 if retired else 2)
+    room.state(new)
+    room.batch(new, new.batch(new.run(2)))
+    found = room.store.devices.find("cong")
+    assert found is not None and (found.standing, found.expects) == ("accepted", None)
+    assert [key.key for key in found.keys if key.standing == "accepted"] == [new.identity.key]
+    assert len(room.events()) == (3 if retired else 5)
+
+
+def test_naming_the_accepted_key_again_waits_for_no_other(room: HubRoom) -> None:
+    gateway = room.known(Gateway())
+    other = gateway.impostor()
+    room.accept(gateway, fingerprint(other.identity.key))
+    room.accept(gateway, fingerprint(gateway.identity.key))
+    room.state(other)
+    found = room.store.devices.find("cong")
+    assert found is not None and found.accepted_key() == next(k for k in found.keys if k.key == gateway.identity.key)
 
 
 def test_a_retired_device_is_kept_apart_until_it_is_accepted_again(room: HubRoom) -> None:
@@ -185,6 +215,45 @@ def test_strange_keys_take_no_place_from_the_true_one(room: HubRoom) -> None:
     room.batch(gateway, gateway.batch(gateway.run(1)))
     found = room.store.devices.find("cong")
     assert found is not None and len(found.keys) == rules.KEYS_MAX and len(room.events()) == 2
+
+
+@pytest.mark.parametrize("named_first", [False, True])
+def test_keys_that_filled_a_device_do_not_lock_out_the_one_that_a_person_names(
+    room: HubRoom, named_first: bool
+) -> None:
+    gateway = Gateway()
+    if named_first:
+        room.accept(gateway, fingerprint(gateway.identity.key))
+    for _ in range(rules.KEYS_MAX):
+        stranger = gateway.impostor()
+        room.state(stranger)
+        room.batch(stranger, stranger.batch(stranger.run(1)))
+    kept = room.status.whole()["pending"]
+    if not named_first:
+        room.state(gateway)
+        assert "more than 8 keys" in room.alarms()["device-refused"][0]
+        room.accept(gateway, fingerprint(gateway.identity.key))
+    room.state(gateway)
+    room.batch(gateway, gateway.batch(gateway.run(2)))
+    assert len(room.events()) == 3 and room.status.whole()["pending"] == kept == rules.KEYS_MAX
+    room.state(gateway.impostor())
+    found = room.store.devices.find("cong")
+    assert found is not None and len(found.keys) == rules.KEYS_MAX + 1
+
+
+def test_a_key_file_is_taken_over_although_strangers_filled_its_device(tmp_path: Path) -> None:
+    first, second = HubRoom(tmp_path / "first"), HubRoom(tmp_path / "second")
+    gateway = first.known(Gateway())
+    first.export_keys(tmp_path / "keys.json")
+    for _ in range(rules.KEYS_MAX):
+        stranger = gateway.impostor()
+        second.state(stranger)
+        second.batch(stranger, stranger.batch(stranger.run(1)))
+    second.import_keys(tmp_path / "keys.json")
+    found = second.store.devices.find("cong")
+    assert found is not None and (key := found.accepted_key()) is not None and key.key == gateway.identity.key
+    first.close()
+    second.close()
 
 
 # --- secrets handed over ----------------------------------------------------------------------------------------------
