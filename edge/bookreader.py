@@ -7,12 +7,21 @@ from pathlib import Path
 from edge.journalfile import STORAGE_ERRORS, explained, open_for_reading
 from edge.journalrows import SEQUENCE_BITS, JournalRow, read_journals
 from protocol.batch import BATCH_BYTES_MAX
-from protocol.envelope import digest
+from protocol.envelope import EVENT_BYTES_MAX, digest
 from protocol.errors import JournalDamaged
+
+
+def is_line(raw: bytes) -> bool:
+    """Whether a record's bytes can be one line of a batch (protocol.batch.decode_batch)."""
+    return 0 < len(raw) <= EVENT_BYTES_MAX and b"\n" not in raw
 
 
 class RecordMissing(JournalDamaged):
     """The file can be read, but this record isn't in it."""
+
+
+class RecordUnsendable(RecordMissing):
+    """The record is in the file, and its bytes can't be a line of a batch, which the hub would refuse whole."""
 
 
 class BookReader:
@@ -39,20 +48,24 @@ class BookReader:
             self._pruned[row.journal] = (row.pruned_through, row.pruned_head)
         return rows
 
-    def lines(self, journal: str, first: int, last: int, bytes_max: int = BATCH_BYTES_MAX) -> list[bytes]:
+    def lines(
+        self, journal: str, first: int, last: int, bytes_max: int = BATCH_BYTES_MAX, *, sendable: bool = True
+    ) -> list[bytes]:
         """The records from `first` on, to `last` or to where `bytes_max` are reached; at least one.
 
-        Raises JournalDamaged when record `first` isn't there.
+        Raises JournalDamaged when record `first` isn't there, or is to be `sendable` and can't be a line of a batch.
         """
         base = self._numbers[journal] << SEQUENCE_BITS
         found: list[bytes] = []
         size = 0
+        bad = False
         try:
             for position, raw in self._database.execute(
                 "SELECT position, raw FROM event WHERE position BETWEEN ? AND ? ORDER BY position",
                 (base + first, base + last),
             ):
-                if not isinstance(raw, bytes):
+                if not isinstance(raw, bytes) or (sendable and not is_line(raw)):
+                    bad = position == base + first
                     break
                 size += len(raw) + 1
                 if position != base + first + len(found) or (found and size > bytes_max):
@@ -61,6 +74,10 @@ class BookReader:
         except STORAGE_ERRORS as problem:
             if not found:
                 raise explained(problem, f"record {journal}.{first} can't be read") from problem
+        if bad:
+            raise RecordUnsendable(
+                f"record {journal}.{first} is damaged in {self._path.name}: it is no line of a batch"
+            )
         if not found:
             raise RecordMissing(f"record {journal}.{first} is not in {self._path.name}")
         return found

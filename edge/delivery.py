@@ -274,7 +274,7 @@ class Delivery:
                 self._uplink.refused_by_link(offer)
                 self._wake.set()
                 # What a salvaged journal lacks was named when it came back.
-                if not (isinstance(problem, RecordMissing) and offer.journal in self._salvaged):
+                if type(problem) is not RecordMissing or offer.journal not in self._salvaged:
                     self._alarm("journal-damaged", str(problem))
                 if not isinstance(problem, RecordMissing):
                     self._broken()

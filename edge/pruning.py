@@ -113,7 +113,7 @@ def held_through(city: RangeSet, row: JournalRow) -> int:
 def _records(reader: BookReader, row: JournalRow, end: int) -> Iterator[tuple[int, bytes]]:
     sequence = row.pruned_through + 1
     while sequence <= end:
-        for raw in reader.lines(row.journal, sequence, min(end, sequence + ROWS_A_STEP - 1)):
+        for raw in reader.lines(row.journal, sequence, min(end, sequence + ROWS_A_STEP - 1), sendable=False):
             yield sequence, raw
             sequence += 1
 

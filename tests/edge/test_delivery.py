@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -12,12 +13,14 @@ import pytest
 from edge.bookreader import BookReader
 from edge.delivery import INBOX_MAX, Delivery
 from edge.devicekeys import DeviceKeys
+from edge.journalrows import SEQUENCE_BITS
 from edge.ports import Link
 from edge.rosterstore import RosterStore
 from edge.statement import TOLD_MAX
 from edge.uplink import Uplink
 from protocol.batch import decode_batch, verify_batch
 from protocol.cards import CardKey
+from protocol.envelope import EVENT_BYTES_MAX
 from protocol.errors import JournalFull
 from protocol.receipts import JournalMarks, Mark, Receipt, encode_receipt
 from protocol.roster import Release, pack_release
@@ -249,6 +252,29 @@ def test_storage_that_takes_nothing_stops_neither_offers_nor_receipts(desk: Desk
     desk.step()
     assert desk.uplink.owed() == 0
     assert desk.alarms == ["journal-full"], "it isn't tried at every step"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{\n}", b"\n", b"x" * (EVENT_BYTES_MAX + 1)])
+def test_a_record_that_is_no_line_is_left_out_and_told_and_all_others_are_offered(desk: Desk, raw: bytes) -> None:
+    for _ in range(8):
+        tap(desk.journal)
+
+    def work(database: sqlite3.Connection) -> None:
+        for sequence in (4, 5, 9):
+            database.execute(
+                "UPDATE event SET raw = ? WHERE position = ?", (raw, desk.journal.number << SEQUENCE_BITS | sequence)
+            )
+
+    desk.journal.maintain(work)
+    desk.hub_ready()
+    for _ in range(6):
+        desk.step()
+    sent = sorted(n for first, last in desk.batches() for n in range(first, last + 1))
+    assert sent == [1, 2, 3, 6, 7, 8]
+    assert desk.alarms == ["journal-damaged"] * 3, "once for each; the gateway tells one in ten minutes"
+    tap(desk.journal)
+    desk.step()
+    assert desk.batches() == [(10, 10)] and len(desk.alarms) == 3
 
 
 def test_a_link_without_room_is_asked_again_and_the_hub_hears_of_every_journal(tmp_path: Path) -> None:

@@ -254,6 +254,37 @@ def test_a_page_that_broke_meanwhile_is_met_while_delivering_and_all_else_arrive
     }
 
 
+def test_a_record_whose_bytes_are_no_line_is_a_hole_with_a_name_and_all_else_arrives(
+    hub: HubProcess, tmp_path: Path
+) -> None:
+    gateway = GatewayProcess(tmp_path)
+    gateway.play(*((10, card(number)) for number in range(20)))
+    gateway.start()
+    gateway.await_signal("accepted", count=20)
+    assert gateway.end() == 0
+    owed = events(gateway.data)
+    lost = owed[6]
+    database = sqlite3.connect(gateway.data / FILE_NAME)
+    database.execute(
+        "UPDATE event SET raw = CAST(replace(CAST(raw AS TEXT), ':', char(10)) AS BLOB)"
+        f" WHERE position & 0xFFFFFF = {lost.tap.sequence}"
+    )
+    database.commit()
+    database.close()
+    text = gateway.config.read_text(encoding="utf-8")
+    gateway.config.write_text(text + f'[uplink]\nurl = "{hub.broker_url}"\n', encoding="utf-8")
+    gateway.replays[0].write_text("", encoding="ascii")
+    gateway.start()
+    others = {event.id for event in owed} - {lost.id}
+    until(lambda: {name for name, _ in hub.events()} >= others, "what is before and behind it arrives")
+    until(lambda: "journal-damaged" in {shown.get("code") for shown in gateway.shown()}, "the damage is told")
+    journal, sequence = lost.tap.journal, lost.tap.sequence
+    holes = next(entry["holes"] for entry in hub.status()["devices"] if entry["device"] == DEVICE)
+    assert [(hole["journal"], hole["first"], hole["last"]) for hole in holes] == [(journal, sequence, sequence)]
+    assert gateway.end() == 0
+    assert f"record {lost.id} is damaged" in gateway.log.read_text(encoding="utf-8")
+
+
 def _owed(hub: HubProcess) -> int | None:
     for device in hub.status()["devices"]:
         if device["device"] == DEVICE:
