@@ -27,6 +27,11 @@ RESTART_S: Final = 0.2
 SPAWN_AGAIN_S: Final = 1.0
 STEADY_S: Final = 5.0
 """A broker that ends sooner is started again ever more slowly."""
+FULL_LOOK_S: Final = 2.0
+FULL: Final = b"no space left on device"
+SPACE_BYTES: Final = 8 * 1024 * 1024
+"""A disk that was full is taken to have space again from here on."""
+LOG_LOOK_BYTES: Final = 1024 * 1024
 PORTS: Final = range(20_000, 32_768)
 """Where a free port is looked for: below Linux's ephemeral ports, which clients are given."""
 
@@ -63,6 +68,7 @@ class EmbeddedBroker:
         self._ready = threading.Event()
         self._failure: BrokerFailed | None = None
         self.restarts = 0
+        self.full = False
         self._end_orphan()
         self._write_configuration()
 
@@ -141,7 +147,7 @@ mqtt {{
                 continue
             began_s = time.monotonic()
             self._wait_ready(child)
-            code = child.wait()
+            code = self._watched(child)
             if self._stopping.is_set():
                 return
             self.restarts += 1
@@ -200,6 +206,31 @@ mqtt {{
                 return
         self._failure = BrokerFailed(f"the broker does not start on {self._host}:{self._port}: {self._last_words()}")
 
+    def _watched(self, child: subprocess.Popen[bytes]) -> int:
+        """Wait for its end. A write that a full disk refused it never tries again: it is ended once there is space."""
+        seen, self.full = 0, False
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return child.wait(FULL_LOOK_S)
+            seen = self._look_for_full(seen)
+            if self.full and _free_bytes(self._folder) >= SPACE_BYTES:
+                log.warning("the broker's disk was full and has space again: it is started anew")
+                _end(child)
+
+    def _look_for_full(self, seen: int) -> int:
+        """Read what its log gained since `seen`; the end of the last whole line."""
+        try:
+            with (self._folder / "server.log").open("rb") as lines:
+                seen = lines.seek(max(seen, lines.seek(0, os.SEEK_END) - LOG_LOOK_BYTES))
+                gained, newline, _ = lines.read().rpartition(b"\n")
+        except OSError:
+            return seen
+        # What a client says of itself stands in lines with its number.
+        if any(FULL in line and b" - mid:" not in line for line in gained.splitlines()) and not self.full:
+            log.error("the broker's disk is full; once there is space it is started anew")
+            self.full = True
+        return seen + len(gained) + len(newline)
+
     def _last_words(self) -> str:
         with suppress(OSError):
             return (self._folder / "server.log").read_text(encoding="utf-8", errors="replace")[-300:].strip()
@@ -212,12 +243,21 @@ mqtt {{
             child = self._child
         if child is None:
             return
-        child.terminate()
-        try:
-            child.wait(1.0)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait(1.0)
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(1.0)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait(1.0)
+
+
+def _free_bytes(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def dying_with_parent() -> list[str]:

@@ -193,6 +193,10 @@ class Wire:
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         until(lambda: self._sent(topic, payload, retain), f"a message on {topic} is acknowledged")
 
+    def try_to_send(self, leaf: str, payload: bytes) -> None:
+        """Say something once, to a broker that may take nothing now."""
+        self._client.publish(self.gateway.topic(leaf), payload, qos=1)
+
     def _sent(self, topic: str, payload: bytes, retain: bool) -> bool:
         if not self._client.is_connected():
             return False
