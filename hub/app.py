@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from hub.announcer import Announcer
-from hub.broker import BrokerFailed, EmbeddedBroker
+from hub.broker import EmbeddedBroker
 from hub.config import HubConfig
 from hub.control import ControlSocket
 from hub.fleet import Fleet
@@ -131,7 +131,15 @@ class Hub:
         self.status = Status(store, self.fleet)
         self.status.parts = {
             "ledger": lambda: self.mailroom.failed,
-            "broker": self._broker_trouble,
+            "broker": lambda: (
+                "broker-full"
+                if self.broker is not None and self.broker.full
+                else "broker-lost"
+                if not self.link.connected
+                else "broker-denies"
+                if self.link.deaf
+                else None
+            ),
         }
         if self.forwarder is not None:
             self._watch_city(self.forwarder)
@@ -142,11 +150,6 @@ class Hub:
             self.announcer.now()
         else:
             self.fleet.broker_lost()
-
-    def _broker_trouble(self) -> str | None:
-        if self.broker is not None and self.broker.full:
-            return BrokerFailed.code
-        return "broker-lost" if not self.link.connected else "broker-denies" if self.link.deaf else None
 
     def _watch_city(self, forwarder: Forwarder) -> None:
         self.status.parts["city"] = lambda: forwarder.trouble

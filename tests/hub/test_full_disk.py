@@ -62,7 +62,7 @@ def test_the_embedded_broker_is_started_anew_once_there_is_space(hub: HubProcess
     wire.deliver(run)
     ballast = fill(hub)
     run.taps(200)
-    offer_until(wire, run, "broker-failed", hub)
+    offer_until(wire, run, "broker-full", hub)
     ballast.unlink()
     until(lambda: not hub.status()["troubles"], "all is well again")
     wire.state()
