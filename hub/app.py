@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from hub.announcer import Announcer
-from hub.broker import EmbeddedBroker
+from hub.broker import BrokerFailed, EmbeddedBroker, free_bytes
 from hub.config import HubConfig
 from hub.control import ControlSocket
 from hub.fleet import Fleet
@@ -27,6 +29,7 @@ from hub.mqtt import HubLink
 from hub.parts import Store
 from hub.receipts import Receipts
 from hub.reception import Reception
+from hub.store.database import LedgerFailed, LedgerFull
 from hub.web.server import WebServer
 from hub.web.status import Status
 from protocol.errors import ConfigError, K12EdgeError
@@ -38,6 +41,9 @@ log = logging.getLogger("k12edge.hub")
 
 END_S: Final = 2.5
 AGAIN_S: Final = 0.5
+FULL_PAUSE_S: Final = 2.0
+FULL_BYTES: Final = 64 * 1024
+"""With less free than that a hub or broker that can't start has a full disk."""
 
 
 class Ending(Protocol):
@@ -297,16 +303,40 @@ def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
 
 
 def run_hub(config: HubConfig, ending: Ending) -> int:
-    """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start."""
+    """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start.
+
+    A full disk is waited for: a person frees space, and nobody has to think of the hub.
+    """
     # The HTTP client tells of every request; what comes of it, we tell.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     while not ending.asked:
-        hub = Hub(config, ending)
-        # Opened anew (other keys, a disk that failed) it stays where it was.
-        config = replace(config, listen=hub.address)
-        hub.run()
+        try:
+            hub = Hub(config, ending)
+            # Opened anew (other keys, a disk that failed) it stays where it was.
+            config = replace(config, listen=hub.address)
+            hub.run()
+        except (K12EdgeError, OSError) as problem:
+            if not _is_of_full_disk(problem, config.data_dir):
+                raise
+            log.error("%s: the disk is full: %s; %s", LedgerFull.code, problem, LedgerFull.hint)
+            ending.wait(FULL_PAUSE_S)
+            continue
         if not hub.again:
             break
         log.warning("the hub begins anew")
         ending.wait(AGAIN_S)
     return 0
+
+
+def _is_of_full_disk(problem: K12EdgeError | OSError, data_dir: Path) -> bool:
+    """Whether the hub, or its broker, only lacks space: also SQLite and nats-server meet other errors then."""
+    causes = (problem, problem.__cause__)
+    if any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in causes):
+        return True
+    if isinstance(problem, LedgerFull):
+        return True
+    if not isinstance(problem, LedgerFailed | BrokerFailed | OSError):
+        return False
+    with suppress(OSError):
+        return free_bytes(data_dir) < FULL_BYTES
+    return False

@@ -213,7 +213,7 @@ mqtt {{
             with suppress(subprocess.TimeoutExpired):
                 return child.wait(FULL_LOOK_S)
             seen = self._look_for_full(seen)
-            if self.full and _free_bytes(self._folder) >= SPACE_BYTES:
+            if self.full and free_bytes(self._folder) >= SPACE_BYTES:
                 log.warning("the broker's disk was full and has space again: it is started anew")
                 _end(child)
 
@@ -255,7 +255,8 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait(1.0)
 
 
-def _free_bytes(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """What a user's process may still write there."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 

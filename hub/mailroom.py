@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from hub.reception import Followups
@@ -139,18 +140,27 @@ class Mailroom:
 
     def _transact(self, group: list[Message]) -> Followups:
         follow = Followups()
-        with self._ledger.database.transaction():
+        with self._writing():
             # States first, as they came: they name the keys that records are signed with; brokers may reorder topics.
             for message in sorted(group, key=lambda message: message.topic.endswith("/ev")):
                 self._take_one(message, follow)
-        self.failed = None
         return follow
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction; one that wrote something proves that the ledger takes records again, others prove nothing."""
+        with self._ledger.database.transaction() as connection:
+            before = connection.total_changes
+            yield
+            wrote = connection.total_changes > before
+        if wrote:
+            self.failed = None
 
     def _replay(self) -> None:
         """Batches that waited for their device's acceptance, some at a time: live ones go between."""
         follow = Followups()
         try:
-            with self._ledger.database.transaction():
+            with self._writing():
                 self._reception.replay_some(follow)
         except (LedgerFull, LedgerFailed) as problem:
             self._fail(problem)
@@ -238,7 +248,7 @@ class Mailroom:
     def _tend(self) -> None:
         if self._own.head_due():
             try:
-                with self._ledger.database.transaction():
+                with self._writing():
                     self._own.sign_head()
             except K12EdgeError as problem:
                 self._fail(problem)

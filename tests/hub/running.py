@@ -57,12 +57,17 @@ class HubProcess:
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.url = self.broker_url = ""
+        self._offset = 0
         self.wrapper: list[str] = []
         self.environment: dict[str, str] | None = None
 
     def start(self) -> HubProcess:
+        self.launch()
+        return self.await_start()
+
+    def launch(self) -> None:
         with self.log.open("ab") as log:
-            offset = log.tell()
+            self._offset = log.tell()
             self.process = subprocess.Popen(
                 [*self.wrapper, sys.executable, "-m", "k12edge", "hub", "--config", str(self.config)],
                 stdout=log,
@@ -71,9 +76,10 @@ class HubProcess:
                 env=self.environment,
             )
 
+    def await_start(self) -> HubProcess:
         def listening() -> dict[str, str]:
             assert self.process is not None
-            said = self.log.read_bytes()[offset:].decode("utf-8", "replace")
+            said = self.log.read_bytes()[self._offset :].decode("utf-8", "replace")
             assert self.process.poll() is None, said
             return dict(re.findall(r"^listening (\w+)(://\S+)$", said, re.M))
 

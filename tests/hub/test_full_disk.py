@@ -69,3 +69,25 @@ def test_the_embedded_broker_is_started_anew_once_there_is_space(hub: HubProcess
     wire.deliver(run)
     assert [raw for _, raw in hub.events()] == run.lines
     wire.close()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_start_on_a_full_disk_waits_for_space_and_ends_in_time(hub: HubProcess, known: bool) -> None:
+    if known:
+        hub.start()
+        hub.stop()
+    ballast = fill(hub)
+    hub.launch()
+    until(lambda: "ledger-full" in hub.log.read_text(encoding="utf-8"), "it says what it waits for")
+    code, took_s = hub.stop()
+    assert code == 0 and took_s < 3
+    hub.launch()
+    until(lambda: hub.log.read_text(encoding="utf-8").count("ledger-full") >= 2, "it waits again")
+    ballast.unlink()
+    hub.await_start()
+    gateway = Gateway()
+    assert hub.ask("devices", "accept", gateway.device).returncode == 0
+    wire = Wire(gateway, hub.broker_url)
+    wire.state()
+    wire.deliver(gateway.run(3))
+    wire.close()

@@ -129,7 +129,8 @@ def test_a_message_that_meets_a_fault_of_ours_stops_no_other(running: Running, m
 def test_where_the_ledger_takes_nothing_nothing_is_receipted(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hub.mailroom.FAILED_PAUSE_S", 0.01)
     gateway = running.room.known(Gateway())
-    run = gateway.run(5)
+    run, held = gateway.run(5), gateway.run(5)
+    running.room.batch(gateway, gateway.batch(held))
 
     def full(*_: Any) -> None:
         raise LedgerFull("no space")
@@ -141,6 +142,10 @@ def test_where_the_ledger_takes_nothing_nothing_is_receipted(running: Running, m
         until(lambda: running.mailroom.failed == "ledger-full", "it is told")
         until(lambda: running.outbox.acknowledged, "the broker may send on")
     assert run.journal not in running.outbox.told
+    # What is held already says nothing of the disk.
+    running.bring(gateway, gateway.batch(held))
+    running.receipted(held)
+    assert running.mailroom.failed == "ledger-full"
     running.bring(gateway, gateway.batch(run))
     running.receipted(run)
     assert running.mailroom.failed is None
