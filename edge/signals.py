@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +34,38 @@ SINK_PATIENCE_S: Final = 0.05
 """How long a signal waits for a pipe or terminal that takes nothing; those that follow don't, until it takes one."""
 
 
+@dataclass(slots=True, eq=False)
+class _Sink:
+    """Where lines go. A named pipe without a reader has no descriptor: opening is tried again at the next signal.
+
+    `lock`: what is closed here must not be written by another lane, under a number that is another file's by then.
+    """
+
+    descriptor: int | None
+    path: Path | None = None
+    may_block: bool = False
+    torn: bool = False
+    stuck: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def open(self) -> None:
+        """Open what has a path, never waiting for whoever is to read it. Raises OSError."""
+        assert self.path is not None
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            self.descriptor = os.open(self.path, flags, 0o644)
+        except OSError as problem:
+            if problem.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(self.path).st_mode):
+                raise
+        self.torn = self.stuck = False
+
+    def close(self) -> None:
+        """Close what was opened here; standard output and the terminal stay."""
+        if self.path is not None and self.descriptor is not None:
+            descriptor, self.descriptor = self.descriptor, None
+            os.close(descriptor)
+
+
 class _Line(msgspec.Struct, frozen=True):
     """A `jsonl` signal; docs/reference/signals.md."""
 
@@ -48,33 +83,29 @@ class LineSignals:
     def __init__(self, sinks: Sequence[str], mono_ns: Callable[[], int]) -> None:
         """Open the sinks: `terminal`, `jsonl:-` (standard output), `jsonl:PATH` (appended). Raises ConfigError."""
         self._mono_ns = mono_ns
-        self._jsonl: list[int] = []
-        self._terminal = False
-        self._owned: list[int] = []
-        self._torn: set[int] = set()
-        self._may_block: set[int] = set()
-        self._stuck: set[int] = set()
+        self._jsonl: list[_Sink] = []
+        self._terminal: _Sink | None = None
         self.failed_writes = 0
         for sink in sinks:
             if sink == "terminal":
-                self._terminal = True
+                self._terminal = _Sink(TERMINAL)
             elif sink == "jsonl:-":
-                self._jsonl.append(sys.stdout.fileno())
+                self._jsonl.append(_Sink(sys.stdout.fileno()))
             elif sink.startswith("jsonl:"):
-                path = Path(sink.removeprefix("jsonl:"))
+                made = _Sink(None, Path(sink.removeprefix("jsonl:")))
                 try:
-                    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                    made.open()
                 except OSError as problem:
-                    raise ConfigError(f"signals.sinks: {path} can't be written: {problem}") from problem
-                self._jsonl.append(descriptor)
-                self._owned.append(descriptor)
+                    self.close()
+                    raise ConfigError(f"signals.sinks: {made.path} can't be written: {problem}") from problem
+                self._jsonl.append(made)
             else:
+                self.close()
                 raise ConfigError(f"signals.sinks: {sink!r} is not terminal, jsonl:- or jsonl:PATH")
 
-        for descriptor in (*self._jsonl, *((TERMINAL,) if self._terminal else ())):
+        for made in (*self._jsonl, *(() if self._terminal is None else (self._terminal,))):
             with suppress(OSError):
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    self._may_block.add(descriptor)
+                made.may_block = made.descriptor is None or not stat.S_ISREG(os.fstat(made.descriptor).st_mode)
 
     def show(self, recorded: Recorded) -> None:
         """See Signals.show."""
@@ -89,41 +120,50 @@ class LineSignals:
 
     def _send(self, line: _Line) -> None:
         payload = msgspec.json.encode(line) + b"\n"
-        for descriptor in self._jsonl:
-            self._write(descriptor, payload)
-        if self._terminal:
+        for sink in self._jsonl:
+            self._write(sink, payload)
+        if self._terminal is not None:
             code = "" if line.code is msgspec.UNSET else f" [{line.code}]"
-            self._write(TERMINAL, f"{line.station or '-'}: {WORDS[line.signal]}{code}\n".encode())
+            self._write(self._terminal, f"{line.station or '-'}: {WORDS[line.signal]}{code}\n".encode())
 
-    def _write(self, descriptor: int, payload: bytes) -> None:
+    def _write(self, sink: _Sink, payload: bytes) -> None:
         """One write; a sink that is gone, full, or read by nobody must not stop the others, nor the tap."""
-        if descriptor in self._torn:
+        try:
+            with sink.lock:
+                whole = self._write_line(sink, payload)
+        except (OSError, ValueError):
+            whole = False
+        self.failed_writes += not whole
+
+    def _write_line(self, sink: _Sink, payload: bytes) -> bool:
+        if sink.descriptor is None:
+            sink.open()
+        if sink.descriptor is None or (sink.may_block and not self._has_room(sink, sink.descriptor)):
+            return False
+        if sink.torn:
             # A full disk took a part of the last line; this one begins anew.
             payload = b"\n" + payload
         try:
-            if descriptor in self._may_block and not self._has_room(descriptor):
-                raise BlockingIOError
-            written = os.write(descriptor, payload)
-        except (OSError, ValueError):
-            self.failed_writes += 1
-            return
-        if written == len(payload):
-            self._torn.discard(descriptor)
-        elif written:
-            self._torn.add(descriptor)
-            self.failed_writes += 1
+            written = os.write(sink.descriptor, payload)
+        except BrokenPipeError:
+            # The reader left; the next one finds the pipe under its name.
+            sink.close()
+            return False
+        sink.torn = 0 < written < len(payload) or (sink.torn and not written)
+        return written == len(payload)
 
-    def _has_room(self, descriptor: int) -> bool:
+    def _has_room(self, sink: _Sink, descriptor: int) -> bool:
         """Whether a pipe or terminal takes a line now. One that didn't is waited for again only when it did."""
-        patience_s = 0.0 if descriptor in self._stuck else SINK_PATIENCE_S
-        if select.select([], [descriptor], [], patience_s)[1]:
-            self._stuck.discard(descriptor)
-            return True
-        self._stuck.add(descriptor)
-        return False
+        patience_s = 0.0 if sink.stuck else SINK_PATIENCE_S
+        sink.stuck = not select.select([], [descriptor], [], patience_s)[1]
+        return not sink.stuck
 
     def close(self) -> None:
         """Close the files that were opened here."""
-        for descriptor in self._owned:
-            os.close(descriptor)
-        self._owned = []
+        sinks, self._jsonl = self._jsonl, []
+        for sink in sinks:
+            if not sink.may_block:
+                sink.close()
+                continue
+            with sink.lock:
+                sink.close()

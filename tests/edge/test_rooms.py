@@ -233,6 +233,40 @@ def test_a_pipe_that_nobody_reads_holds_up_no_lane_and_no_other_sink(tmp_path: P
     signals.close()
 
 
+def test_a_named_pipe_is_written_while_somebody_reads_it_and_never_waited_for(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    signals: list[LineSignals] = []
+    opening = threading.Thread(target=lambda: signals.append(LineSignals([f"jsonl:{fifo}"], lambda: 0)), daemon=True)
+    opening.start()
+    opening.join(5)
+    assert signals, "the start waits for no reader"
+    for lost, number in enumerate(range(1, 8, 2), 1):
+        signals[0].show(_recorded(number))
+        assert signals[0].failed_writes == lost, "a line that nobody reads is lost, and counted"
+        reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        signals[0].show(_recorded(number + 1))
+        line = os.read(reading, 65536)
+        assert line.endswith(b"\n") and json.loads(line)["tap"].endswith(f".{number + 1}")
+        assert signals[0].failed_writes == lost
+        os.close(reading)
+    signals[0].close()
+
+
+def test_standard_output_whose_reader_left_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr("sys.stdout", out)
+        signals = LineSignals(["jsonl:-", f"jsonl:{tmp_path / 's'}"], lambda: 0)
+        os.close(reading)
+        for number in range(3):
+            signals.show(_recorded(number))
+        assert signals.failed_writes == 3
+        assert (tmp_path / "s").read_bytes().count(b"\n") == 3
+        signals.close()
+        os.fstat(writing)
+
+
 def test_after_a_line_that_was_cut_the_next_one_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "s.jsonl"
     signals = LineSignals([f"jsonl:{path}"], lambda: 0)
