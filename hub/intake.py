@@ -10,6 +10,7 @@ import msgspec
 
 from protocol.envelope import Event, decode_data, decode_event, digest_bytes, expected_event, is_digest, text_of
 from protocol.errors import BadMessage
+from protocol.records import PreviousJournal
 from protocol.taps import TAP_TYPES, TapData
 
 Fault = Literal["unreadable", "unknown-version", "foreign-source", "misplaced", "bad-data", "chain-broken"]
@@ -154,3 +155,18 @@ def _is_event(line: bytes) -> bool:
         return msgspec.json.decode(line, type=_Typed).type.startswith("vn.k12edge.")
     except (msgspec.DecodeError, ValueError, RecursionError):
         return False
+
+
+class _Opened(msgspec.Struct):
+    previous: PreviousJournal | None = None
+
+
+def previous_of(raw: bytes) -> str | None:
+    """The journal that a first record names as the one before; None where it names none."""
+    try:
+        event = decode_event(raw)
+        previous = msgspec.json.decode(event.data, type=_Opened).previous if event.name == "journal.opened" else None
+    except (BadMessage, msgspec.DecodeError, ValueError, RecursionError):
+        # Signed nonsense: the record is kept as it is, and nothing else may fail by it.
+        return None
+    return None if previous is None else previous.journal

@@ -10,7 +10,7 @@ import msgspec
 
 from hub.clock import HubClock
 from hub.fleet import Fleet
-from hub.intake import Examined, examine
+from hub.intake import Examined, examine, previous_of
 from hub.states import checked_state
 from hub.store.anchorrows import AnchorRows
 from hub.store.books import Book
@@ -197,7 +197,19 @@ class Reception:
             self._ledger.store(book, [Row(r.sequence, r.raw, r.digest) for r in examined.sound], now_ms)
             self._anchors.learn(book.source, [record.event for record in examined.sound])
             follow.new_records += len(examined.sound)
+            if examined.sound[0].sequence == 1:
+                self._note_branch(device, book, examined.sound[0].raw)
         self._park_faulty(device, book, examined, now_ms)
+
+    def _note_branch(self, device: str, book: Book, raw: bytes) -> None:
+        """A journal begins. Two that begin after the same one are two copies of a gateway's directory."""
+        previous = previous_of(raw)
+        if previous is None:
+            return
+        for other, first in self._ledger.opened_after(book, previous):
+            if previous_of(first) == previous:
+                self._alarm("journal-branched", device, f"{other} and {book.journal} both begin after {previous}")
+                return
 
     def _prev_after(self, book: Book, sequence: int) -> str | None:
         """What the stored record `sequence` names as its `prev`; only where a hole is filled."""

@@ -101,6 +101,14 @@ class Ledger:
         ).fetchone()
         return None if found is None else bytes(found[0])
 
+    def opened_after(self, book: Book, previous: str) -> list[tuple[str, bytes]]:
+        """Other journals of the source whose first record may name `previous` as the one before: journal and record."""
+        return self.database.connection.execute(
+            "SELECT journals.journal, events.raw FROM journals JOIN events ON events.journal = journals.number"
+            " WHERE events.sequence = 1 AND source = ? AND number <> ? AND instr(events.raw, ?) ORDER BY number",
+            (book.source, book.number, previous.encode("utf-8")),
+        ).fetchall()
+
     def keep_header(self, book: Book, header: Header, key: str) -> None:
         """Remember a batch's signature, which proves its records to others."""
         self.database.connection.execute(

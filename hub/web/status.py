@@ -5,11 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from protocol.envelope import decode_event, rfc3339, text_of
-from protocol.errors import BadMessage
-from protocol.records import PreviousJournal
+from hub.intake import previous_of
+from protocol.envelope import rfc3339, text_of
 from protocol.signing import fingerprint
 
 if TYPE_CHECKING:
@@ -191,18 +188,3 @@ def _one(store: Store) -> Any:
         return found
 
     return ask
-
-
-class _Opened(msgspec.Struct):
-    previous: PreviousJournal | None = None
-
-
-def previous_of(raw: bytes) -> str | None:
-    """The journal that a first record names as the one before; None where it names none."""
-    try:
-        event = decode_event(raw)
-        previous = msgspec.json.decode(event.data, type=_Opened).previous if event.name == "journal.opened" else None
-    except (BadMessage, msgspec.DecodeError, ValueError, RecursionError):
-        # Signed nonsense: the record is kept as it is, the page mustn't fail by it.
-        return None
-    return None if previous is None else previous.journal

@@ -66,8 +66,11 @@ class Run:
         self.lines.append(raw)
         return raw
 
-    def open(self, **more: Any) -> Run:
-        self.add("journal.opened", {"journal": self.journal, "previous": None, "key": "-", "version": "0"}, **more)
+    def open(self, *, after: Run | None = None, **more: Any) -> Run:
+        previous = None
+        if after is not None:
+            previous = {"journal": after.journal, "last": len(after.lines), "head": digest(after.lines[-1])}
+        self.add("journal.opened", {"journal": self.journal, "previous": previous, "key": "-", "version": "0"}, **more)
         return self
 
     def taps(self, count: int, **more: Any) -> Run:
@@ -93,11 +96,11 @@ class Gateway:
     def topic(self, leaf: str) -> str:
         return device_topic(SCHOOL, self.device, leaf)
 
-    def run(self, taps: int = 0, **more: Any) -> Run:
+    def run(self, taps: int = 0, *, after: Run | None = None, **more: Any) -> Run:
         """A new journal with its first record and so many taps."""
         run = Run(self.source)
         self.runs[run.journal] = run
-        return run.open(**more).taps(taps, **more)
+        return run.open(after=after, **more).taps(taps, **more)
 
     def batch(self, run: Run, first: int = 1, last: int | None = None, lines: list[bytes] | None = None) -> bytes:
         """Records `first` to `last` of a journal, signed; or other `lines` under those names."""

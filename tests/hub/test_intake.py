@@ -263,3 +263,23 @@ def test_a_journal_belongs_to_the_source_that_first_used_it(room: HubRoom) -> No
     assert run.journal not in room.marks(thief, follow)
     asked = room.state(thief, thief.state([stolen]))
     assert room.marks(thief, asked)[run.journal].hub.through == 0, "asked about, it is answered: nothing is held"
+
+
+def test_two_journals_after_the_same_one_are_told_once(room: HubRoom) -> None:
+    gateway, other = room.known(Gateway()), room.known(Gateway("bep"))
+    first = gateway.run(2)
+    second = gateway.run(1, after=first)
+    third = gateway.run(1, after=second)
+    for run in (first, second, third):
+        room.batch(gateway, gateway.batch(run))
+    stranger = other.run(1, after=first)
+    room.batch(other, other.batch(stranger))
+    assert "journal-branched" not in room.alarms()
+    branch = gateway.run(2, after=first)
+    room.batch(gateway, gateway.batch(branch, 2))
+    assert "journal-branched" not in room.alarms(), "its first record isn't here yet"
+    room.batch(gateway, gateway.batch(branch))
+    room.batch(gateway, gateway.batch(branch))
+    (detail,) = room.alarms()["journal-branched"]
+    assert second.journal in detail and branch.journal in detail and third.journal not in detail
+    assert [alarm["count"] for alarm in room.status.whole()["alarms"] if alarm["code"] == "journal-branched"] == [1]
