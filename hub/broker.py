@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -187,6 +188,8 @@ mqtt {{
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
+                # Ctrl-C on a hub's terminal is the hub's to hear: it ends the broker after its own last words.
+                start_new_session=True,
             )
         with suppress(OSError):
             (self._folder / "pid").write_text(f"{child.pid}\n", encoding="ascii")
@@ -275,8 +278,10 @@ def free_port(host: str) -> int:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             try:
                 probe.bind((host, port))
-            except OSError:
-                continue
+            except OSError as problem:
+                if problem.errno == errno.EADDRINUSE:
+                    continue
+                raise BrokerFailed(f"[broker]: listen = {host} can't be taken: {problem.strerror}") from problem
             return port
     raise BrokerFailed("no port is free")
 

@@ -24,6 +24,10 @@ SOCKET_NAME: Final = "hub.sock"
 LINE_BYTES_MAX: Final = PAPER_BYTES_MAX * 4 // 3 + 64 * 1024
 """One paper, as it travels, and some words."""
 TIMEOUT_S: Final = 30.0
+ASKING_S: Final = 2.0
+"""Whoever connects and says nothing for so long is hung up on."""
+TALKERS_MAX: Final = 16
+"""Connections served at once; what they ask is done one after the other."""
 
 Carry = Callable[[str, Mapping[str, str | None]], tuple[str, bytes | None]]
 """Action and words -> what to say, and what the person gets as a file."""
@@ -148,7 +152,7 @@ def _line(line: socket.socket, most: int) -> bytes:
 
 
 class ControlSocket:
-    """The running hub's end: one request a connection, one after the other."""
+    """The running hub's end: one request a connection; who connects and is silent keeps nobody waiting for long."""
 
     def __init__(self, data_dir: Path, carry: Carry) -> None:
         """Listen; the instance lock is held, so a socket that lies there is a dead one."""
@@ -163,6 +167,8 @@ class ControlSocket:
             os.umask(before)
         self._line.listen(8)
         self._path, self._carry = path, carry
+        self._places = threading.BoundedSemaphore(TALKERS_MAX)
+        self._one = threading.Lock()
         threading.Thread(target=self._serve, name="control", daemon=True).start()
 
     def _serve(self) -> None:
@@ -171,13 +177,22 @@ class ControlSocket:
                 line, _ = self._line.accept()
             except OSError:
                 return
+            self._places.acquire()
+            threading.Thread(target=self._talk, args=(line,), name="command", daemon=True).start()
+
+    def _talk(self, line: socket.socket) -> None:
+        try:
             with line:
+                line.settimeout(ASKING_S)
+                request = msgspec.json.decode(_line(line, LINE_BYTES_MAX), type=Request)
+                with self._one:
+                    answer = self._answer(request)
                 line.settimeout(TIMEOUT_S)
-                try:
-                    request = msgspec.json.decode(_line(line, LINE_BYTES_MAX), type=Request)
-                    line.sendall(msgspec.json.encode(self._answer(request)) + b"\n")
-                except (OSError, msgspec.DecodeError) as problem:
-                    log.warning("a request could not be answered: %s", problem)
+                line.sendall(msgspec.json.encode(answer) + b"\n")
+        except (OSError, msgspec.DecodeError) as problem:
+            log.warning("a request could not be answered: %s", problem)
+        finally:
+            self._places.release()
 
     def _answer(self, request: Request) -> Reply:
         try:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from hub.broker import BrokerFailed, EmbeddedBroker
+from hub.control import _short
 from protocol.batch import MESSAGE_BYTES_MAX
 from protocol.envelope import digest
 from protocol.signing import fingerprint
@@ -272,6 +275,44 @@ def test_the_embedded_broker_comes_back_on_its_port_and_dies_with_its_hub(tmp_pa
         wire.close()
         code, took_s = hub.stop()
         assert code == 0 and took_s < 3 and not broker_pids(hub.data_dir)
+    finally:
+        hub.end()
+
+
+def test_the_terminals_signals_reach_the_hub_alone(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path).start()
+    try:
+        (pid,) = broker_pids(hub.data_dir)
+        assert hub.process is not None
+        assert os.getpgid(pid) != os.getpgid(hub.process.pid) and os.getsid(pid) != os.getsid(hub.process.pid)
+    finally:
+        hub.end()
+    until(lambda: not broker_pids(hub.data_dir), "the broker ends with its hub", within_s=5)
+
+
+def test_an_address_of_another_machine_fails_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.broker.START_S", 0.5)
+    refusal = r"192\.0\.2\.99.* can't be taken"
+    with pytest.raises(BrokerFailed, match=refusal):
+        EmbeddedBroker(tmp_path, "192.0.2.99", 0)
+    broker = EmbeddedBroker(tmp_path, "192.0.2.99", 18_883)
+    try:
+        with pytest.raises(BrokerFailed, match=refusal):
+            broker.start(lambda: False)
+    finally:
+        broker.stop()
+
+
+def test_silent_connections_keep_no_command_waiting(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path).start()
+    try:
+        with ExitStack() as others:
+            for _ in range(10):
+                other = others.enter_context(socket.socket(socket.AF_UNIX))
+                with _short(hub.data_dir / "hub.sock") as name:
+                    other.connect(name)
+            before = time.monotonic()
+            assert hub.ask("devices", "list").returncode == 0 and time.monotonic() - before < 10
     finally:
         hub.end()
 
