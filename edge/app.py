@@ -26,6 +26,7 @@ from edge.lock import InstanceLock
 from edge.ports import Ending, Recorded, Warning_
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
+from edge.rescue import Rescue
 from edge.rosterstore import RosterStore
 from edge.salvage import mark_damaged, open_journal, salvage, set_suspect_aside
 from edge.signals import LineSignals
@@ -101,7 +102,8 @@ class Gateway:
             version=VERSION,
         )
         damaged += broken
-        self._parts.callback(self.journal.close)
+        rescue = Rescue(self.journal, lambda detail: self.alarm("journal-gone", detail), self._open_again)
+        self._parts.callback(rescue.close)
         self.last_tap_ms = 0
         self._busy = threading.Event()
         self.lanes: list[Lane] = []
@@ -110,9 +112,8 @@ class Gateway:
             self._add_station(plan, reader)
         self._remember()
         self._was_damaged, self._began_ns = bool(damaged), self.clock.mono_ns()
-        self.upkeep = Upkeep(
-            self.journal, self.keys.identity, self.clock, lambda: self.last_tap_ms, self._backup_interval_s
-        )
+        parts = self.journal, self.keys.identity, self.clock
+        self.upkeep = Upkeep(*parts, lambda: self.last_tap_ms, self._backup_interval_s, rescue)
         self.delivery = self._delivery()
         for name in (*damaged, *self.rosters.damaged, *([self.keys.damaged] if self.keys.damaged else [])):
             self.alarm("journal-damaged" if name in damaged else "file-damaged", f"set aside: {name}")
@@ -215,6 +216,9 @@ class Gateway:
         """The file broke under a tap: the next opening of it sets it aside and begins a fresh one."""
         with suppress(OSError):
             mark_damaged(self.config.data_dir)
+        self._open_again()
+
+    def _open_again(self) -> None:
         self.again = True
         self.ending.poke()
 

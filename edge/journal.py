@@ -6,12 +6,11 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge.journalfile import BUSY_MS, STORAGE_ERRORS, explained, open_for_writing
-from edge.journalrows import SEQUENCE_BITS, JournalRow, head_text, ranges_text, read_journals
+from edge.journalfile import BUSY_MS, STORAGE_ERRORS, Places, copy_out, explained, moved, open_for_writing, places
+from edge.journalrows import SEQUENCE_BITS, JournalRow, Marks, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
 from edge.slots import Slot, tell
 from edge.soundness import check_rows
@@ -33,14 +32,6 @@ MARKS_ALONE_MS: Final = 60_000
 TRUNCATE_PATIENCE_MS: Final = 20
 
 _INSERT = "INSERT INTO event (position, raw) VALUES (?, ?)"
-
-
-@dataclass(slots=True)
-class Marks:
-    """What is known to be held elsewhere of one journal."""
-
-    hub: RangeSet = field(default_factory=RangeSet)
-    city: RangeSet = field(default_factory=RangeSet)
 
 
 class SqliteJournal:
@@ -80,6 +71,7 @@ class SqliteJournal:
         self._database = opener(path)
         try:
             self.previous = self._open_run(version)
+            self._places: Places | None = places(path)
         except BaseException:
             self._database.close()
             raise
@@ -258,6 +250,10 @@ class SqliteJournal:
         A failed fsync may leave pages that look written and are not (the kernel marks them clean). So the log is
         moved into the database and synced there, and the tail is read again, before anything is built upon it.
         """
+        if moved(self.path, self._places):
+            raise JournalFailed(f"{self.path} is gone, and only the open file still holds its records")
+        # Closing removes the log, so its place is unknown until everything is open again.
+        self._places = None
         self._database.close()
         self._database = self._opener(self.path)
         try:
@@ -274,7 +270,21 @@ class SqliteJournal:
         if sequence < self._last or (found is not None and not isinstance(found[1], bytes)):
             raise JournalDamaged(f"record {self.journal}.{self._last} was acknowledged and is gone")
         self._last, self._head = sequence, None if found is None else digest(found[1])
+        self._places = places(self.path)
         self._failed = None
+
+    def gone(self) -> bool:
+        """Whether another file than the one opened, or none, lies under the file's name or its log's."""
+        with self._commit_lock:
+            return not self._closed and moved(self.path, self._places)
+
+    def copy_out(self, target: Path) -> None:
+        """Write everything to a new file and take nothing afterwards. Raises like append; then all is as before."""
+        with self._commit_lock:
+            if self._closed:
+                raise JournalFailed("the journal is closed")
+            copy_out(self._database, target)
+            self._closed = True
 
     def head_due(self) -> bool:
         """Whether a signed head should be appended: 1,000 records, or 10 minutes with new ones, since the last."""

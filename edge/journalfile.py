@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -120,6 +121,55 @@ def explained(problem: Exception, what: str) -> K12EdgeError:
     if code is None and isinstance(problem, sqlite3.DatabaseError | UnicodeDecodeError):
         return JournalDamaged(text)
     return JournalFailed(text)
+
+
+Places = tuple[tuple[int, int] | None, tuple[int, int] | None]
+"""Device and inode of what lies under the names of a database and of its log, None where nothing does."""
+
+
+def places(path: Path) -> Places:
+    """What lies under the names now. Raises OSError; opens nothing, since closing would drop SQLite's locks."""
+    return _place(path), _place(path.with_name(path.name + "-wal"))
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def moved(path: Path, known: Places | None) -> bool:
+    """Whether something else, or nothing, lies under the names by now; a folder that can't be asked says nothing."""
+    try:
+        return known is not None and places(path) != known
+    except OSError:
+        return False
+
+
+def copy_out(database: sqlite3.Connection, target: Path) -> None:
+    """Write all that an open database holds to a new file, durable when this returns; else none is left.
+
+    Raises JournalFull, JournalFailed, JournalDamaged.
+    """
+    try:
+        database.execute("VACUUM INTO ?", (str(target),))
+        descriptor = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(target.parent)
+        # Whoever is removing the folder may have taken this file along.
+        target.stat()
+    except (*STORAGE_ERRORS, OSError) as problem:
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
+        what = f"{target} can't be written"
+        raise (
+            JournalFailed(f"{what}: {problem}") if isinstance(problem, OSError) else explained(problem, what)
+        ) from problem
 
 
 def set_aside(path: Path, label: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -28,6 +28,14 @@ class JournalRow:
     salvaged: bool
     hub: RangeSet
     city: RangeSet
+
+
+@dataclass(slots=True)
+class Marks:
+    """What is known to be held elsewhere of one journal."""
+
+    hub: RangeSet = field(default_factory=RangeSet)
+    city: RangeSet = field(default_factory=RangeSet)
 
 
 def head_text(journal: str, through: int, head: str) -> bytes:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edge.bookreader import BookReader
     from edge.clock import SystemClock
     from edge.journal import SqliteJournal
+    from edge.rescue import Rescue
     from edge.uplink import Uplink
     from protocol.signing import Identity
     from protocol.time import Anchor
@@ -41,11 +42,13 @@ class Upkeep:
         clock: SystemClock,
         last_tap_ms: Callable[[], int],
         backup_interval_s: Callable[[], int],
+        rescue: Rescue,
     ) -> None:
         """Look for the first time soon."""
         now_ms = clock.mono_ns() // 1_000_000
         self._journal, self._identity, self._clock = journal, identity, clock
         self._last_tap_ms, self._backup_interval_s = last_tap_ms, backup_interval_s
+        self._rescue = rescue
         self._look_ms = now_ms + LOOK_MS
         self._prune_ms = now_ms + PRUNE_FIRST_MS
         self._moved_through = 0
@@ -58,6 +61,8 @@ class Upkeep:
         if now_ms < self._look_ms:
             return
         self._look_ms = now_ms + LOOK_MS
+        if self._rescue.look():
+            return
         if not self._kernel_anchored:
             anchor = self._clock.kernel_anchor() or self._clock.declared_anchor()
             if anchor is not None:
