@@ -33,6 +33,7 @@ from hub.forwarding import (
 from protocol.envelope import decode_event
 from tests.hub.handmade import Gateway
 from tests.hub.room import HubRoom
+from tests.hub.running import until
 
 
 def owed(count: int, first: int = 1) -> list[Owed]:
@@ -332,6 +333,8 @@ def test_rows_of_a_clock_a_year_ahead_wait_their_own_time_once_it_is_right(tmp_p
     drive(room, city, now_ms)
     due_ms = room.store.forward.next_due_ms()
     assert due_ms is not None and now_ms < due_ms <= now_ms + RETRYABLE_FIRST_MS
+    dues = room.store.database.connection.execute("SELECT due_ms FROM forward_exceptions WHERE state = 'held-back'")
+    assert [due_ms for (due_ms,) in dues] == [now_ms + 900_000] * 2
     drive(room, city, now_ms + RETRYABLE_FIRST_MS)
     assert {f"{run.journal}.1", f"{run.journal}.2"} <= set(sent) and undated.journal not in {
         name.partition(".")[0] for name in sent
@@ -354,7 +357,6 @@ def test_a_clock_set_back_makes_no_pause_longer(room: HubRoom) -> None:
     class City:
         def submit(self, batch: list[bytes]) -> Answer:
             if answers:
-                ahead_ms[0] = 0
                 return answers.pop()
             whole.set()
             names = [(event.source, event.id) for event in map(decode_event, batch)]
@@ -368,6 +370,8 @@ def test_a_clock_set_back_makes_no_pause_longer(room: HubRoom) -> None:
     thread = threading.Thread(target=forwarder.run)
     thread.start()
     try:
+        until(lambda: forwarder.trouble, "the pause begins")
+        ahead_ms[0] = 0
         assert whole.wait(20), "the city is asked again after the pause"
     finally:
         forwarder.stop()

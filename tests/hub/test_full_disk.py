@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub.handmade import Gateway, Run
-from tests.hub.running import HubProcess, Wire, until
+from tests.hub.running import HubProcess, Wire, mosquitto, until
 
 
 @pytest.fixture
@@ -91,3 +91,34 @@ def test_a_start_on_a_full_disk_waits_for_space_and_ends_in_time(hub: HubProcess
     wire.state()
     wire.deliver(gateway.run(3))
     wire.close()
+
+
+def test_a_full_disk_is_told_until_something_was_written(hub: HubProcess, tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as (url, _):
+        config = hub.config.read_text(encoding="utf-8")
+        hub.config.write_text(
+            config.replace('listen = "127.0.0.1:0"\n[city]', f'embedded = false\nurl = "{url}"\n[city]')
+        )
+        hub.start()
+        gateway = Gateway()
+        assert hub.ask("devices", "accept", gateway.device).returncode == 0
+        wire = Wire(gateway, url)
+        wire.state()
+        run = gateway.run(5)
+        wire.deliver(run)
+        ballast = fill(hub)
+        run.taps(400)
+        wire.offer(run)
+        until(lambda: hub.status()["troubles"] == {"ledger": "ledger-full"}, "the full disk is told")
+        for _ in range(3):
+            # Heard and answered without a write: between two offers the disk is as full as before.
+            while not wire.receipts.empty():
+                wire.receipts.get()
+            wire.state()
+            wire.receipts.get(timeout=20)
+            assert hub.status()["troubles"] == {"ledger": "ledger-full"}
+        ballast.unlink()
+        wire.deliver(run)
+        until(lambda: not hub.status()["troubles"], "all is well again")
+        assert [raw for _, raw in hub.events()] == run.lines
+        wire.close()
