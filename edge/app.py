@@ -102,8 +102,8 @@ class Gateway:
             version=VERSION,
         )
         damaged += broken
-        rescue = Rescue(self.journal, lambda detail: self.alarm("journal-gone", detail), self._open_again)
-        self._parts.callback(rescue.close)
+        self.rescue = Rescue(self.journal, lambda detail: self.alarm("journal-gone", detail), self._open_again)
+        self._parts.callback(self.rescue.close)
         self.last_tap_ms = 0
         self._busy = threading.Event()
         self.lanes: list[Lane] = []
@@ -113,7 +113,7 @@ class Gateway:
         self._remember()
         self._was_damaged, self._began_ns = bool(damaged), self.clock.mono_ns()
         parts = self.journal, self.keys.identity, self.clock
-        self.upkeep = Upkeep(*parts, lambda: self.last_tap_ms, self._backup_interval_s, rescue)
+        self.upkeep = Upkeep(*parts, lambda: self.last_tap_ms, self._backup_interval_s, self.rescue)
         self.delivery = self._delivery()
         for name in (*damaged, *self.rosters.damaged, *([self.keys.damaged] if self.keys.damaged else [])):
             self.alarm("journal-damaged" if name in damaged else "file-damaged", f"set aside: {name}")
@@ -231,6 +231,8 @@ class Gateway:
         self.upkeep.anchor(anchor)
 
     def _salvage(self) -> None:
+        if self.rescue.look():
+            return
         for row in salvage(self.config.data_dir, self.journal, self.delivery.moved):
             log.info("journal %s of a damaged file is offered again, to record %d", row.journal, row.last)
 

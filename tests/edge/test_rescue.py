@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from edge.app import Gateway
+from edge.config import load_config
 from edge.journalfile import FILE_NAME
 from edge.rescue import Rescue
 from edge.salvage import open_journal, salvage
@@ -117,6 +120,32 @@ def test_a_folder_that_takes_no_copy_is_tried_again(tmp_path: Path) -> None:
     assert rescue.look()
     rescue.close()
     assert f"{journal.journal}.2" in _reopened(data)
+
+
+class Poked:
+    """An end that nobody asks for."""
+
+    asked = False
+
+    def poke(self) -> None: ...
+
+    def wait(self, timeout_s: float | None = None) -> None: ...
+
+
+def test_a_file_that_went_before_the_delivery_opened_it_is_rescued_as_well(tmp_path: Path) -> None:
+    """Then the upkeep, which needs a reader of the file, would never come to look."""
+    folder = GatewayProcess(tmp_path)
+    folder.play()
+    gateway = Gateway(load_config(folder.config), Poked())
+    tap(gateway.journal)
+    _delete_folder(folder.data)
+    delivery = threading.Thread(target=gateway.delivery.run)
+    delivery.start()
+    until(lambda: gateway.again, "it begins anew")
+    gateway.delivery.stop()
+    delivery.join()
+    gateway._parts.close()
+    assert f"{gateway.journal.journal}.2" in _reopened(folder.data)
 
 
 @pytest.mark.parametrize("take_away", WAYS)
