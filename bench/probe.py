@@ -6,8 +6,8 @@ Two looks at the monotonic clock a tap are all that it adds; what it noted is wr
 from __future__ import annotations
 
 import sys
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,10 +16,10 @@ from edge.app import run_gateway
 from edge.config import load_config
 from edge.journal import SqliteJournal
 from edge.ports import Recorded, Signal
-from edge.signals import LineSignals
 from k12edge.ending import Ending
 from protocol.taps import Draft
 
+Show = Callable[[Recorded], None]
 Noted = list[tuple[float, float]]
 """Seconds on the monotonic clock: append called, signal written."""
 
@@ -27,19 +27,21 @@ Noted = list[tuple[float, float]]
 def run_probed(output: Path, config: Path) -> int:
     """Run the gateway; the exit code."""
     noted: Noted = []
-    here = threading.local()
-    append, show = SqliteJournal.append, LineSignals.show
+    append = SqliteJournal.append
 
-    def timed_append(journal: SqliteJournal, draft: Draft, station: str, card: str, signal: Signal) -> Recorded:
-        here.began_s = time.monotonic()
-        return append(journal, draft, station, card, signal)
+    def timed_append(
+        journal: SqliteJournal, draft: Draft, station: str, card: str, signal: Signal, show: Show | None = None
+    ) -> Recorded:
+        began_s = time.monotonic()
 
-    def timed_show(signals: LineSignals, recorded: Recorded) -> None:
-        show(signals, recorded)
-        noted.append((here.began_s, time.monotonic()))
+        def timed_show(recorded: Recorded) -> None:
+            assert show is not None
+            show(recorded)
+            noted.append((began_s, time.monotonic()))
+
+        return append(journal, draft, station, card, signal, None if show is None else timed_show)
 
     SqliteJournal.append = timed_append  # type: ignore[method-assign]
-    LineSignals.show = timed_show  # type: ignore[method-assign]
     try:
         return run_gateway(load_config(config), Ending())
     finally:
