@@ -369,6 +369,8 @@ def run_gateway(config: GatewayConfig, ending: Ending) -> int:
 
     A full disk is waited for: a person frees space, and nobody has to think of the gateway.
     """
+    # A tap mustn't wait for the delivery's turn at the interpreter, which is 5 ms by default.
+    sys.setswitchinterval(0.0005)
     while not ending.asked:
         try:
             gateway = Gateway(config, ending)
