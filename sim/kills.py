@@ -104,7 +104,13 @@ class KillCampaign:
             self._chain.start(roster)
             self._tap()
             self._all_back(within_s=5)
-            until(self._chain.drained, "not everything arrived", also=self._chain.check, within_s=DRAIN_S)
+            until(
+                self._chain.drained,
+                "not everything arrived",
+                also=self._chain.check,
+                within_s=DRAIN_S,
+                moving=self._chain.progress,
+            )
             self.outcome.found = self._chain.reckoned()
         except PartFailed as problem:
             raise PartFailed(f"{problem}; kills {dict(self.outcome.kills)}; status {self._chain.status()}") from None

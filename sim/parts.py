@@ -84,15 +84,27 @@ class Part:
 
 
 def until(
-    true: Callable[[], bool], what: str, *, also: Callable[[], None] | None = None, within_s: float = START_S
+    true: Callable[[], bool],
+    what: str,
+    *,
+    also: Callable[[], None] | None = None,
+    within_s: float = START_S,
+    moving: Callable[[], object] | None = None,
 ) -> None:
-    """Wait for a condition; raises PartFailed saying `what` when it doesn't come."""
+    """Wait for a condition; raises PartFailed saying `what` when it doesn't come.
+
+    With `moving` the time starts anew whenever what it tells has changed: a slow disk isn't a standstill.
+    """
+    last = None if moving is None else moving()
     deadline = time.monotonic() + within_s
     while not true():
         if also is not None:
             also()
         if time.monotonic() > deadline:
-            raise PartFailed(f"{what} after {within_s:g} s")
+            now = None if moving is None else moving()
+            if now == last:
+                raise PartFailed(f"{what} after {within_s:g} s")
+            last, deadline = now, time.monotonic() + within_s
         time.sleep(LOOK_S)
 
 

@@ -126,6 +126,12 @@ class Road:
         heard = {device["device"]: device["link"] for device in state["devices"]} if state else {}
         return all(heard.get(name) == "connected" for name in self.gateways)
 
+    def progress(self) -> object:
+        """What changes while the road moves: taps signalled, records at the hub, what it owes the city."""
+        state = self.status() or {}
+        signalled = tuple(self.answered(name) for name in self.gateways)
+        return signalled, state.get("records"), state.get("city", {}).get("backlog")
+
     def drained(self) -> bool:
         """Whether everything in the gateways' files is at the hub, and the hub owes the city nothing."""
         state = self.status()

@@ -71,7 +71,7 @@ class Day:
             with teller.phase("lunch", "Ăn trưa / Lunch, 4 quầy / counters"):
                 self._phase(COUNTERS, [(0.3, self._kill_city), (0.6, self._kill_gateway("bep"))])
             with teller.phase("drain", "Chuyển hết về thành phố / Drain to the city"):
-                until(chain.drained, f"not everything arrived: {chain.status()}", within_s=60)
+                until(chain.drained, f"not everything arrived: {chain.status()}", within_s=60, moving=chain.progress)
             with teller.phase("reckoning", "Đối chiếu theo mã lần quẹt / Reckoning by tap id"):
                 found = self._reckon(chain)
         finally:

@@ -139,7 +139,7 @@ def test_taps_arrive_exactly_once_though_the_broker_is_killed_and_emptied(broker
             assert crowd.run(tails, lambda: None, time.monotonic() + 30)
             if stations == COUNTERS:
                 broker.start()
-        until(chain.drained, "not everything arrived", within_s=60)
+        until(chain.drained, "not everything arrived", within_s=60, moving=chain.progress)
         found = reckon(
             signalled_taps(chain.signals_of(name) for name in chain.gateways),
             journal_taps(chain.data_dirs()),

@@ -31,11 +31,23 @@ def test_what_a_broker_forgot_is_offered_again(tmp_path: Path) -> None:
                 lambda: road.answered("cong") >= TAPS and road.connected(),
                 "not everybody was signalled",
                 also=road.check,
-                within_s=60,
+                moving=road.progress,
             )
-            until(lambda: forgetful.forgotten >= FORGOTTEN_MIN, "nothing was forgotten", also=road.check, within_s=60)
+            until(
+                lambda: forgetful.forgotten >= FORGOTTEN_MIN,
+                "nothing was forgotten",
+                also=road.check,
+                within_s=60,
+                moving=road.progress,
+            )
             forgetful.forgets = lambda _: False
-            until(road.drained, f"not everything arrived: {road.status()}", also=road.check, within_s=90)
+            until(
+                road.drained,
+                f"not everything arrived: {road.status()}",
+                also=road.check,
+                within_s=60,
+                moving=road.progress,
+            )
             found = road.reckon(1)
         finally:
             ends = road.stop()

@@ -30,10 +30,21 @@ class Day:
         before = self.road.answered("cong")
         self.gateway.stop()
         self.gateway.start()
-        until(lambda: self.road.answered("cong") >= before + TAPS, "not everybody was signalled", also=self.road.check)
+        until(
+            lambda: self.road.answered("cong") >= before + TAPS,
+            "not everybody was signalled",
+            also=self.road.check,
+            moving=self.road.progress,
+        )
 
     def drained(self) -> None:
-        until(self.road.drained, f"not everything arrived: {self.road.status()}", also=self.road.check, within_s=40)
+        until(
+            self.road.drained,
+            f"not everything arrived: {self.road.status()}",
+            also=self.road.check,
+            within_s=40,
+            moving=self.road.progress,
+        )
 
     def hold(self) -> None:
         found = self.road.reckon(1)
