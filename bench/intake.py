@@ -18,7 +18,7 @@ from edge.bookreader import BookReader
 from edge.devicekeys import DeviceKeys
 from hub.app import Hub
 from hub.config import hub_config_from
-from hub.mqtt import Message
+from hub.ports import Message
 from hub.store.database import Database
 from protocol.batch import BATCH_EVENTS_MAX, encode_batch
 from protocol.envelope import digest_bytes, rfc3339
@@ -69,8 +69,8 @@ class Intake:
             threading.Event(),
         )
         self.desk = Desk()
-        self._hub.mailroom.use(self.desk)  # type: ignore[arg-type]
-        self._thread = threading.Thread(target=self._hub.mailroom.run, daemon=True)
+        self._hub.assembly.mailroom.use(self.desk)  # type: ignore[arg-type]
+        self._thread = threading.Thread(target=self._hub.assembly.mailroom.run, daemon=True)
         self._thread.start()
         self._hub.store.desk.carry_out("devices-accept", {"device": DEVICE, "fingerprint": None})
         topic = device_topic(SCHOOL, DEVICE, "state")
@@ -93,7 +93,7 @@ class Intake:
     def take(self, message: Message) -> None:
         """Hand a message over; returns when it was committed and acknowledged."""
         self.desk.acknowledged.clear()
-        self._hub.mailroom.on_message(message)
+        self._hub.assembly.mailroom.on_message(message)
         if not self.desk.acknowledged.wait(PATIENCE_S):
             raise Broken("the mailroom doesn't acknowledge")
 
@@ -104,7 +104,7 @@ class Intake:
 
     def close(self) -> None:
         """End its thread and close its file."""
-        self._hub.mailroom.stop()
+        self._hub.assembly.mailroom.stop()
         self._thread.join(PATIENCE_S)
         self._hub.store.database.close()
 

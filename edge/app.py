@@ -9,53 +9,31 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from edge.bookreader import BookReader
+from edge.assembly import Assembly
 from edge.clock import SystemClock
-from edge.config import GatewayConfig, StationPlan, parse_url
+from edge.config import GatewayConfig, parse_url
 from edge.delivery import Delivery
-from edge.devicekeys import DeviceKeys
-from edge.health import Health
 from edge.journalfile import sync_folder
 from edge.lane import Lane
 from edge.lock import InstanceLock
-from edge.ports import Ending, Recorded, Warning_
+from edge.ports import Ending, Warning_
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
-from edge.rescue import Rescue
-from edge.rosterstore import RosterStore
-from edge.salvage import mark_damaged, open_journal, salvage, set_suspect_aside
 from edge.signals import LineSignals
 from edge.statement import will_message
-from edge.station import Station
-from edge.upkeep import Upkeep
-from edge.uplink import Uplink
 from edge.watchdog import Watchdog, notify
-from protocol.cards import CardKey, CardUid
-from protocol.envelope import decode_event
-from protocol.errors import BadMessage, ConfigError, JournalFailed, JournalFull, K12EdgeError, ReaderRefused
-from protocol.roster import Release
+from protocol.errors import ConfigError, JournalFailed, JournalFull, ReaderRefused
 from protocol.settings import is_loopback
-from protocol.signing import seal
-from protocol.time import Anchor
-from protocol.topics import device_source
 
 log = logging.getLogger("k12edge.gateway")
 
-VERSION: Final = "0.1.0"
-REMEMBERED_RECORDS: Final = 1_000
-"""Records read back at the start for the repeat windows, at least; and at most:"""
-REMEMBERED_RECORDS_MAX: Final = 20_000
-TAPS_A_SECOND: Final = 5
-"""What one station takes at most, for how far back a long repeat window reaches."""
 FULL_PAUSE_S: Final = 2.0
 """Between two attempts to begin on a full disk."""
-ANEW_AGAIN_NS: Final = 600 * 10**9
-DISK_LOW_BYTES: Final = 64 * 1024 * 1024
 PATIENCE_LOOK_S: Final = 0.04
 END_S: Final = 2.0
 READER_PATIENCE_S: Final = 30
@@ -65,7 +43,7 @@ LANE_PATIENCE_S: Final = 120
 
 
 class Gateway:
-    """All parts of one running gateway. `run` returns when an end is asked for, or the file must be opened anew."""
+    """A running gateway: its parts, their threads, its readers. `run` returns at the end, or to be opened anew."""
 
     def __init__(self, config: GatewayConfig, ending: Ending) -> None:
         """Open everything that a tap needs; raises NeedsHands."""
@@ -86,171 +64,26 @@ class Gateway:
         config = self.config
         make_data_dir(config.data_dir)
         self._parts.enter_context(InstanceLock(config.data_dir))
-        self.clock = SystemClock(config.time_source, config.declared_error_ms)
-        self.signals = LineSignals(config.sinks, self.clock.mono_ns)
-        self._parts.callback(self.signals.close)
-        self.health = Health()
-        self.keys = DeviceKeys(config.data_dir, config.hub_key)
-        self.rosters = RosterStore(config.data_dir, config.school)
-        damaged = set_suspect_aside(config.data_dir)
-        self.journal, broken = open_journal(
-            config.data_dir,
-            journal=secrets.token_hex(8),
-            source=device_source(config.school, config.gateway_id),
-            identity=self.keys.identity,
-            clock=self.clock,
-            version=VERSION,
-        )
-        damaged += broken
-        self.rescue = Rescue(self.journal, lambda detail: self.alarm("journal-gone", detail), self._open_again)
-        self._parts.callback(self.rescue.close)
-        self.last_tap_ms = 0
-        self._busy = threading.Event()
-        self.lanes: list[Lane] = []
-        self.supervisors: list[ReaderSupervisor] = []
-        for plan, reader in zip(config.stations, config.readers, strict=True):
-            self._add_station(plan, reader)
-        self._remember()
-        self._was_damaged, self._began_ns = bool(damaged), self.clock.mono_ns()
-        parts = self.journal, self.keys.identity, self.clock
-        self.upkeep = Upkeep(*parts, lambda: self.last_tap_ms, self._backup_interval_s, self.rescue)
-        self.delivery = self._delivery()
-        for name in (*damaged, *self.rosters.damaged, *([self.keys.damaged] if self.keys.damaged else [])):
-            self.alarm("journal-damaged" if name in damaged else "file-damaged", f"set aside: {name}")
+        clock = SystemClock(config.time_source, config.declared_error_ms)
+        signals = LineSignals(config.sinks, clock.mono_ns)
+        self._parts.callback(signals.close)
+        self.assembly = Assembly(config, clock, signals, self._open_again)
+        self._parts.callback(self.assembly.close)
+        self.delivery, self.lanes = self.assembly.delivery, self.assembly.lanes
+        self.supervisors = [self._reader(lane, url) for lane, url in zip(self.lanes, config.readers, strict=True)]
+        self.assembly.readers = lambda: {keeper.name: keeper.counts.error or "ready" for keeper in self.supervisors}
 
-    def _add_station(self, plan: StationPlan, reader: str) -> None:
-        station = Station(
-            plan,
-            clock=self.clock,
-            journal=self.journal,
-            signals=self,
-            card_key=self._card_key,
-            roster=self.rosters.current,
-            seal_raw=self._seal_raw,
-        )
-        lane = Lane(station, self, self.clock.mono_ns, self._busy)
-        rng = Random(secrets.randbits(64))
-        self.lanes.append(lane)
+    def _reader(self, lane: Lane, url: str) -> ReaderSupervisor:
+        name = lane.station.plan.name
         try:
-            driver = make_reader(reader)
+            driver = make_reader(url)
         except ReaderRefused as problem:
-            raise ConfigError(
-                f"{self.config.file}: [[station]] {plan.name}: reader = {reader!r}: {problem}"
-            ) from problem
-        self.supervisors.append(ReaderSupervisor(plan.name, driver, lane.put, self.clock.mono_ns, rng))
-
-    def _delivery(self) -> Delivery:
-        config = self.config
-        return Delivery(
-            school=config.school,
-            device=config.gateway_id,
-            version=VERSION,
-            journal=self.journal,
-            uplink=Uplink(Random(secrets.randbits(64))),
-            link=None,
-            keys=self.keys,
-            rosters=self.rosters,
-            clock=self.clock,
-            vitals=self._vitals,
-            alarm=self.alarm,
-            anchored=self._anchored,
-            prepare=self._salvage,
-            broken=self._begin_anew_once,
-            upkeep=self.upkeep,
-        )
-
-    def _card_key(self, release: Release | None) -> CardKey:
-        return self.keys.card_key() if release is None else self.keys.card_key_for(release.keys)
-
-    def _seal_raw(self, card: CardUid) -> str:
-        return seal(self.keys.raw_box(), card.canonical.encode("ascii"))
-
-    def _remember(self) -> None:
-        """Bring back the repeat windows, so that a restart makes no second tap of a card still in the hand."""
-        reading = self.clock.read()
-        reader = BookReader(self.journal.path)
-        try:
-            windows_ms = sum(plan.repeat_window_ms for plan in self.config.stations)
-            count = max(REMEMBERED_RECORDS, min(REMEMBERED_RECORDS_MAX, windows_ms * TAPS_A_SECOND // 1000))
-            for raw in reader.newest(count):
-                try:
-                    event = decode_event(raw)
-                except BadMessage:
-                    continue
-                for lane in self.lanes:
-                    lane.station.remember(event, reading.mono_ms, reading.best_ms, reading.boot)
-        finally:
-            reader.close()
-
-    # --- Signals, on their way to the sinks ---------------------------------------------------------------------
-
-    def show(self, recorded: Recorded) -> None:
-        """See Signals.show; the delivery is told afterwards."""
-        self.signals.show(recorded)
-        self.last_tap_ms = self.clock.mono_ns() // 1_000_000
-        self.delivery.tapped()
-
-    def warn(self, warning: Warning_) -> None:
-        """See Signals.warn; an alarm also stands in the gateway's state."""
-        self.signals.warn(warning)
-        if warning.caution == "alarm":
-            self.health.raised(warning.code, self.clock.mono_ns() // 1_000_000)
-            if warning.code == "journal-damaged":
-                self._begin_anew()
-
-    # --- what the delivery asks and tells -----------------------------------------------------------------------
-
-    def alarm(self, code: str, detail: str) -> None:
-        """Tell a person: the log, the signals and a record, once in a while for each code."""
-        if not self.health.raised(code, self.clock.mono_ns() // 1_000_000):
-            return
-        log.warning("%s: %s", code, detail)
-        self.signals.warn(Warning_("alarm", None, None, code))
-        try:
-            self.journal.note("device.alarm", {"code": code, "detail": detail[:500]})
-        except K12EdgeError as problem:
-            # The alarm may be about this very journal; the signal and the log have told it.
-            log.warning("the alarm could not be recorded: %s", problem)
-
-    def _begin_anew(self) -> None:
-        """The file broke under a tap: the next opening of it sets it aside and begins a fresh one."""
-        with suppress(OSError):
-            mark_damaged(self.config.data_dir)
-        self._open_again()
+            raise ConfigError(f"{self.config.file}: [[station]] {name}: reader = {url!r}: {problem}") from problem
+        return ReaderSupervisor(name, driver, lane.put, self.assembly.clock.mono_ns, Random(secrets.randbits(64)))
 
     def _open_again(self) -> None:
         self.again = True
         self.ending.poke()
-
-    def _begin_anew_once(self) -> None:
-        """The file broke under a reader: as above, but not soon again, since taps have to wait for it."""
-        if not self._was_damaged or self.clock.mono_ns() - self._began_ns > ANEW_AGAIN_NS:
-            self._begin_anew()
-
-    def _anchored(self, anchor: Anchor) -> None:
-        self.upkeep.anchor(anchor)
-
-    def _salvage(self) -> None:
-        if self.rescue.look():
-            return
-        for row in salvage(self.config.data_dir, self.journal, self.delivery.moved):
-            log.info("journal %s of a damaged file is offered again, to record %d", row.journal, row.last)
-
-    def _backup_interval_s(self) -> int:
-        return self.delivery.backup_interval_s
-
-    def _vitals(self) -> dict[str, object]:
-        free_bytes = None
-        with suppress(OSError):
-            found = os.statvfs(self.config.data_dir)
-            free_bytes = found.f_bavail * found.f_frsize
-        if free_bytes is not None and free_bytes < DISK_LOW_BYTES:
-            self.alarm("disk-low", f"{free_bytes} bytes are free")
-        return {
-            "disk_free_bytes": free_bytes,
-            "alarms": self.health.standing(self.clock.mono_ns() // 1_000_000),
-            "readers": {keeper.name: keeper.counts.error or "ready" for keeper in self.supervisors},
-        }
 
     # --- running ------------------------------------------------------------------------------------------------
 
@@ -270,7 +103,7 @@ class Gateway:
             "gateway %s of %s: journal %s, %d stations",
             self.config.gateway_id,
             self.config.school,
-            self.journal.journal,
+            self.assembly.journal.journal,
             len(self.lanes),
         )
         while not (self.ending.asked or self.again):
@@ -291,7 +124,7 @@ class Gateway:
             thread.join(max(0.1, deadline - time.monotonic()))
         self.delivery.stop()
         delivery.join(max(0.1, deadline - time.monotonic()))
-        self._busy.set()
+        self.assembly.busy.set()
         self._parts.close()
 
     def _deliver(self) -> None:
@@ -303,7 +136,7 @@ class Gateway:
 
             host, _ = parse_url(url)
             if not is_loopback(host):
-                self.health.warn_always("plain-link")
+                self.assembly.health.warn_always("plain-link")
                 log.warning("plain-link: the link to %s is not encrypted; anybody on this network can read it", host)
             kinds = {plan.kind for plan in self.config.stations}
             school, device = self.config.school, self.config.gateway_id
@@ -312,7 +145,7 @@ class Gateway:
                 f"{school}-{device}",
                 Random(secrets.randbits(64)),
                 Delivery.subscriptions(school, device, kinds),
-                lambda: will_message(school, device, self.keys),
+                lambda: will_message(school, device, self.assembly.keys),
             )
             link.on_room = self.delivery.nudge
             self.delivery.use(link)
@@ -326,8 +159,8 @@ class Gateway:
     def _watch_patience(self) -> None:
         """Say `wait` where a card waits for its record; asleep while no card is under way."""
         while not self.stop.is_set():
-            self._busy.wait()
-            self._busy.clear()
+            self.assembly.busy.wait()
+            self.assembly.busy.clear()
             while any([lane.patience() for lane in self.lanes]) and not self.stop.wait(PATIENCE_LOOK_S):
                 pass
 

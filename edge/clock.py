@@ -57,16 +57,37 @@ def boot_id() -> str:
         return "00000000"
 
 
+class Machine:
+    """The machine under a clock: the only words about time that don't come from the hub or a person."""
+
+    def boot(self) -> str:
+        """The id of this boot, 8 hex digits."""
+        return boot_id()
+
+    def boottime_ns(self) -> int:
+        """CLOCK_BOOTTIME in nanoseconds."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def wall_ns(self) -> int:
+        """The wall clock, Unix nanoseconds."""
+        return time.time_ns()
+
+    def error_ms(self) -> int | None:
+        """The kernel's bound on its wall clock's error, None when it isn't synchronised."""
+        return kernel_error_ms()
+
+
 class SystemClock:
     """See ports.Clock. `source` says what may vouch for the time; `declared_error_ms` goes with `declared`."""
 
     KERNEL_LOOK_NS: Final = 1_000_000_000
 
-    def __init__(self, source: TimeSource = "auto", declared_error_ms: int = 0) -> None:
+    def __init__(self, source: TimeSource = "auto", declared_error_ms: int = 0, machine: Machine | None = None) -> None:
         """Start without an anchor."""
         self._source = source
         self._declared_error_ms = declared_error_ms
-        self._boot = boot_id()
+        self._machine = machine or Machine()
+        self._boot = self._machine.boot()
         self._anchor: Anchor | None = None
         self._kernel: int | None = None
         self._kernel_at_ns: int | None = None
@@ -85,7 +106,7 @@ class SystemClock:
 
     def mono_ns(self) -> int:
         """See Clock.mono_ns."""
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return self._machine.boottime_ns()
 
     def read(self) -> ClockReading:
         """See Clock.read."""
@@ -95,7 +116,7 @@ class SystemClock:
         """See Clock.reading_at."""
         now_ns = self.mono_ns()
         mono_ms = mono_ns // 1_000_000
-        wall_ms = (time.time_ns() - (now_ns - mono_ns)) // 1_000_000
+        wall_ms = (self._machine.wall_ns() - (now_ns - mono_ns)) // 1_000_000
         kernel_ms = self._kernel_ms(now_ns, wall_ms - mono_ms)
         if kernel_ms is not None:
             return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "ntp", kernel_ms)
@@ -113,7 +134,7 @@ class SystemClock:
             return None
         stepped = abs(offset_ms - self._kernel_offset_ms) > STEP_MS
         if stepped or self._kernel_at_ns is None or now_ns - self._kernel_at_ns >= self.KERNEL_LOOK_NS:
-            self._kernel, self._kernel_at_ns, self._kernel_offset_ms = kernel_error_ms(), now_ns, offset_ms
+            self._kernel, self._kernel_at_ns, self._kernel_offset_ms = self._machine.error_ms(), now_ns, offset_ms
         return self._kernel
 
     def hear_hub(self, asked_mono_ms: int, hub_wall_ms: int, hub_error_ms: int) -> Anchor | None:

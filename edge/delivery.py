@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, get_args
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final, get_args
 import msgspec
 
 from edge.bookreader import BookReader, RecordMissing
+from edge.inbox import Inbox
 from edge.journal import SqliteJournal
 from edge.statement import Statement, will_message
 from edge.uplink import Heard, Uplink
@@ -35,10 +35,9 @@ STATE_EVERY_MS: Final = 30_000
 """How often a gateway says how it is, and asks the hub's clock, while connected."""
 STATE_AGAIN_MS: Final = 2_000
 """Sooner than that a gateway doesn't say again whether it owes anything."""
-INBOX_MAX: Final = 256
-"""Receipts waiting to be heard; what more come are dropped, since what they settle is offered or asked about again."""
 HEALTH_MS: Final = 1_000
 TEND_AGAIN_MS: Final = 5_000
+FAILED_PAUSE_MS: Final = 1_000
 
 
 class Delivery:
@@ -76,11 +75,11 @@ class Delivery:
         self._alarm, self._anchored = alarm, anchored
         self._prepare, self._broken, self._upkeep = prepare, broken, upkeep
         self.backup_interval_s = 86_400
-        self._inbox: queue.Queue[tuple[str, bytes, bool]] = queue.Queue(INBOX_MAX)
-        self._latest: dict[str, tuple[bytes, bool]] = {}
+        self._receipts = device_topic(school, device, "receipt")
+        self.inbox = Inbox(self._receipts, set(self.subscriptions(school, device, set(get_args(StationKind)))))
         self._early: dict[str, tuple[bytes, bool]] = {}
-        self._topics = set(self.subscriptions(school, device, set(get_args(StationKind))))
-        self._lock = threading.Lock()
+        self._reader: BookReader | None = None
+        self._failed_until_ms = 0
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._connections = self._served = 0
@@ -97,7 +96,6 @@ class Delivery:
         self._last_seen = 0
         self._stranger: str | None = None
         self.progress_mono_ns = clock.mono_ns()
-        self.dropped_messages = 0
 
     @staticmethod
     def subscriptions(school: str, device: str, kinds: set[StationKind]) -> list[str]:
@@ -117,18 +115,8 @@ class Delivery:
         self._link = link
 
     def on_message(self, topic: str, payload: bytes, retained: bool) -> None:
-        """The link's thread hands over a message: of receipts the first INBOX_MAX, of any other topic the latest."""
-        if topic != device_topic(self._school, self._device, "receipt"):
-            with self._lock:
-                if topic not in self._topics:
-                    return
-                self._latest.pop(topic, None)
-                self._latest[topic] = payload, retained
-        else:
-            try:
-                self._inbox.put_nowait((topic, payload, retained))
-            except queue.Full:
-                self.dropped_messages += 1
+        """The link's thread hands over a message."""
+        self.inbox.put(topic, payload, retained)
         self._wake.set()
 
     def on_state(self, connected: bool) -> None:
@@ -157,36 +145,49 @@ class Delivery:
     def run(self) -> None:
         """Deliver until stopped. Storage errors are retried with a pause; nothing here can lose a record."""
         while not self._stop.is_set():
-            try:
-                self._session()
-            except K12EdgeError as problem:
-                self._alarm(problem.code, str(problem))
-            except Exception as problem:
-                # A fault of ours: taps are recorded all the same, and delivery begins anew from the file.
-                log.exception("the delivery failed")
-                self._alarm("internal-fault", f"the delivery failed: {type(problem).__name__}")
-            if not self._stop.is_set():
-                self.progress_mono_ns = self._clock.mono_ns()
-                self._stop.wait(1.0)
+            wait_ms = self.turn()
+            self._wake.wait(wait_ms / 1000)
+            self._wake.clear()
+        self._take_leave()
+        self._close()
 
-    def _session(self) -> None:
+    def turn(self) -> int:
+        """Do what is due, and say how long nothing else will be, in ms; whatever comes in asks for a turn at once."""
+        now_ms = self._now_ms()
+        self.moved()
+        if now_ms < self._failed_until_ms:
+            return self._failed_until_ms - now_ms
+        try:
+            reader = self._reader or self._begin()
+            self._step(reader)
+            now_ms = self._now_ms()
+            due_ms = self._uplink.wake_ms()
+            return HEALTH_MS if due_ms is None else max(10, min(HEALTH_MS, due_ms - now_ms))
+        except K12EdgeError as problem:
+            self._alarm(problem.code, str(problem))
+        except Exception as problem:
+            # A fault of ours: taps are recorded all the same, and delivery begins anew from the file.
+            log.exception("the delivery failed")
+            self._alarm("internal-fault", f"the delivery failed: {type(problem).__name__}")
+        finally:
+            self.moved()
+        self._close()
+        self._failed_until_ms = self._now_ms() + FAILED_PAUSE_MS
+        return FAILED_PAUSE_MS
+
+    def _begin(self) -> BookReader:
+        """Read the file anew: what is owed is what stands there."""
         self._prepared = False
         self._tend_due_ms = 0
         self._try_prepare()
-        reader = BookReader(self._journal.path)
-        try:
-            self._load(reader)
-            while not self._stop.is_set():
-                self._step(reader)
-                now_ms = self._now_ms()
-                self.progress_mono_ns = self._clock.mono_ns()
-                due_ms = self._uplink.wake_ms()
-                wait_ms = HEALTH_MS if due_ms is None else max(10, min(HEALTH_MS, due_ms - now_ms))
-                self._wake.wait(wait_ms / 1000)
-                self._wake.clear()
-            self._take_leave()
-        finally:
-            reader.close()
+        self._reader = BookReader(self._journal.path)
+        self._load(self._reader)
+        return self._reader
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _take_leave(self) -> None:
         """A clean end makes the broker drop the will, so we say it ourselves."""
@@ -291,8 +292,7 @@ class Delivery:
     def _received(self) -> Iterator[tuple[str, bytes, bool]]:
         """What came since the last look. Before a hub is met nobody's word can be checked: it waits until then."""
         state = hub_state_topic(self._school)
-        with self._lock:
-            latest, self._latest = self._latest, {}
+        latest = self.inbox.latest()
         if not self._connected or self._connections != self._served:
             # After the messages were taken, so that the hub's word on a new connection isn't forgotten with the old.
             self._served = self._connections
@@ -306,17 +306,13 @@ class Delivery:
         early, self._early = self._early, {}
         for topic, (payload, retained) in (early | latest).items():
             yield topic, payload, retained
-        for _ in range(INBOX_MAX):
-            try:
-                yield self._inbox.get_nowait()
-            except queue.Empty:
-                return
+        yield from self.inbox.receipts()
 
     def _handle(self, reader: BookReader, topic: str, payload: bytes, retained: bool) -> None:
         try:
             if topic == hub_state_topic(self._school):
                 self._hear_hub(payload)
-            elif topic == device_topic(self._school, self._device, "receipt"):
+            elif topic == self._receipts:
                 self._hear_receipt(reader, self._opened(topic, payload), retained=retained)
             elif topic == device_topic(self._school, self._device, "cfg"):
                 self._hear_config(self._opened(topic, payload))

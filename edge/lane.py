@@ -53,16 +53,27 @@ class Lane:
     def run(self) -> None:
         """Take sightings to the station until `end`."""
         while (item := self._queue.get()) is not None:
-            number, seen = item
-            try:
-                self.station.take(seen)
-            except Exception:
-                # A fault of ours must not close the lane for the next pupil; this one gets an alarm.
-                log.exception("station %s: a sighting could not be handled", self.station.plan.name)
-                self._signals.warn(Warning_("alarm", self.station.plan.name, None, "internal-fault"))
-            finally:
-                self._closed(number)
-                self.done += 1
+            self._take(*item)
+
+    def turn(self) -> bool:
+        """Take the one that waits longest, on the caller's thread; False when none waits."""
+        with suppress(queue.Empty):
+            item = self._queue.get_nowait()
+            if item is not None:
+                self._take(*item)
+                return True
+        return False
+
+    def _take(self, number: int, seen: CardSeen) -> None:
+        try:
+            self.station.take(seen)
+        except Exception:
+            # A fault of ours must not close the lane for the next pupil; this one gets an alarm.
+            log.exception("station %s: a sighting could not be handled", self.station.plan.name)
+            self._signals.warn(Warning_("alarm", self.station.plan.name, None, "internal-fault"))
+        finally:
+            self._closed(number)
+            self.done += 1
 
     def _closed(self, number: int) -> None:
         with self._lock:

@@ -25,8 +25,8 @@ from protocol.topics import device_topic, hub_state_topic, roster_topic
 if TYPE_CHECKING:
     from hub.config import HubConfig
     from hub.fleet import Fleet
-    from hub.mqtt import HubLink
     from hub.parts import Store
+    from hub.ports import Link
 
 log = logging.getLogger("k12edge.announcer")
 
@@ -66,11 +66,11 @@ class Announcer:
         self._school, self._epoch, self._identity = config.school, epoch, identity
         self._with_city = config.city.kind != "none"
         self._store, self._fleet = store, fleet
-        self._link: HubLink | None = None
+        self._link: Link | None = None
         self._wake, self._stopped = threading.Event(), threading.Event()
         self._reminder = Reminder()
 
-    def use(self, link: HubLink) -> None:
+    def use(self, link: Link) -> None:
         """Speak by this link."""
         self._link = link
 
@@ -97,14 +97,18 @@ class Announcer:
             self._wake.clear()
             if self._stopped.is_set():
                 return
-            try:
-                self._publish(*self.state("ready"))
-                if anew or self._reminder.due(self._anyone_behind()):
-                    self.rosters()
-                if anew:
-                    self._configurations()
-            except K12EdgeError as problem:
-                log.error("the announcements failed: %s", problem)
+            self.turn(anew=anew)
+
+    def turn(self, *, anew: bool) -> None:
+        """Say that the hub is ready; all the rest too on a new link, or what a gateway lacks."""
+        try:
+            self._publish(*self.state("ready"))
+            if anew or self._reminder.due(self._anyone_behind()):
+                self.rosters()
+            if anew:
+                self._configurations()
+        except K12EdgeError as problem:
+            log.error("the announcements failed: %s", problem)
 
     def _anyone_behind(self) -> bool:
         with self._store.database.lock:

@@ -8,27 +8,21 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
-from hub.announcer import Announcer
+from hub.assembly import Assembly
 from hub.broker import BrokerFailed, EmbeddedBroker, free_bytes
 from hub.config import HubConfig
 from hub.control import ControlSocket
-from hub.fleet import Fleet
-from hub.forwarder import Forwarder
-from hub.forwarding import Forwarding
 from hub.lock import InstanceLock
-from hub.mailroom import Mailroom
 from hub.mqtt import HubLink
 from hub.parts import Store
-from hub.receipts import Receipts
-from hub.reception import Reception
 from hub.store.database import LedgerFailed, LedgerFull
 from hub.web.server import WebServer
 from hub.web.status import Status
@@ -36,6 +30,9 @@ from protocol.errors import ConfigError, K12EdgeError
 from protocol.settings import is_loopback
 from protocol.signing import fingerprint
 from protocol.topics import device_topic
+
+if TYPE_CHECKING:
+    from hub.city.k12records import CityClient
 
 log = logging.getLogger("k12edge.hub")
 
@@ -79,11 +76,7 @@ class Hub:
         self._parts.callback(self._socket.close)
         self.store = Store(config)
         self._parts.callback(self.store.database.close)
-        self.store.database.on_damage = self._begin_anew
-        self.identity = self.store.secrets.identity()
-        self.own = self.store.open_own_journal()
-        self.epoch = secrets.token_hex(8)
-        self.fleet = Fleet()
+        self.assembly = Assembly(config, self.store, self._city(), self._begin_anew)
         self.broker: EmbeddedBroker | None = None
         if config.broker_url is None:
             self.broker = EmbeddedBroker(config.data_dir / "broker", *config.broker_listen)
@@ -92,51 +85,33 @@ class Hub:
             parts = urlsplit(config.broker_url)
             assert parts.hostname is not None
             self.broker_address = (parts.hostname, parts.port or 1883)
-        self._make_rooms()
+        self._connect_rooms()
 
-    def _make_rooms(self) -> None:
-        config, store = self.config, self.store
-        self.reception = Reception(
-            config.school, store.ledger, store.devices, store.secrets, self.fleet, self.own, store.anchors, store.clock
-        )
-        receipts = Receipts(
-            config.school,
-            self.epoch,
-            store.ledger,
-            store.devices,
-            self.identity,
-            store.clock,
-            with_city=config.city.kind != "none",
-        )
-        self.forwarder: Forwarder | None = None
-        self.announcer = Announcer(config, self.epoch, self.identity, store, self.fleet)
-        self.mailroom = Mailroom(
-            config.school,
-            store.ledger,
-            self.reception,
-            receipts,
-            self.own,
-            store.clock,
-            self.announcer.configuration,
-            self._wake_forwarder,
-        )
-        if config.city.kind == "k12records":
-            self.forwarder = self._make_forwarder()
+    def _city(self) -> CityClient | None:
+        city = self.config.city
+        if city.kind != "k12records":
+            return None
+        from hub.city.k12records import CityClient
+
+        assert city.url is not None
+        return CityClient(city.url, city.token_url, city.client_id, city.client_secret_file)
+
+    def _connect_rooms(self) -> None:
+        config, assembly, store = self.config, self.assembly, self.store
         school = config.school
         self.link = HubLink(
             *self.broker_address,
             f"{school}-{config.hub_id}",
             Random(secrets.randbits(64)),
             [device_topic(school, "+", "ev"), device_topic(school, "+", "state")],
-            self.announcer.state("lost"),
-            self.mailroom.on_message,
-            self._on_link,
+            assembly.announcer.state("lost"),
+            assembly.mailroom.on_message,
+            assembly.on_link,
         )
-        self.mailroom.use(self.link)
-        self.announcer.use(self.link)
-        self.status = Status(store, self.fleet)
+        assembly.use(self.link)
+        self.status = Status(store, assembly.fleet)
         self.status.parts = {
-            "ledger": lambda: self.mailroom.failed,
+            "ledger": lambda: assembly.mailroom.failed,
             "broker": lambda: (
                 "broker-full"
                 if self.broker is not None and self.broker.full
@@ -147,27 +122,10 @@ class Hub:
                 else None
             ),
         }
-        if self.forwarder is not None:
-            self._watch_city(self.forwarder)
+        forwarder = assembly.forwarder
+        if forwarder is not None:
+            self.status.parts["city"] = lambda: forwarder.trouble
         self.status.standing = self._warnings()
-
-    def _on_link(self, connected: bool) -> None:
-        if connected:
-            self.announcer.now()
-        else:
-            self.fleet.broker_lost()
-
-    def _watch_city(self, forwarder: Forwarder) -> None:
-        self.status.parts["city"] = lambda: forwarder.trouble
-
-    def _make_forwarder(self) -> Forwarder:
-        from hub.city.k12records import CityClient
-
-        city, store = self.config.city, self.store
-        assert city.url is not None
-        client = CityClient(city.url, city.token_url, city.client_id, city.client_secret_file)
-        rng = Random(secrets.randbits(64))
-        return Forwarder(store.ledger, store.forward, Forwarding(rng), client, store.clock, self.mailroom.receipt_due)
 
     def _warnings(self) -> list[str]:
         """What people should see as long as this hub runs."""
@@ -188,20 +146,6 @@ class Hub:
             log.warning("%s", text)
         return found
 
-    # --- what people ask ----------------------------------------------------------------------------------------------
-
-    def carry(self, action: str, words: Mapping[str, str | None]) -> tuple[str, bytes | None]:
-        """Do what a command asks, and tell the gateways; see control.Carry. Raises NeedsHands."""
-        outcome = self.store.desk.carry_out(action, words)
-        for device in outcome.accepted:
-            self._welcome(device)
-        if outcome.roster:
-            self.announcer.rosters()
-        if outcome.keys:
-            # Another identity: every part that holds the old one begins anew.
-            self._begin_anew()
-        return outcome.text, outcome.paper
-
     def _begin_anew(self) -> None:
         self.again = True
         self.ending.poke()
@@ -211,19 +155,6 @@ class Hub:
         """Where pages and API are."""
         host, port = self._socket.getsockname()[:2]
         return host, port
-
-    def _welcome(self, device: str) -> None:
-        with self.store.database.transaction():
-            found = self.store.devices.find(device)
-            if found is not None and found.accepted_key() is not None:
-                self.store.devices.next_config_version(device, self.store.clock.now_ms())
-            self.reception.replay_soon(device)
-        self.announcer.configuration(device)
-        self.mailroom.receipt_due(device)
-
-    def _wake_forwarder(self) -> None:
-        if self.forwarder is not None:
-            self.forwarder.wake()
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -238,16 +169,19 @@ class Hub:
         if self.broker is not None:
             self._parts.callback(self.broker.stop)
             self.broker.start(lambda: self.ending.asked)
-        control = ControlSocket(self.config.data_dir, self.carry)
+        assembly = self.assembly
+        control = ControlSocket(self.config.data_dir, assembly.carry)
         self._parts.callback(control.close)
-        threads = [_thread("mailroom", self.mailroom.run), _thread("announcer", self.announcer.run)]
-        if self.forwarder is not None:
-            threads.append(_thread("forwarder", self.forwarder.run))
+        threads = [_thread("mailroom", assembly.mailroom.run), _thread("announcer", assembly.announcer.run)]
+        if assembly.forwarder is not None:
+            threads.append(_thread("forwarder", assembly.forwarder.run))
         self.link.start()
         self._print_addresses()
-        web = WebServer(self._socket, self.store, self.status, self._wake_forwarder)
+        web = WebServer(self._socket, self.store, self.status, assembly.wake_forwarder)
         threads.append(_thread("web", web.run))
-        log.info("hub %s of %s, fingerprint %s", self.config.hub_id, self.config.school, fingerprint(self.identity.key))
+        log.info(
+            "hub %s of %s, fingerprint %s", self.config.hub_id, self.config.school, fingerprint(assembly.identity.key)
+        )
         while not (self.ending.asked or self.again):
             self.ending.wait()
         self._end(web, threads)
@@ -265,16 +199,17 @@ class Hub:
     def _end(self, web: WebServer, threads: list[threading.Thread]) -> None:
         deadline = time.monotonic() + END_S
         web.stop()
-        self.mailroom.stop()
-        if self.forwarder is not None:
-            self.forwarder.stop()
-        self.announcer.stop()
-        self.link.stop(self.announcer.state("lost"))
+        assembly = self.assembly
+        assembly.mailroom.stop()
+        if assembly.forwarder is not None:
+            assembly.forwarder.stop()
+        assembly.announcer.stop()
+        self.link.stop(assembly.announcer.state("lost"))
         for thread in threads:
             thread.join(max(0.05, deadline - time.monotonic()))
         try:
             with self.store.database.transaction():
-                self.own.sign_head()
+                self.assembly.own.sign_head()
         except K12EdgeError as problem:
             log.warning("the journal's head was not signed: %s", problem)
 

@@ -30,26 +30,8 @@ class _Timex(ctypes.Structure):
     ]
 
 
-class HubClock:
-    """See the room. Where the kernel isn't synchronised the bound is `assumed_error_ms`, a person's word."""
-
-    def __init__(self, source: HubTimeSource, assumed_error_ms: int) -> None:
-        """Ask the kernel at most once a second."""
-        self._source, self._assumed_error_ms = source, assumed_error_ms
-        self._kernel_ms: int | None = None
-        self._looked_ns: int | None = None
-
-    def now_ms(self) -> int:
-        """The wall clock, Unix ms."""
-        return time.time_ns() // 1_000_000
-
-    def mono_ms(self) -> int:
-        """A clock that only grows, in ms."""
-        return time.monotonic_ns() // 1_000_000
-
-    def mono_ns(self) -> int:
-        """CLOCK_BOOTTIME in ns, for the hub's own records."""
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+class Machine:
+    """The machine under the clock."""
 
     def boot(self) -> str:
         """The first 8 hex digits of the kernel's id of this boot; zeros where it has none."""
@@ -57,6 +39,45 @@ class HubClock:
             return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", "")[:8]
         except OSError:
             return "00000000"
+
+    def boottime_ns(self) -> int:
+        """CLOCK_BOOTTIME in nanoseconds: it never steps, and counts through sleep."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def wall_ns(self) -> int:
+        """The wall clock, Unix nanoseconds."""
+        return time.time_ns()
+
+    def error_ms(self) -> int | None:
+        """The kernel's bound on its wall clock's error, None when it isn't synchronised."""
+        return _kernel_error_ms()
+
+
+class HubClock:
+    """See the room. Where the kernel isn't synchronised the bound is `assumed_error_ms`, a person's word."""
+
+    def __init__(self, source: HubTimeSource, assumed_error_ms: int, machine: Machine | None = None) -> None:
+        """Ask the kernel at most once a second."""
+        self._source, self._assumed_error_ms = source, assumed_error_ms
+        self._machine = machine or Machine()
+        self._kernel_ms: int | None = None
+        self._looked_ns: int | None = None
+
+    def now_ms(self) -> int:
+        """The wall clock, Unix ms."""
+        return self._machine.wall_ns() // 1_000_000
+
+    def mono_ms(self) -> int:
+        """A clock that only grows, in ms."""
+        return self._machine.boottime_ns() // 1_000_000
+
+    def mono_ns(self) -> int:
+        """CLOCK_BOOTTIME in ns, for the hub's own records."""
+        return self._machine.boottime_ns()
+
+    def boot(self) -> str:
+        """The id of this boot, for the hub's own records."""
+        return self._machine.boot()
 
     def synchronised(self) -> bool:
         """Whether the kernel's clock follows NTP."""
@@ -72,9 +93,9 @@ class HubClock:
         return None if self._source == "ntp" else self._assumed_error_ms
 
     def _kernel_error_ms(self) -> int | None:
-        now_ns = time.monotonic_ns()
+        now_ns = self._machine.boottime_ns()
         if self._looked_ns is None or now_ns - self._looked_ns >= LOOK_NS:
-            self._looked_ns, self._kernel_ms = now_ns, _kernel_error_ms()
+            self._looked_ns, self._kernel_ms = now_ns, self._machine.error_ms()
         return self._kernel_ms
 
 

@@ -11,15 +11,15 @@ from hub.forwarding import BATCH_MAX, Forwarding
 from protocol.errors import K12EdgeError
 
 if TYPE_CHECKING:
-    from hub.city.k12records import CityClient
     from hub.clock import HubClock
+    from hub.ports import City
     from hub.store.forwardrows import ForwardRows
     from hub.store.ledger import Ledger
 
 log = logging.getLogger("k12edge.forwarder")
 
-IDLE_S: Final = 5.0
-FAILED_PAUSE_S: Final = 1.0
+IDLE_MS: Final = 5_000
+FAILED_PAUSE_MS: Final = 1_000
 
 
 class Forwarder:
@@ -30,7 +30,7 @@ class Forwarder:
         ledger: Ledger,
         rows: ForwardRows,
         forwarding: Forwarding,
-        client: CityClient,
+        client: City,
         clock: HubClock,
         told: Callable[[str, str], None],
     ) -> None:
@@ -39,6 +39,7 @@ class Forwarder:
         self._client, self._clock, self._told = client, clock, told
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._failed_until_ms = 0
         self.trouble: str | None = None
         self.progress = 0
 
@@ -54,32 +55,37 @@ class Forwarder:
     def run(self) -> None:
         """Forward until stopped."""
         while not self._stopping.is_set():
-            self.progress += 1
-            try:
-                worked = self._step()
-            except K12EdgeError as problem:
-                log.error("the ledger can't be used: %s", problem)
-                self._stopping.wait(FAILED_PAUSE_S)
-                continue
-            except Exception:
-                # A fault of ours mustn't end the road to the city for good; what is owed stands in its rows.
-                log.exception("forwarding failed")
-                self._stopping.wait(FAILED_PAUSE_S)
-                continue
-            if not worked:
-                self._wake.wait(self._idle_s())
+            wait_ms = self.turn()
+            if wait_ms:
+                self._wake.wait(wait_ms / 1000)
                 self._wake.clear()
         self._client.close()
 
-    def _idle_s(self) -> float:
+    def turn(self) -> int:
+        """Submit one batch; the ms to wait before the next turn, unless something new comes."""
+        self.progress += 1
+        now_ms = self._clock.mono_ms()
+        if now_ms < self._failed_until_ms:
+            return self._failed_until_ms - now_ms
+        try:
+            return 0 if self._step() else self._idle_ms()
+        except K12EdgeError as problem:
+            log.error("the ledger can't be used: %s", problem)
+        except Exception:
+            # A fault of ours mustn't end the road to the city for good; what is owed stands in its rows.
+            log.exception("forwarding failed")
+        self._failed_until_ms = self._clock.mono_ms() + FAILED_PAUSE_MS
+        return FAILED_PAUSE_MS
+
+    def _idle_ms(self) -> int:
         wait_ms = self._forwarding.paused_until_ms - self._clock.mono_ms()
         if wait_ms <= 0:
             with self._ledger.database.lock:
                 due_ms = self._rows.next_due_ms()
             if due_ms is None:
-                return IDLE_S
+                return IDLE_MS
             wait_ms = due_ms - self._clock.now_ms()
-        return max(0.02, min(IDLE_S, wait_ms / 1000))
+        return max(20, min(IDLE_MS, wait_ms))
 
     def _step(self) -> bool:
         """Submit one batch; False when nothing is due."""

@@ -16,7 +16,7 @@ from protocol.topics import parse_device_topic
 
 if TYPE_CHECKING:
     from hub.clock import HubClock
-    from hub.mqtt import HubLink, Message
+    from hub.ports import Link, Message
     from hub.receipts import Receipts
     from hub.reception import Reception
     from hub.store.ledger import Ledger
@@ -31,8 +31,8 @@ GROUP_MAX: Final = 32
 RECEIPT_EVERY_MS: Final = 20
 """Under load one receipt a device in this time; the last commit always gets its own."""
 CITY_RECEIPT_EVERY_MS: Final = 250
-FAILED_PAUSE_S: Final = 1.0
-IDLE_S: Final = 1.0
+FAILED_PAUSE_MS: Final = 1_000
+IDLE_MS: Final = 1_000
 
 
 class Mailroom:
@@ -54,17 +54,18 @@ class Mailroom:
         self._ledger, self._reception, self._receipts, self._own = ledger, reception, receipts, own
         self._clock, self._send_config, self._on_records = clock, send_config, on_records
         self._inbox: queue.Queue[Message | None] = queue.Queue(WAITING_MAX)
-        self._link: HubLink | None = None
+        self._link: Link | None = None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._due: dict[str, set[str]] = {}
         self._due_ms: dict[str, int] = {}
         self._asking: dict[str, DeviceState] = {}
         self._sent_ms: dict[str, int] = {}
+        self._pause_ms = 0
         self.progress = 0
         self.failed: str | None = None
 
-    def use(self, link: HubLink) -> None:
+    def use(self, link: Link) -> None:
         """Receipts go out by this link."""
         self._link = link
 
@@ -94,31 +95,47 @@ class Mailroom:
     def run(self) -> None:
         """Take messages until stopped."""
         while not self._stopping.is_set():
-            group = self._next_group()
-            if group:
-                self._take(group)
-            if self._reception.replaying:
-                self._replay()
-            self._send_receipts()
-            self._tend()
-            self.progress += 1
+            pause_ms = self.turn(self._first(self.wait_ms()))
+            if pause_ms:
+                self._stopping.wait(pause_ms / 1000)
 
-    def _next_group(self) -> list[Message]:
+    def wait_ms(self) -> int:
+        """How long there will be nothing to do unless a message comes, in ms."""
+        if self._reception.replaying:
+            return 0
         with self._lock:
             due_ms = min(self._due_ms.values(), default=None)
-        if self._reception.replaying:
-            due_ms = self._clock.mono_ms()
-        wait_s = IDLE_S if due_ms is None else max(0.0, min(IDLE_S, (due_ms - self._clock.mono_ms()) / 1000))
-        group: list[Message] = []
+        return IDLE_MS if due_ms is None else max(0, min(IDLE_MS, due_ms - self._clock.mono_ms()))
+
+    def _first(self, wait_ms: int) -> Message | None:
         try:
-            first = self._inbox.get(timeout=wait_s) if wait_s > 0 else self._inbox.get_nowait()
-            while first is not None:
-                group.append(first)
-                if len(group) >= GROUP_MAX:
-                    break
-                first = self._inbox.get_nowait()
+            return self._inbox.get(timeout=wait_ms / 1000) if wait_ms else self._inbox.get_nowait()
         except queue.Empty:
-            pass
+            return None
+
+    def turn(self, first: Message | None = None) -> int:
+        """Take `first` and what waits behind it, answer what is due; the ms to pause where the ledger takes nothing."""
+        self._pause_ms = 0
+        group = self._group(first)
+        if group:
+            self._take(group)
+        if self._reception.replaying:
+            self._replay()
+        self._send_receipts()
+        self._tend()
+        self.progress += 1
+        return self._pause_ms
+
+    def _group(self, first: Message | None) -> list[Message]:
+        group = [] if first is None else [first]
+        while len(group) < GROUP_MAX:
+            try:
+                message = self._inbox.get_nowait()
+            except queue.Empty:
+                break
+            if message is None:
+                break
+            group.append(message)
         return group
 
     # --- one group ----------------------------------------------------------------------------------------------------
@@ -209,7 +226,7 @@ class Mailroom:
         if self.failed is None:
             log.error("the ledger takes nothing: %s", problem)
         self.failed = problem.code
-        self._stopping.wait(FAILED_PAUSE_S)
+        self._pause_ms = FAILED_PAUSE_MS
 
     def _follow(self, follow: Followups) -> None:
         now_ms = self._clock.mono_ms()

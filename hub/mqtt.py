@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from hub.ports import Message
 from protocol.batch import MESSAGE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -29,17 +29,6 @@ PAYLOAD_BYTES_MAX: Final = 2 * MESSAGE_BYTES_MAX
 """Of a longer message, which an external broker may let through, the beginning is kept: it is parked anyway."""
 QUEUED_MAX: Final = 1_000
 """Messages handed over and not yet sent; receipts are made again, so more are refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message as it came: `mark` and `connection` acknowledge it; `kept`: the broker had it before."""
-
-    topic: str
-    payload: bytes
-    mark: int
-    connection: int
-    kept: bool = False
 
 
 class HubLink:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.clock import HubClock
+from hub.clock import HubClock, Machine
 from hub.config import HubConfig
 from hub.desk import Desk
 from hub.store.anchorrows import AnchorRows
@@ -22,10 +22,10 @@ FILE_NAME = "ledger.db"
 class Store:
     """All of it on one connection. The instance lock is the caller's."""
 
-    def __init__(self, config: HubConfig) -> None:
-        """Open the file. Raises SchemaTooNew, LedgerFailed, LedgerFull."""
+    def __init__(self, config: HubConfig, machine: Machine | None = None) -> None:
+        """Open the file. Raises SchemaTooNew, LedgerFailed, LedgerFull. `machine` tells the time, where given."""
         self.config = config
-        self.clock = HubClock(config.time_source, config.declared_error_ms)
+        self.clock = HubClock(config.time_source, config.declared_error_ms, machine)
         self.path = config.data_dir / FILE_NAME
         self.database = Database(self.path)
         self.ledger = Ledger(self.database)

@@ -7,7 +7,7 @@ import gzip
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -63,14 +63,20 @@ class CityClient:
         token_url: str | None = None,
         client_id: str | None = None,
         client_secret_file: Path | None = None,
+        transport: httpx2.BaseTransport | None = None,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
-        """`url` is the service's root; without `token_url` nobody logs in."""
+        """`url` is the service's root; without `token_url` nobody logs in. `transport`: another wire than sockets."""
         self._url = url.rstrip("/") + "/k12edge/v1/events"
         self._token_url, self._client_id, self._secret_file = token_url, client_id, client_secret_file
         self._token: str | None = None
+        self._now_s = now_s
         # Redirects are never followed: a hijacked or wrong address must be seen by a person.
         self._http = httpx2.Client(
-            follow_redirects=False, timeout=httpx2.Timeout(READ_S, connect=CONNECT_S), trust_env=False
+            follow_redirects=False,
+            timeout=httpx2.Timeout(READ_S, connect=CONNECT_S),
+            trust_env=False,
+            transport=transport,
         )
 
     def close(self) -> None:
@@ -91,7 +97,7 @@ class CityClient:
                 problem, httpx2.ReadTimeout | httpx2.ReadError | httpx2.RemoteProtocolError | _TooMuch
             )
             return Unreachable(f"{type(problem).__name__}: {problem}"[:200], answered)
-        return judged(status, headers, answer, time.time())
+        return judged(status, headers, answer, self._now_s())
 
     def _post(self, body: bytes) -> tuple[int, httpx2.Headers, bytes]:
         headers = {"content-type": "application/cloudevents-batch+json", "content-encoding": "gzip"}

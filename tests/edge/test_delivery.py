@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from edge.bookreader import BookReader
-from edge.delivery import INBOX_MAX, Delivery
+from edge.delivery import Delivery
 from edge.devicekeys import DeviceKeys
+from edge.inbox import INBOX_MAX
 from edge.journalrows import SEQUENCE_BITS
 from edge.ports import Link
 from edge.rosterstore import RosterStore
@@ -170,7 +171,7 @@ def test_a_flood_of_receipts_hides_no_other_message(desk: Desk) -> None:
     desk.hear(roster_topic(SCHOOL, "gate"), _roster())
     desk.hub_ready("e1")
     desk.step()
-    assert desk.delivery.dropped_messages == INBOX_MAX * 2
+    assert desk.delivery.inbox.dropped == INBOX_MAX * 2
     assert desk.rosters.names() == {"gate": "r-1"}
     assert desk.uplink.owed() == 1, "those receipts are of the epoch before"
     desk.hear(RECEIPT, desk.receipt(1))

@@ -137,7 +137,7 @@ def test_a_file_that_went_before_the_delivery_opened_it_is_rescued_as_well(tmp_p
     folder = GatewayProcess(tmp_path)
     folder.play()
     gateway = Gateway(load_config(folder.config), Poked())
-    tap(gateway.journal)
+    tap(gateway.assembly.journal)
     _delete_folder(folder.data)
     delivery = threading.Thread(target=gateway.delivery.run)
     delivery.start()
@@ -145,7 +145,7 @@ def test_a_file_that_went_before_the_delivery_opened_it_is_rescued_as_well(tmp_p
     gateway.delivery.stop()
     delivery.join()
     gateway._parts.close()
-    assert f"{gateway.journal.journal}.2" in _reopened(folder.data)
+    assert f"{gateway.assembly.journal.journal}.2" in _reopened(folder.data)
 
 
 @pytest.mark.parametrize("take_away", WAYS)

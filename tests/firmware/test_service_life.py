@@ -243,7 +243,7 @@ class Breaking(app.Gateway):
         Breaking.runs += 1
         if Breaking.runs == 1:
             broken = Warning_("alarm", "gate-1", None, "journal-damaged")
-            threading.Timer(0.3, self.warn, [broken]).start()
+            threading.Timer(0.3, self.assembly.warn, [broken]).start()
         super().run()
 
 app.Gateway = Breaking

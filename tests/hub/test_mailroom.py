@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hub.mailroom import WAITING_MAX, Mailroom
-from hub.mqtt import Message
+from hub.ports import Message
 from hub.store.database import LedgerFull
 from protocol.receipts import decode_receipt
 from protocol.signing import open_message
@@ -127,7 +127,7 @@ def test_a_message_that_meets_a_fault_of_ours_stops_no_other(running: Running, m
 
 
 def test_where_the_ledger_takes_nothing_nothing_is_receipted(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.mailroom.FAILED_PAUSE_S", 0.01)
+    monkeypatch.setattr("hub.mailroom.FAILED_PAUSE_MS", 10)
     gateway = running.room.known(Gateway())
     run, held = gateway.run(5), gateway.run(5)
     running.room.batch(gateway, gateway.batch(held))

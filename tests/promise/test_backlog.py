@@ -10,7 +10,8 @@ import pytest
 from sim.parts import free_ports, mosquitto, until
 from sim.road import Road
 
-STATIONS, TAPS = 8, 2500
+STATIONS, TAPS = 40, 500
+ALL = STATIONS * TAPS
 
 
 def _queues(folder: Path) -> dict[str, tuple[str, str]]:
@@ -18,9 +19,15 @@ def _queues(folder: Path) -> dict[str, tuple[str, str]]:
     stations = {}
     for number in range(STATIONS):
         path = folder / f"queue-{number}.txt"
-        path.write_text("".join(f"4 a:04{rng.randbytes(6).hex().upper()} 3\n" for _ in range(TAPS)), encoding="ascii")
+        path.write_text("".join(f"15 a:04{rng.randbytes(6).hex().upper()} 4\n" for _ in range(TAPS)), encoding="ascii")
         stations[f"cong-{number}"] = ("gate", f"replay:{path}")
     return stations
+
+
+def refused(road: Road) -> int:
+    """Cards that found their lane full, as on a very slow disk, and got an alarm: they weren't promised anything."""
+    shown = road.signals_of("cong")
+    return shown.read_bytes().count(b'"lane-full"') if shown.exists() else 0
 
 
 @pytest.mark.parametrize("broker", ["embedded", "mosquitto"])
@@ -34,7 +41,7 @@ def test_a_backlog_of_twenty_thousand_drains_through_kills(broker: str, tmp_path
         # Nobody but the gateway runs; the hub first comes when all have tapped.
         gateway.start()
         until(
-            lambda: road.answered("cong") >= STATIONS * TAPS,
+            lambda: road.answered("cong") + refused(road) >= ALL,
             "not everybody was signalled",
             also=gateway.check,
             moving=road.progress,
@@ -47,21 +54,24 @@ def test_a_backlog_of_twenty_thousand_drains_through_kills(broker: str, tmp_path
             state = road.status()
             return 0 if state is None else int(state["records"])
 
-        until(lambda: arrived() > 2_000, "nothing drains", also=road.check, moving=road.progress)
+        until(lambda: arrived() > 2_000, "nothing drains", also=road.check, within_s=60, moving=road.progress)
         road.hub.kill()
         road.hub.start()
-        until(lambda: arrived() > 8_000, "nothing drains", also=road.check, moving=road.progress)
+        until(lambda: arrived() > 8_000, "nothing drains", also=road.check, within_s=60, moving=road.progress)
         gateway.kill()
         for queue in tmp_path.glob("queue-*.txt"):
             queue.write_text("# everybody has tapped\n", encoding="ascii")
         gateway.start()
-        until(road.drained, f"not everything arrived: {road.status()}", also=road.check, moving=road.progress)
+        until(
+            road.drained, f"not everything arrived: {road.status()}", also=road.check, within_s=60, moving=road.progress
+        )
         found = road.reckon(STATIONS)
     finally:
         ends = road.stop()
         if own is not None:
             own.stop()
     assert found.kept, found.as_json()
-    assert found.signals >= STATIONS * TAPS
+    assert found.signals >= ALL - refused(road)
+    assert found.signals > ALL // 2, "this disk is too slow for a crowd like this"
     assert found.journal == found.hub == found.city
     assert ends == dict.fromkeys(ends, 0)
