@@ -22,6 +22,9 @@ RESOLUTION_MS: Final = 1
 STEP_MS: Final = 10
 """The kernel slews by at most 0.5 ms a second; more than this within one is a step."""
 
+STALE_MS: Final = 250
+"""A recorded anchor whose bound has grown to this calls for another: after 40 minutes, by the drift allowed for."""
+
 
 class _Timex(ctypes.Structure):
     """struct timex of adjtimex(2) on 64-bit Linux; only the first fields are read."""
@@ -89,6 +92,7 @@ class SystemClock:
         self._machine = machine or Machine()
         self._boot = self._machine.boot()
         self._anchor: Anchor | None = None
+        self._told: Anchor | None = None
         self._kernel: int | None = None
         self._kernel_at_ns: int | None = None
         self._kernel_offset_ms = 0
@@ -141,8 +145,9 @@ class SystemClock:
         """Take the hub's answer to a question asked at `asked_mono_ms`; the new anchor when it is better.
 
         The hub read its clock at some moment of the round trip: the middle is right within half of it. An anchor
-        that halves the bound in force is kept; smaller gains aren't worth a record. One that contradicts it by more
-        than both bounds is kept as well: the hub's clock was set right since, or this boot would never be.
+        that halves the bound in force is kept; one that contradicts it by more than both bounds is kept as well: the
+        hub's clock was set right since, or this boot would never be. Given back, to be recorded, is the first one, a
+        contradicting one, and others that say more than the last recorded one: every tap says its own bound anyway.
         """
         if self._source not in ("auto", "hub"):
             return None
@@ -154,7 +159,7 @@ class SystemClock:
             self._boot, asked_mono_ms + trip_ms // 2, hub_wall_ms, hub_error_ms + (trip_ms + 1) // 2 + 1, "hub"
         )
         with self._lock:
-            known = self._anchor
+            known, contradicts = self._anchor, False
             if known is not None:
                 apart_ms = abs((heard.wall_ms - heard.mono) - (known.wall_ms - known.mono))
                 contradicts = apart_ms > error_at(heard, now_ms) + error_at(known, now_ms)
@@ -163,6 +168,10 @@ class SystemClock:
                 if contradicts:
                     log.warning("the hub's clock contradicts what it said before by %d ms", apart_ms)
             self._anchor = heard
+            told = self._told
+            if told is not None and not contradicts and not _worth_recording(heard, told, now_ms):
+                return None
+            self._told = heard
         return heard
 
     def kernel_anchor(self) -> Anchor | None:
@@ -178,3 +187,8 @@ class SystemClock:
             return None
         reading = self.read()
         return Anchor(self._boot, reading.mono_ms, reading.wall_ms, self._declared_error_ms, "declared")
+
+
+def _worth_recording(heard: Anchor, told: Anchor, now_ms: int) -> bool:
+    """Whether an anchor dates the boot better than the recorded one: there, by half, or here, where that is stale."""
+    return error_at(heard, told.mono) * 2 <= told.err or error_at(told, now_ms) >= STALE_MS

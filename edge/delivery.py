@@ -85,6 +85,7 @@ class Delivery:
         self._connections = self._served = 0
         self._connected = False
         self._hub: HubState | None = None
+        self._hub_said = b""
         self._state_due_ms = 0
         self._announce = False
         self._told_idle = False
@@ -332,7 +333,8 @@ class Delivery:
         return open_message(key, topic, payload)
 
     def _hear_hub(self, payload: bytes) -> None:
-        if not payload:
+        if not payload or (self._hub is not None and payload == self._hub_said):
+            # Nothing, or what it says every few seconds.
             return
         state = decode_body(payload, HubState)
         self._keys.vouch(state)
@@ -347,9 +349,10 @@ class Delivery:
             return
         if self._hub is None:
             log.info("hub ready, fingerprint %s", fingerprint(state.key))
-        self._hub = state
+        if self._hub is None or self._hub.epoch != state.epoch:
+            self._announce = True
+        self._hub, self._hub_said = state, payload
         self.backup_interval_s = state.backup_interval_s
-        self._announce = True
         self._uplink.connected(self._now_ms(), ready=True, epoch=state.epoch)
 
     def _hear_receipt(self, reader: BookReader, body: bytes, *, retained: bool) -> None:

@@ -37,6 +37,7 @@ class DeviceKeys:
         self._path = data_dir / "keys.json"
         self._configured_hub_key = configured_hub_key
         self._school: CardKey | None = None
+        self._handed: tuple[str, tuple[str, str]] | None = None
         self.damaged: str | None = None
         if self._path.exists():
             try:
@@ -124,7 +125,10 @@ class DeviceKeys:
         box = self._hub_box
         if box is None:
             return None, None
-        return seal(box, self._provisional.secret), seal(box, octets_of(self._saved.raw0, SEED_BYTES))
+        if self._handed is None or self._handed[0] != box:
+            sealed = seal(box, self._provisional.secret), seal(box, octets_of(self._saved.raw0, SEED_BYTES))
+            self._handed = box, sealed
+        return self._handed[1]
 
     def configure(self, config: DeviceConfig) -> bool:
         """Take over a configuration signed by the hub; False when it isn't newer. Raises BadMessage, SealRefused."""

@@ -301,12 +301,12 @@ class Uplink:
 
     def silent(self, now_ms: int) -> bool:
         """Whether nothing was receipted for SILENCE_MS although the hub is ready and something is owed."""
-        return (
-            self._ready
-            and self._receipted_ms is not None
-            and now_ms - self._receipted_ms >= SILENCE_MS
-            and any(self._awaited(book) for book in self._books.values())
-        )
+        if not self._ready or self._receipted_ms is None:
+            return False
+        if not any(self._awaited(book) for book in self._books.values()):
+            # Silence counts from when something was awaited, not from the last receipt before a quiet night.
+            self._receipted_ms = now_ms
+        return now_ms - self._receipted_ms >= SILENCE_MS
 
     def _awaited(self, book: _Book) -> bool:
         """Whether a receipt for a record that can be read, and that the hub doesn't contest, is still to come."""
@@ -335,7 +335,8 @@ class Uplink:
                 continue
             confirmed += book.epoch != self._epoch
             if not self._believable(book, marks, digest_at):
-                alarms.append("receipt-contradicts")
+                if not book.contested or book.epoch != self._epoch:
+                    alarms.append("receipt-contradicts")
                 settled.append(self._forget(book))
                 continue
             change = self._settle(book, marks)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.clock import STEP_MS, SystemClock
+from edge.clock import STEP_MS, Machine, SystemClock
 from edge.health import CODES_MAX, STANDS_MS, Health
 from edge.lane import WAIT_AFTER_MS, WAITING_MAX, Lane
 from edge.ports import CardSeen, Recorded, Warning_
@@ -389,3 +389,20 @@ def test_an_alarm_is_told_once_in_ten_minutes_and_then_stands_no_more() -> None:
     for number in range(CODES_MAX * 2):
         health.raised(str(number), number)
     assert len(health._alarms) == CODES_MAX
+
+
+def test_an_anchor_that_is_only_fresher_is_used_and_not_recorded(kernel: dict[str, int | None]) -> None:
+    """A gateway asks the hub all day; its journal mustn't fill with what the taps say themselves."""
+    now, true_ms = [10**12], 1_800_000_000_000
+
+    class Ticking(Machine):
+        def boottime_ns(self) -> int:
+            return now[0]
+
+    clock, recorded = SystemClock("hub", machine=Ticking()), 0
+    for _ in range(24 * 120):
+        now[0] += 30 * 10**9
+        mono_ms = now[0] // 1_000_000
+        recorded += clock.hear_hub(mono_ms - 20, true_ms + mono_ms, 5) is not None
+        assert (clock.read().err_ms or 1_000) <= 40, "the freshest one is used"
+    assert 24 <= recorded <= 40

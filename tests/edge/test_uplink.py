@@ -205,6 +205,15 @@ def test_silence_is_told_after_five_minutes_and_only_while_something_is_owed() -
     assert not uplink.silent(SILENCE_MS * 3)
 
 
+def test_a_tap_after_a_quiet_night_is_no_silence() -> None:
+    uplink = ready(last=0)
+    for now_ms in range(0, 8 * 3_600_000, 60_000):
+        assert not uplink.silent(now_ms)
+    uplink.wrote(NOW, 1, now_ms, tap=True)
+    assert not uplink.silent(now_ms + SILENCE_MS - 1)
+    assert uplink.silent(now_ms + SILENCE_MS)
+
+
 def test_a_mark_that_says_nothing_new_is_not_compared_again() -> None:
     """While the city is away every receipt lists every journal; a gateway has better to do than to read them all."""
     uplink, keeper, asked = ready(last=5, old=5), Keeper(), list[tuple[str, int]]()
