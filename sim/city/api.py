@@ -23,10 +23,9 @@ from protocol.audit import PAGE_DEFAULT, PAGE_MAX, RANGE_MAX, cursor_of, encode_
 from protocol.envelope import decode_event
 from protocol.errors import BadMessage
 from protocol.taps import SEQUENCE_MAX
-from sim.city.store import Answered, CityStore
+from sim.city.store import PROBLEM, CityStore
 
 HERE: Final = Path(__file__).parent
-PROBLEM: Final = "urn:k12edge:problem:"
 EVENTS_MAX: Final = 1_000
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 TOKEN_S: Final = 3_600
@@ -118,7 +117,7 @@ def _add_events(app: FastAPI, store: CityStore, gate: Gate) -> None:
         body = _unpacked(await _bounded(request), request.headers.get("content-encoding", "identity"))
         raws = _events(body, batch=kind.endswith("batch+json"))
         answers = await run_in_threadpool(store.take, raws)
-        results = [_told(answer) for answer in answers]
+        results = [answer.told() for answer in answers]
         return Response(msgspec.json.encode({"results": results}), media_type="application/json")
 
     @app.get("/k12edge/v1/events")
@@ -194,17 +193,6 @@ def _events(body: bytes, *, batch: bool) -> list[bytes]:
     if len(raws) > EVENTS_MAX:
         raise HTTPException(413, f"A batch has at most {EVENTS_MAX} events.")
     return [bytes(raw) for raw in raws]
-
-
-def _told(answer: Answered) -> dict[str, Any]:
-    told: dict[str, Any] = {"source": answer.source, "id": answer.event_id, "status": answer.status}
-    if answer.problem is not None:
-        told["problem"] = {
-            "type": f"{PROBLEM}{answer.problem}",
-            "title": answer.title[:300],
-            "retryable": answer.retryable,
-        }
-    return told
 
 
 def _add_token(app: FastAPI, gate: Gate) -> None:

@@ -20,6 +20,7 @@ from protocol.envelope import Event, decode_event, digest_bytes
 from protocol.errors import AlreadyRunning, BadMessage, NeedsHands
 
 SCHEMA: Final = Path(__file__).parent / "schema" / "001.sql"
+PROBLEM: Final = "urn:k12edge:problem:"
 Status = Literal["stored", "duplicate", "rejected"]
 
 
@@ -37,6 +38,17 @@ class Answered:
     problem: str | None = None
     title: str = ""
     retryable: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """The answer as it stands among the results."""
+        told: dict[str, Any] = {"source": self.source, "id": self.event_id, "status": self.status}
+        if self.problem is not None:
+            told["problem"] = {
+                "type": f"{PROBLEM}{self.problem}",
+                "title": self.title[:300],
+                "retryable": self.retryable,
+            }
+        return told
 
 
 class CityStore:

@@ -1,0 +1,129 @@
+"""Memory cards and whole machines: cloned, restored, replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from edge.devicekeys import DeviceKeys
+from protocol.signing import fingerprint
+from sim.world.checks import gather
+from sim.world.faults.kind import Kind
+from sim.world.loop import MINUTE, SECOND
+from sim.world.machine import SimMachine
+
+if TYPE_CHECKING:
+    from sim.world.gateway import GatewayBox
+    from sim.world.school import School
+
+COPIES_MAX: Final = 4
+
+
+def _cloned(school: School, rng: Random) -> None:
+    """A copy of a gateway's card runs in a second box: one identity, two devices."""
+    if len(school.gateways) >= COPIES_MAX:
+        return
+    original = rng.choice(school.gateways)
+    if not original.up:
+        return
+    name = f"{original.name}-copy{len(school.gateways)}"
+    machine = SimMachine(school.loop, school.draw(f"clock of {name}"))
+    box = school.make_gateway(name, original.config.gateway_id, machine)
+    box.storage.replace(original.storage.folder)
+    box.on_crash = original.on_crash
+    if rng.random() < 0.5:
+        machine.synchronise()
+    school.truth.count("card cloned")
+    school.expected_alarms.add("journal-branched")
+    school.gateways.append(box)
+    box.start()
+
+
+def _restored(school: School, rng: Random) -> None:
+    """A gateway gets back a copy of its card made some minutes ago; the newer one is gone."""
+    box = rng.choice(school.gateways)
+    if not box.up:
+        return
+    kept = box.storage.keep("kept")
+    before = box.starts
+
+    def restore() -> None:
+        _lose(school, box)
+        box.storage.replace(kept)
+        box.machine.reboot(battery=False)
+        school.truth.count("card restored")
+        if before:
+            school.expected_alarms.add("journal-branched")
+        school.restart_later(box.start, rng)
+
+    school.loop.after(rng.randrange(MINUTE, 30 * MINUTE), restore)
+
+
+def _lose(school: School, box: GatewayBox) -> None:
+    """The disk is taken out: what only it held can't be promised, and is known to us alone."""
+    box.kill()
+    held = gather(school)
+    for name, of in school.truth.signals.items():
+        if of.box == box.name and name not in held.hub:
+            school.truth.lost_with_a_card.add(name)
+            school.truth.count("tap lost with its card")
+
+
+def _replaced(school: School, rng: Random) -> None:
+    """A gateway gets a new, empty card; a person accepts its new key."""
+    box = rng.choice(school.gateways)
+    if not box.up:
+        return
+    _lose(school, box)
+    box.storage.replace(None)
+    box.machine.reboot(battery=False)
+    school.truth.count("card replaced")
+
+    def accept() -> None:
+        if box.assembly is None or not school.hub.up:
+            school.loop.after(10 * SECOND, accept)
+            return
+        school.accept(box.config.gateway_id, fingerprint(box.assembly.keys.identity.key))
+
+    school.restart_later(box.start, rng)
+    school.loop.after(rng.randrange(MINUTE, 20 * MINUTE), accept)
+
+
+def _hub_restored(school: School, rng: Random) -> None:
+    """The hub gets back its ledger as it was some minutes ago."""
+    if not school.hub.up:
+        return
+    kept = school.hub.storage.keep("kept")
+
+    def restore() -> None:
+        school.truth.count("hub restored from a backup")
+        school.hub_anew = True
+        school.hub.kill()
+        school.hub.storage.replace(kept)
+        school.restart_later(school.hub.start, rng)
+
+    school.loop.after(rng.randrange(MINUTE, 30 * MINUTE), restore)
+
+
+def _hub_replaced(school: School, rng: Random) -> None:
+    """Another machine becomes the hub: empty, but for the keys from the safe and the roster."""
+    if school.keys is None:
+        return
+    school.truth.count("hub replaced")
+    school.hub_anew = True
+    school.hub.kill()
+    school.hub.storage.replace(None)
+    school.hub.machine.reboot(battery=True)
+    school.hub.machine.synchronise()
+    school.new_hub()
+
+
+KINDS: Final = (
+    Kind("card-cloned", "a copy of a gateway's card runs in a second box", _cloned, effects=("card cloned",)),
+    Kind("card-restored", "a gateway gets an older copy of its card", _restored, effects=("card restored",)),
+    Kind("card-replaced", "a gateway gets a new card", _replaced, effects=("card replaced",)),
+    Kind("hub-restored", "the hub is restored from an older backup", _hub_restored, effects=("hub restored",)),
+    Kind("hub-replaced", "the hub is replaced by an empty one with its keys", _hub_replaced, effects=("hub replaced",)),
+)
+_ = Callable, DeviceKeys

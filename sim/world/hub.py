@@ -1,0 +1,284 @@
+"""A simulated hub box: the production rooms on a simulated machine, disk and lines to the broker and the city."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from hub.assembly import Assembly
+from hub.city.k12records import CityClient
+from hub.config import HubConfig, hub_config_from
+from hub.parts import Store
+from hub.ports import Message
+from hub.store.database import LedgerFull
+from protocol.errors import K12EdgeError
+from protocol.status import HubState
+from protocol.topics import parse_device_topic
+from sim.world.city import CityBox
+from sim.world.loop import MS, SECOND, Loop, Timer
+from sim.world.machine import SimMachine
+from sim.world.truth import Truth
+from sim.world.underneath import Crash, Storage
+from sim.world.wires import Broker, Line, Packet
+
+AGAIN_S: Final = 2.0
+REFUSED_MAX: Final = 1_000
+"""Starts in a row that may fail while a disk does."""
+FORWARD_IDLE_S: Final = 5.0
+"""As hub.forwarder.IDLE_MS."""
+ANNOUNCE_S: Final = 10.0
+"""As hub.announcer.READY_EVERY_S."""
+ANNOUNCE_IDLE_S: Final = 60.0
+"""How often it announces itself here when no connection has changed for MOVED_S: nothing would follow from more."""
+MOVED_S: Final = 300.0
+LOOK_S: Final = 30.0
+"""How often an idle hub's mailroom is asked whether a head is due."""
+WAITING_MAX: Final = 48
+"""Messages handed to the mailroom at most, fewer than it takes without blocking."""
+
+
+class HubAssembly(Assembly):
+    """The production assembly; its forwarder's thread is the box."""
+
+    def __init__(self, *parts: Any, woken: Callable[[], None]) -> None:
+        """`woken` is called where the forwarder's thread would be."""
+        self._woken = woken
+        super().__init__(*parts)
+
+    def wake_forwarder(self) -> None:
+        """See Assembly."""
+        self._woken()
+
+
+class HubBox:
+    """See the room."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        loop: Loop,
+        rng: Random,
+        broker: Broker,
+        storage: Storage,
+        truth: Truth,
+        machine: SimMachine,
+        city: CityBox,
+    ) -> None:
+        """Powered off."""
+        self._loop, self._rng, self.truth, self.storage, self.machine = loop, rng, truth, storage, machine
+        self._document, self._city = config, city
+        self.line = Line(loop, rng, broker, _is_from_a_device, truth.count, by_hand=True)
+        self.line.on_state, self.line.on_packet = self._state, self._packet
+        self.assembly: HubAssembly | None = None
+        self.on_crash: Callable[[], None] = lambda: None
+        broker.moved = self._noticed
+        self.store: Store | None = None
+        self._anew = False
+        self._mail: Timer | None = None
+        self._forward: Timer | None = None
+        self._announce: Timer | None = None
+        self._waiting = 0
+        self._answers_ns = self._moved_ns = 0
+        self._refused = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs."""
+        return self.assembly is not None
+
+    @property
+    def config(self) -> HubConfig:
+        """Its configuration, on the disk that it has now."""
+        hub = {**self._document["hub"], "data_dir": str(self.storage.folder)}
+        return hub_config_from("hub", {**self._document, "hub": hub})
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Power or process on."""
+        if not self.up:
+            self._run(self._begin)
+
+    def _begin(self) -> None:
+        config = self.config
+        try:
+            store = Store(config, self.machine)  # type: ignore[arg-type]  # The same questions, simulated.
+            client = CityClient("http://city", transport=self._city, now_s=lambda: self.machine.wall_ns() / 1e9)
+            self.assembly = HubAssembly(config, store, client, self._open_again, woken=self._wake_forwarder)
+        except K12EdgeError as problem:
+            # A full disk it waits for by itself; after anything else its process is started again by systemd.
+            self.truth.count("hub could not start" if not isinstance(problem, LedgerFull) else "hub waits for its disk")
+            self._refused += 1
+            if self._refused > REFUSED_MAX:
+                self.truth.broken("a hub starts without a person", f"{problem.code}: {problem}")
+            self.storage.release()
+            self._loop.after(int(AGAIN_S * SECOND), self.start)
+            return
+        self._refused = 0
+        self.store = store
+        assembly = self.assembly
+        assembly.use(self)
+        self.line.will = assembly.announcer.state("lost")
+        self.line.start()
+        self._plan_forward(0)
+        self._plan_mail(0)
+        self._announce = self._loop.after(int(ANNOUNCE_S * SECOND), lambda: self._run(self._say))
+
+    def _open_again(self) -> None:
+        self._anew = True
+
+    def kill(self) -> None:
+        """The process is gone between two steps."""
+        if self.up:
+            self.storage.cut()
+            self._down()
+
+    def _down(self) -> None:
+        self.assembly = None
+        self.store = None
+        self._anew = False
+        self._waiting = 0
+        for timer in (self._mail, self._forward, self._announce):
+            if timer is not None:
+                timer.cancel()
+        self._mail = self._forward = self._announce = None
+        self.line.stop(clean=False)
+        self.storage.release()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Crash as crash:
+            self.truth.count(f"hub crashed before {crash}")
+            self._down()
+            self.on_crash()
+            return
+        if self._anew and self.up:
+            self.truth.count("ledger opened anew")
+            self.kill()
+            self.start()
+
+    def carry(self, action: str, words: dict[str, str | None]) -> bytes | None:
+        """A person's command, at the running hub; the paper that it gives. Raises NeedsHands."""
+        assert self.assembly is not None
+        paper: list[bytes | None] = []
+        self._run(lambda: paper.append(self.assembly.carry(action, words)[1] if self.assembly is not None else None))
+        self._plan_mail(0)
+        return paper[0] if paper else None
+
+    def crash_before_answer(self) -> None:
+        """A place to crash: the city has stored, the hub doesn't know yet."""
+        self.storage.point("the city's answer")
+
+    # --- turns --------------------------------------------------------------------------------------------------------
+
+    def _plan_mail(self, after_ns: int) -> None:
+        if not self.up:
+            return
+        at_ns = self._loop.now_ns + after_ns
+        if self._mail is not None and self._mail.work is not None:
+            if self._mail.at_ns <= at_ns:
+                return
+            self._mail.cancel()
+        self._mail = self._loop.at(at_ns, lambda: self._run(self._take_mail))
+
+    def _take_mail(self) -> None:
+        self._mail = None
+        assembly = self.assembly
+        if assembly is None:
+            return
+        pause_ms = assembly.mailroom.turn()
+        if pause_ms:
+            self._plan_mail(pause_ms * MS)
+            return
+        wait_ms = assembly.mailroom.wait_ms()
+        busy = wait_ms < 1_000 or self._waiting > 0
+        self._plan_mail(max(wait_ms, 1) * MS if busy else int(LOOK_S * SECOND))
+
+    def _noticed(self) -> None:
+        self._moved_ns = self._loop.now_ns
+
+    def _wake_forwarder(self) -> None:
+        self._plan_forward(max(self._rng.randrange(MS), self._answers_ns - self._loop.now_ns))
+
+    def _plan_forward(self, after_ns: int) -> None:
+        at_ns = self._loop.now_ns + after_ns
+        if self._forward is not None and self._forward.work is not None:
+            if self._forward.at_ns <= at_ns:
+                return
+            self._forward.cancel()
+        self._forward = self._loop.at(at_ns, lambda: self._run(self._submit))
+
+    def _submit(self) -> None:
+        self._forward = None
+        assembly = self.assembly
+        if assembly is None or assembly.forwarder is None:
+            return
+        wait_ns = assembly.forwarder.turn() * MS
+        if not wait_ns:
+            # The answer is written; it took as long as a request takes, and nothing else is submitted meanwhile.
+            wait_ns = self._city.latency_ns()
+            self._answers_ns = self._loop.now_ns + wait_ns
+        elif wait_ns >= FORWARD_IDLE_S * SECOND:
+            # Nothing is owed: what comes wakes it.
+            wait_ns = int(LOOK_S * SECOND)
+        self._plan_forward(wait_ns)
+        self._plan_mail(min(assembly.mailroom.wait_ms() * MS, int(LOOK_S * SECOND)) + 1)
+
+    def _say(self) -> None:
+        assembly = self.assembly
+        if assembly is not None:
+            wait_s = ANNOUNCE_S if self._loop.now_ns - self._moved_ns < MOVED_S * SECOND else ANNOUNCE_IDLE_S
+            self._announce = self._loop.after(int(wait_s * SECOND), lambda: self._run(self._say))
+            assembly.announcer.turn(anew=False)
+
+    # --- the line, as hub.ports.Link ----------------------------------------------------------------------------------
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """See hub.ports.Link."""
+        self.storage.point("a message")
+        return self.line.publish(topic, payload, retain=True)
+
+    def acknowledge(self, message: Message) -> None:
+        """See hub.ports.Link."""
+        self._waiting -= 1
+        self.line.acknowledge(message.connection)
+
+    def _state(self, connected: bool) -> None:
+        if self.assembly is None:
+            return
+        self._moved_ns = self._loop.now_ns
+        if not connected:
+            self.assembly.on_link(False)
+            return
+        assembly = self.assembly
+        wait_ns = self._rng.randrange(MS, 20 * MS)
+        self._loop.after(
+            wait_ns,
+            lambda: self._run(lambda: assembly.announcer.turn(anew=True) if self.assembly is assembly else None),
+        )
+
+    def _packet(self, packet: Packet, connection: int) -> None:
+        assembly = self.assembly
+        if assembly is None:
+            return
+        if self._waiting >= WAITING_MAX:
+            # The link's thread waits for room.
+            self._loop.after(50 * MS, lambda: self._packet(packet, connection) if self.assembly is assembly else None)
+            return
+        self._waiting += 1
+        assembly.mailroom.on_message(Message(packet.topic, packet.payload, packet.mark, connection, packet.kept))
+        self._plan_mail(self._rng.randrange(200_000, 2 * MS))
+
+
+def _is_from_a_device(topic: str) -> bool:
+    found = parse_device_topic(topic)
+    return found is not None and found.leaf in ("ev", "state")
+
+
+def hub_state_of(payload: bytes) -> HubState:
+    """A hub/state message as the wire carries it."""
+    return msgspec.json.decode(payload, type=HubState)

@@ -1,0 +1,47 @@
+"""A plan: everything that a run depends on, drawn from a seed. The same plan is the same run, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+import msgspec
+
+PUPILS: Final = 1763
+FAULTS_A_DAY: Final = (4, 14)
+ACTIVE_S: Final = ((20 * 60, 75 * 60), (4 * 3600 + 50 * 60, 6 * 3600 + 20 * 60), (10 * 3600 + 10 * 60, 11 * 3600))
+"""When pupils tap, in seconds from the day's beginning (05:50): arrival, lunch, going home."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A fault as planned: its kind, its beginning (seconds from the first day's), how long, by which chance."""
+
+    kind: str
+    at_s: float
+    for_s: float
+    seed: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a run is: who taps for how many days, and what goes wrong. `noise` draws arrivals, latencies, clocks."""
+
+    noise: int
+    days: int
+    pupils: int
+    faults: tuple[Fault, ...] = ()
+
+
+def draw(seed: int, days: int, pupils: int, kinds: Sequence[tuple[str, float, float]]) -> Plan:
+    """The plan of a seed; `kinds` are (name, shortest, longest) in seconds."""
+    rng = Random(f"k12edge plan {seed}")
+    faults: list[Fault] = []
+    for day in range(days):
+        for _ in range(rng.randint(*FAULTS_A_DAY)):
+            kind, shortest_s, longest_s = rng.choice(kinds)
+            first_s, last_s = rng.choice(ACTIVE_S)
+            at_s = day * 86_400 + rng.uniform(first_s, last_s)
+            # Short ones are as likely as long ones.
+            for_s = shortest_s * (longest_s / shortest_s) ** rng.random() if shortest_s else 0.0
+            faults.append(Fault(kind, round(at_s, 3), round(for_s, 3), rng.getrandbits(32)))
+    return Plan(seed, days, pupils, tuple(sorted(faults, key=lambda fault: fault.at_s)))

@@ -1,0 +1,183 @@
+"""A run: one plan lived through, drained, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from sim.world.checks import Receipted, Times, check_all, drained, gather
+from sim.world.faults import BY_NAME
+from sim.world.gateway import GatewayBox
+from sim.world.loop import HOUR, MINUTE, SECOND
+from sim.world.plan import Fault, Plan
+from sim.world.school import School
+from sim.world.truth import Problem
+
+DRAIN_H: Final = 3
+"""Hours that everything may take to arrive once nothing fails any more; the longest wait by design is one."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run. `digest` is over every byte that the city holds and every signal: a replay has the same."""
+
+    plan: Plan
+    problems: list[Problem] = field(default_factory=list)
+    fired: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    times: Times = field(default_factory=Times)
+    signals: int = 0
+    city: int = 0
+    steps: int = 0
+    digest: str = ""
+    seconds: float = 0.0
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise was kept."""
+        return not self.problems
+
+
+def run(plan: Plan, base: Path | None = None) -> Outcome:
+    """Live through a plan, in a folder of its own in memory."""
+    logging.getLogger("k12edge").setLevel(logging.CRITICAL)
+    began_s = time.perf_counter()
+    shared = Path("/dev/shm")
+    root = base or (shared if shared.is_dir() else None)
+    folder = Path(tempfile.mkdtemp(prefix="k12edge-sim-", dir=root))
+    try:
+        outcome = _Run(plan, folder).whole()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    outcome.seconds = time.perf_counter() - began_s
+    return outcome
+
+
+class _Run:
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self._plan = plan
+        self._school = School(plan, folder)
+        self._restarts = self._school.draw("restarts")
+        self._ends: list[tuple[Fault, object]] = []
+
+    def whole(self) -> Outcome:
+        school = self._school
+        with school.underneath.entered():
+            self._live()
+            outcome = Outcome(self._plan)
+            if self._drain():
+                outcome.times = check_all(school)
+            outcome.problems = school.truth.problems
+            outcome.fired, outcome.seen = school.truth.fired, school.truth.seen
+            outcome.signals, outcome.steps = len(school.truth.signals), school.loop.steps
+            outcome.digest, outcome.city = self._digest()
+            self._end()
+        return outcome
+
+    def _live(self) -> None:
+        school = self._school
+        receipted = Receipted(school)
+        school.broker.heard = receipted.heard
+        for box in school.gateways:
+            box.on_crash = self._gateway_crashed
+        school.hub.on_crash = self._hub_crashed
+        school.begin()
+        for fault in self._plan.faults:
+            at_ns = school.began_ns + int(fault.at_s * SECOND)
+            school.loop.at(at_ns, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
+        for day in range(self._plan.days):
+            school.plan_day(day)
+            school.loop.run(school.day_end_ns(day))
+
+    def _gateway_crashed(self, box: GatewayBox) -> None:
+        self._school.restart_later(box.start, self._restarts)
+
+    def _hub_crashed(self) -> None:
+        self._school.restart_later(self._school.hub.start, self._restarts)
+
+    def _strike(self, fault: Fault) -> None:
+        if self._school.healing:
+            return
+        end = BY_NAME[fault.kind].begin(self._school, Random(fault.seed))
+        self._school.truth.count(f"struck: {fault.kind}")
+        if end is not None:
+            self._school.loop.after(int(fault.for_s * SECOND), end)
+            self._ends.append((fault, end))
+
+    def _drain(self) -> bool:
+        """Everything is mended; now all must arrive by itself."""
+        school = self._school
+        school.healing = True
+        for _, end in self._ends:
+            end()  # type: ignore[operator]
+        for box in school.gateways:
+            box.storage.crash_in = box.storage.fault = None
+        school.hub.storage.crash_in = school.hub.storage.fault = school.city.storage.crash_in = None
+        school.start_all()
+        until_ns = school.loop.now_ns + DRAIN_H * HOUR
+        for look in range(DRAIN_H * 120):
+            school.loop.run(min(until_ns, school.loop.now_ns + MINUTE // 2))
+            school.start_all()
+            self._send_dead_letters_again()
+            if look > 3 and drained(school):
+                return True
+        school.truth.broken("everything arrives", self._why())
+        return False
+
+    def _send_dead_letters_again(self) -> None:
+        """A person looks at the dead letters, and sends them again."""
+        store = self._school.hub.store
+        if store is None:
+            return
+        with store.database.transaction() as connection:
+            for (position,) in connection.execute(
+                "SELECT position FROM forward_exceptions WHERE state = 'dead'"
+            ).fetchall():
+                store.forward.resend(position)
+                self._school.truth.count("dead letter sent again")
+
+    def _why(self) -> str:
+        school = self._school
+        store = school.hub.store
+        if store is None:
+            return "the hub is down"
+        from sim.world.checks import rows_of
+
+        words = []
+        for box in school.gateways:
+            if not box.up:
+                words.append(f"{box.name} is down")
+                continue
+            for journal, first, last in rows_of(box):
+                book = store.ledger.books.find(journal)
+                if last >= first and (book is None or not book.durable().covers(first, last)):
+                    words.append(f"{box.name} {journal} {first}-{last}: the hub has {book.durable() if book else None}")
+        for book in store.ledger.books.all():
+            city = book.city()
+            if book.holes() or not all(city.covers(first, last) for first, last in book.held):
+                words.append(f"{book.journal} of {book.device}: held {book.held}, city {city}, holes {book.holes()}")
+        return "; ".join(words)[:600]
+
+    def _digest(self) -> tuple[str, int]:
+        books = gather(self._school)
+        whole = hashlib.sha256()
+        for name, raw in sorted(books.city.items()):
+            whole.update(name.encode() + raw)
+        for tap, held in self._school.truth.signals.items():
+            whole.update(f"{tap} {held.shown} {held.at_ns}".encode())
+        return whole.hexdigest(), len(books.city)
+
+    def _end(self) -> None:
+        school = self._school
+        for box in school.gateways:
+            box.kill()
+        school.hub.kill()
+        school.city.kill()

@@ -1,0 +1,235 @@
+"""The simulated school: its boxes, its broker, its city, and a day of pupils with cards."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from csv import writer
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from protocol.cards import CardUid
+from protocol.signing import fingerprint
+from sim.demo.chain import COUNTERS, GATES
+from sim.road import SCHOOL
+from sim.school import Pupil, make_school
+from sim.world.city import CityBox
+from sim.world.gateway import GatewayBox
+from sim.world.hub import HubBox
+from sim.world.loop import DAY, HOUR, MINUTE, MS, SECOND, Loop
+from sim.world.machine import SimMachine
+from sim.world.plan import Plan
+from sim.world.truth import Truth
+from sim.world.underneath import Underneath
+from sim.world.wires import Broker
+
+MONDAY_NS: Final = 1_795_387_800 * SECOND
+"""2026-11-23 05:50 in Ho Chi Minh City (22:50 UTC the day before)."""
+STRANGERS: Final = 0.01
+"""Cards that no roster knows, of all taps; as many are held twice, and a tenth as many show a random number."""
+COPIES: Final = "abc"
+
+
+class School:
+    """See the room. `draw(name)` gives a stream of chance of its own for each purpose."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        """Everything made, nothing started."""
+        self.plan = plan
+        self.began_ns = MONDAY_NS
+        self.loop = Loop(MONDAY_NS)
+        self.truth = Truth(self.loop)
+        self.underneath = Underneath(folder, self.draw("secrets"))
+        self.broker = Broker(self.loop, self.draw("broker"), self.truth.count)
+        self.pupils = make_school(plan.pupils, plan.noise)
+        self.city = CityBox(self.loop, self.draw("city"), self.underneath.storage("city"), self.truth)
+        hub_machine = SimMachine(self.loop, self.draw("hub clock"))
+        hub_machine.synchronise()
+        self.hub = HubBox(
+            _hub_config(),
+            self.loop,
+            self.draw("hub"),
+            self.broker,
+            self.underneath.storage("hub"),
+            self.truth,
+            hub_machine,
+            self.city,
+        )
+        self.city.before_answer = self.hub.crash_before_answer
+        self.gateways = [
+            self.make_gateway("cong", "cong", self._machine("cong")),
+            self.make_gateway("bep", "bep", self._machine("bep")),
+        ]
+        self.keys: bytes | None = None
+        self.healing = False
+        self.hub_anew = False
+        self.expected_alarms: set[str] = set()
+
+    def draw(self, name: str) -> Random:
+        """A stream of chance."""
+        return Random(f"k12edge {self.plan.noise} {name}")
+
+    def _machine(self, name: str) -> SimMachine:
+        rng = self.draw(f"clock of {name}")
+        machine = SimMachine(self.loop, rng)
+        if rng.random() < 0.6:
+            self.loop.after(rng.randrange(0, 120) * SECOND, machine.synchronise)
+        return machine
+
+    def make_gateway(self, name: str, device: str, machine: SimMachine) -> GatewayBox:
+        """A box; several may be of one device, as copies of its card are."""
+        return GatewayBox(
+            name,
+            _gateway_config(device),
+            self.loop,
+            self.draw(name),
+            self.broker,
+            self.underneath.storage(name),
+            self.truth,
+            machine,
+        )
+
+    # --- people -------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The first morning: everything is switched on, the gateways are accepted, the roster is imported."""
+        self.city.start()
+        self.hub.start()
+        for box in self.gateways:
+            box.start()
+            self.when_up(lambda box=box: self.accept(box.config.gateway_id))  # type: ignore[misc]
+        self.import_roster(self.pupils)
+
+    def when_up(self, work: Callable[[], None]) -> None:
+        """A person at the hub does something, now or as soon as it runs."""
+        if self.hub.up:
+            work()
+        else:
+            self.loop.after(SECOND, lambda: self.when_up(work))
+
+    def accept(self, device: str, shown: str | None = None) -> None:
+        """A person accepts a gateway at the hub, and once it was met exports the keys, as the handbook asks."""
+        self.hub.carry("devices-accept", {"device": device, "fingerprint": shown})
+        self.loop.after(3 * MINUTE, self.export_keys)
+
+    def export_keys(self) -> None:
+        """A person keeps the hub's keys in a safe."""
+        if self.hub.up:
+            self.keys = self.hub.carry("keys-export", {"file": "keys.json"}) or self.keys
+
+    def import_roster(self, pupils: Sequence[Pupil], cards: dict[str, bytes] | None = None) -> None:
+        """The office imports the roster; `cards` are pupils' new ones."""
+        text = io.StringIO()
+        rows = writer(text)
+        rows.writerow(("pupil_key", "display_name", "class", "card_uid"))
+        for pupil in pupils:
+            uid = (cards or {}).get(pupil.key, pupil.uid)
+            rows.writerow((pupil.key, pupil.name, pupil.school_class, f"a:{uid.hex().upper()}"))
+        paper = base64.b64encode(text.getvalue().encode("utf-8")).decode("ascii")
+
+        def work() -> None:
+            self.hub.carry("roster-import", {"file": "roster.csv", "paper": paper})
+
+        self.when_up(work)
+
+    # --- a day --------------------------------------------------------------------------------------------------------
+
+    def plan_day(self, day: int) -> None:
+        """Pupils come, eat and go home; a few cards are strange."""
+        rng = self.draw(f"day {day}")
+        start_ns = self.began_ns + day * DAY
+        for pupil in self.pupils:
+            self._plan_tap(rng, 0, start_ns + int(rng.gauss(50, 10) * MINUTE), pupil.uid)
+            self._plan_tap(rng, 1, start_ns + int(rng.uniform(4 * 60 + 55, 6 * 60 + 10) * MINUTE), pupil.uid)
+            self._plan_tap(rng, 0, start_ns + int(rng.gauss(10 * 60 + 40, 7) * MINUTE), pupil.uid)
+        for _ in range(int(len(self.pupils) * 3 * STRANGERS)):
+            uid = rng.choice((b"\x04" + rng.randbytes(6), b"\x08" + rng.randbytes(3)))
+            self._plan_tap(rng, rng.randrange(2), start_ns + int(rng.uniform(30, 70) * MINUTE), uid)
+
+    def _plan_tap(self, rng: Random, box: int, at_ns: int, uid: bytes) -> None:
+        station = rng.randrange(len(self.gateways[box].config.stations))
+        card = CardUid("a", uid.hex().upper())
+        copy = rng.random()
+        again_ns = int(rng.uniform(1, 40) * SECOND) if rng.random() < STRANGERS else 0
+
+        def tap() -> None:
+            # Where a copy of the gateway's card runs in a second box, some pupils meet that one.
+            boxes = [one for one in self.gateways if one.config.gateway_id == self.gateways[box].config.gateway_id]
+            boxes[int(copy * len(boxes))].hold(station, card)
+
+        self.loop.at(at_ns, tap)
+        if again_ns:
+            self.loop.at(at_ns + again_ns, tap)
+
+    def day_end_ns(self, day: int) -> int:
+        """When the last one has gone home."""
+        return self.began_ns + day * DAY + int(11.5 * HOUR)
+
+    # --- mending ------------------------------------------------------------------------------------------------------
+
+    def restart_later(self, start: Callable[[], None], rng: Random) -> None:
+        """systemd, or a person, starts a part again."""
+        self.loop.after(int(rng.choice((0.2, 1.0, 5.0, 40.0)) * rng.uniform(0.5, 1.5) * SECOND), start)
+
+    def new_hub(self) -> None:
+        """A person sets up an empty machine: keys in, before the first start; the roster after it."""
+        keys = self.keys
+        assert keys is not None
+        self.hub.start()
+        if not self.hub.up:
+            self.loop.after(SECOND, self.new_hub)
+            return
+        paper = base64.b64encode(keys).decode("ascii")
+        self.hub.carry("keys-import", {"file": "keys.json", "paper": paper})
+        self.import_roster(self.pupils)
+        for box in self.gateways:
+            self.when_up(lambda box=box: self._accept_again(box))  # type: ignore[misc]
+
+    def _accept_again(self, box: GatewayBox) -> None:
+        """The export may be older than a gateway's card: then a person accepts its key here, too."""
+        store = self.hub.store
+        if box.assembly is None or store is None:
+            self.loop.after(10 * SECOND, lambda: self._accept_again(box))
+            return
+        key = box.assembly.keys.identity.key
+        known = store.devices.find(box.config.gateway_id)
+        accepted = None if known is None else known.accepted_key()
+        if accepted is None or accepted.key != key:
+            self.truth.count("gateway accepted again at a new hub")
+            self.accept(box.config.gateway_id, fingerprint(key))
+
+    def start_all(self) -> None:
+        """Whatever is down is started."""
+        self.broker.start()
+        self.city.start()
+        self.hub.start()
+        for box in self.gateways:
+            box.start()
+
+
+def _hub_config() -> dict[str, Any]:
+    return {
+        "hub": {"id": "tram", "school": SCHOOL, "listen": "127.0.0.1:0"},
+        "broker": {"embedded": False, "url": "mqtt://127.0.0.1:1883"},
+        "city": {"kind": "k12records", "url": "http://city", "city_hold_s": 900},
+        "time": {"source": "ntp"},
+    }
+
+
+def _gateway_config(device: str) -> dict[str, Any]:
+    kind, names = ("gate", GATES) if device == "cong" else ("canteen", COUNTERS)
+    return {
+        "gateway": {"id": device, "school": SCHOOL},
+        "station": [{"name": name, "kind": kind, "reader": f"replay:{name}"} for name in names],
+        "uplink": {"url": "mqtt://127.0.0.1:1883"},
+    }
+
+
+def clock_words(at_ns: int, began_ns: int) -> str:
+    """A true time for people: the day from 1, and the hour in Ho Chi Minh City."""
+    passed_ms = (at_ns - began_ns) // MS + (5 * 60 + 50) * 60_000
+    day, rest_ms = divmod(passed_ms, 86_400_000)
+    seconds, ms = divmod(rest_ms, 1000)
+    return f"day {day + 1} {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
