@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: venv demo test check bench lock clean
+.PHONY: venv demo test check bench sim lock clean
 
 venv: .venv/installed
 
@@ -34,6 +34,12 @@ check: venv
 bench: venv
 	sh tests/install-system-packages
 	$(BIN)/python -m bench $(BENCH)
+
+# The whole chain simulated: SEEDS school days, from seed SEED on.
+SEEDS := 20
+SEED := 1
+sim: venv
+	$(BIN)/python -m sim --seed $(SEED) --seeds $(SEEDS) $(SIM)
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
 from typing import Final
 
 import msgspec
 
 from edge.journalrows import SEQUENCE_BITS, read_journals
+from hub.fleet import Fleet
+from hub.papers import wrapped
+from hub.parts import Store
+from hub.reception import Followups, Reception
 from protocol.envelope import Event, decode_event
 from protocol.errors import BadMessage
 from protocol.ranges import RangeSet
@@ -158,11 +165,26 @@ def check_all(school: School) -> Times:
     books = gather(school)
     _check_books(school, books)
     times = _check_taps(school, books)
+    _check_alarms(school)
     for raw in books.hub.values():
         if RAW_NUMBER.search(raw):
             school.truth.broken("no raw number travels", raw[:80].decode("utf-8", "replace"))
             break
     return times
+
+
+COPIED: Final = ("journal-branched", "journal-rolled-back")
+
+
+def _check_alarms(school: School) -> None:
+    """A copied card raises an alarm at the hub; one that lost its ledger lost its alarms with it."""
+    if school.hub_anew:
+        return
+    with _reading(str(school.hub.storage.folder / "ledger.db")) as database:
+        raised = set(database.execute("SELECT device, code FROM alarms"))
+    for device in school.copied:
+        if not any((device, code) in raised for code in COPIED):
+            school.truth.broken("a copied card raises an alarm", f"{device}: {sorted(raised)}")
 
 
 def _check_books(school: School, books: Books) -> None:
@@ -236,3 +258,54 @@ def _check_taps(school: School, books: Books) -> Times:
         else:
             times.other += 1
     return times
+
+
+class Batches:
+    """Every batch that travelled: applied anew, in any order and twice, they must give the same ledger."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self.heard: list[tuple[str, bytes]] = []
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """A message that a client published."""
+        found = parse_device_topic(topic)
+        if found is not None and found.leaf == "ev":
+            self.heard.append((found.device, payload))
+
+    def check(self, school: School, folder: Path, rng: Random) -> None:
+        """A hub with the same keys takes them all in another order, some twice."""
+        if school.hub.store is None or school.truth.fired["card replaced"] or not self.heard:
+            return
+        paper = school.hub.store.desk.carry_out("keys-export", {"file": "keys.json"}).paper
+        assert paper is not None
+        hub = school.hub.config
+        store = Store(dataclasses.replace(hub, data_dir=folder), school.hub.machine)  # type: ignore[arg-type]
+        try:
+            words = {"file": "keys.json", "paper": wrapped(paper)}
+            store.desk.carry_out("keys-import", words)
+            fleet, own = Fleet(), store.open_own_journal()
+            reception = Reception(
+                hub.school, store.ledger, store.devices, store.secrets, fleet, own, store.anchors, store.clock
+            )
+            said = self.heard + rng.sample(self.heard, len(self.heard) // 5)
+            rng.shuffle(said)
+            for start in range(0, len(said), 32):
+                with store.database.transaction():
+                    for device, payload in said[start : start + 32]:
+                        reception.take_batch(device, payload, Followups())
+            self._compare(school, store, own.book.number)
+        finally:
+            store.database.close()
+
+    @staticmethod
+    def _compare(school: School, store: Store, own: int) -> None:
+        rows = "SELECT journals.journal, sequence, digest FROM events JOIN journals ON events.journal = journals.number"
+        mine = set(store.database.connection.execute(f"{rows} WHERE journals.number <> ?", (own,)))
+        assert school.hub.store is not None
+        theirs = set(school.hub.store.database.connection.execute(f"{rows} WHERE journals.device IS NOT NULL"))
+        if not theirs <= mine:
+            lacking = sorted(theirs - mine)[:3]
+            school.truth.broken("any order gives the same ledger", f"{len(theirs - mine)} are missing, {lacking}")
+        if not school.hub_anew and not mine <= theirs:
+            school.truth.broken("any order gives the same ledger", f"{len(mine - theirs)} more than the hub has")

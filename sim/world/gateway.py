@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,6 +35,12 @@ STRETCH: Final = 15
 """A gateway where nothing happens is asked this much more rarely than it would ask itself: it would find nothing."""
 FULL_PAUSE_S: Final = 2.0
 """As edge.app.FULL_PAUSE_S."""
+
+
+def told(fault: Exception) -> str:
+    """An exception that nothing expects, with the place that it came from."""
+    place = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{type(fault).__name__} in {Path(place.filename).name}:{place.lineno}: {fault}"[:300]
 
 
 class GatewayBox:
@@ -69,6 +76,7 @@ class GatewayBox:
         self._waiting: list[deque[Held]] = [deque() for _ in self.config.stations]
         self._reader: sqlite3.Connection | None = None
         self._active_ns = 0
+        self.stalled_until_ns = 0
 
     @property
     def up(self) -> bool:
@@ -146,11 +154,20 @@ class GatewayBox:
 
     def _run(self, work: Callable[[], None]) -> None:
         """Let the part work; where it crashes, it is down until somebody starts it."""
+        if self._loop.now_ns < self.stalled_until_ns:
+            self._loop.at(self.stalled_until_ns, lambda: self._run(work))
+            return
         try:
             work()
         except Crash as crash:
             self.truth.count(f"gateway crashed before {crash}")
             self._down()
+            self.on_crash(self)
+            return
+        except Exception as fault:
+            # Of ours: its thread would have died, and the watchdog ended the process.
+            self.truth.broken("no part fails by itself", f"{self.name}: {told(fault)}")
+            self.kill()
             self.on_crash(self)
             return
         if self._anew and self.up:

@@ -18,6 +18,7 @@ from protocol.errors import K12EdgeError
 from protocol.status import HubState
 from protocol.topics import parse_device_topic
 from sim.world.city import CityBox
+from sim.world.gateway import told
 from sim.world.loop import MS, SECOND, Loop, Timer
 from sim.world.machine import SimMachine
 from sim.world.truth import Truth
@@ -83,6 +84,7 @@ class HubBox:
         self._waiting = 0
         self._answers_ns = self._moved_ns = 0
         self._refused = 0
+        self.stalled_until_ns = 0
 
     @property
     def up(self) -> bool:
@@ -149,11 +151,19 @@ class HubBox:
         self.storage.release()
 
     def _run(self, work: Callable[[], None]) -> None:
+        if self._loop.now_ns < self.stalled_until_ns:
+            self._loop.at(self.stalled_until_ns, lambda: self._run(work))
+            return
         try:
             work()
         except Crash as crash:
             self.truth.count(f"hub crashed before {crash}")
             self._down()
+            self.on_crash()
+            return
+        except Exception as fault:
+            self.truth.broken("no part fails by itself", f"hub: {told(fault)}")
+            self.kill()
             self.on_crash()
             return
         if self._anew and self.up:
@@ -165,6 +175,7 @@ class HubBox:
         """A person's command, at the running hub; the paper that it gives. Raises NeedsHands."""
         assert self.assembly is not None
         paper: list[bytes | None] = []
+        self.stalled_until_ns = 0
         self._run(lambda: paper.append(self.assembly.carry(action, words)[1] if self.assembly is not None else None))
         self._plan_mail(0)
         return paper[0] if paper else None

@@ -10,8 +10,15 @@ import msgspec
 
 PUPILS: Final = 1763
 FAULTS_A_DAY: Final = (4, 14)
-ACTIVE_S: Final = ((20 * 60, 75 * 60), (4 * 3600 + 50 * 60, 6 * 3600 + 20 * 60), (10 * 3600 + 10 * 60, 11 * 3600))
-"""When pupils tap, in seconds from the day's beginning (05:50): arrival, lunch, going home."""
+MEALTIME: Final = 1
+CROWDS_MIN: Final = ((50, 25), (330, 40), (640, 20))
+"""When pupils tap, in minutes from the day's beginning (05:50): arrival, lunch, going home; the middle, and how far
+from it the first and last ones come."""
+
+
+def pace(pupils: int) -> float:
+    """How much of a crowd's time a smaller school needs, for the same press at the readers."""
+    return min(1.0, max(0.02, pupils / PUPILS))
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -39,8 +46,9 @@ def draw(seed: int, days: int, pupils: int, kinds: Sequence[tuple[str, float, fl
     for day in range(days):
         for _ in range(rng.randint(*FAULTS_A_DAY)):
             kind, shortest_s, longest_s = rng.choice(kinds)
-            first_s, last_s = rng.choice(ACTIVE_S)
-            at_s = day * 86_400 + rng.uniform(first_s, last_s)
+            middle_min, around_min = rng.choice(CROWDS_MIN)
+            near_min = around_min * 1.3 * max(0.05, pace(pupils))
+            at_s = day * 86_400 + 60 * rng.uniform(middle_min - near_min, middle_min + near_min)
             # Short ones are as likely as long ones.
             for_s = shortest_s * (longest_s / shortest_s) ** rng.random() if shortest_s else 0.0
             faults.append(Fault(kind, round(at_s, 3), round(for_s, 3), rng.getrandbits(32)))

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from sim.world.checks import Receipted, Times, check_all, drained, gather
+from sim.world.checks import Batches, Receipted, Times, check_all, drained, gather
 from sim.world.faults import BY_NAME
 from sim.world.gateway import GatewayBox
 from sim.world.loop import HOUR, MINUTE, SECOND
@@ -66,6 +66,7 @@ class _Run:
         self._plan = plan
         self._school = School(plan, folder)
         self._restarts = self._school.draw("restarts")
+        self._batches = Batches()
         self._ends: list[tuple[Fault, object]] = []
 
     def whole(self) -> Outcome:
@@ -75,6 +76,8 @@ class _Run:
             outcome = Outcome(self._plan)
             if self._drain():
                 outcome.times = check_all(school)
+                again = school.underneath.storage("again")
+                self._batches.check(school, again.folder, school.draw("again"))
             outcome.problems = school.truth.problems
             outcome.fired, outcome.seen = school.truth.fired, school.truth.seen
             outcome.signals, outcome.steps = len(school.truth.signals), school.loop.steps
@@ -85,7 +88,12 @@ class _Run:
     def _live(self) -> None:
         school = self._school
         receipted = Receipted(school)
-        school.broker.heard = receipted.heard
+
+        def heard(topic: str, payload: bytes) -> None:
+            receipted.heard(topic, payload)
+            self._batches.take(topic, payload)
+
+        school.broker.heard = heard
         for box in school.gateways:
             box.on_crash = self._gateway_crashed
         school.hub.on_crash = self._hub_crashed
@@ -118,7 +126,9 @@ class _Run:
         school.healing = True
         for _, end in self._ends:
             end()  # type: ignore[operator]
+        school.hub.stalled_until_ns = 0
         for box in school.gateways:
+            box.stalled_until_ns = 0
             box.storage.crash_in = box.storage.fault = None
         school.hub.storage.crash_in = school.hub.storage.fault = school.city.storage.crash_in = None
         school.start_all()

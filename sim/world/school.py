@@ -20,7 +20,7 @@ from sim.world.gateway import GatewayBox
 from sim.world.hub import HubBox
 from sim.world.loop import DAY, HOUR, MINUTE, MS, SECOND, Loop
 from sim.world.machine import SimMachine
-from sim.world.plan import Plan
+from sim.world.plan import CROWDS_MIN, MEALTIME, Plan, pace
 from sim.world.truth import Truth
 from sim.world.underneath import Underneath
 from sim.world.wires import Broker
@@ -65,7 +65,7 @@ class School:
         self.keys: bytes | None = None
         self.healing = False
         self.hub_anew = False
-        self.expected_alarms: set[str] = set()
+        self.copied: set[str] = set()
 
     def draw(self, name: str) -> Random:
         """A stream of chance."""
@@ -140,13 +140,16 @@ class School:
         """Pupils come, eat and go home; a few cards are strange."""
         rng = self.draw(f"day {day}")
         start_ns = self.began_ns + day * DAY
-        for pupil in self.pupils:
-            self._plan_tap(rng, 0, start_ns + int(rng.gauss(50, 10) * MINUTE), pupil.uid)
-            self._plan_tap(rng, 1, start_ns + int(rng.uniform(4 * 60 + 55, 6 * 60 + 10) * MINUTE), pupil.uid)
-            self._plan_tap(rng, 0, start_ns + int(rng.gauss(10 * 60 + 40, 7) * MINUTE), pupil.uid)
-        for _ in range(int(len(self.pupils) * 3 * STRANGERS)):
-            uid = rng.choice((b"\x04" + rng.randbytes(6), b"\x08" + rng.randbytes(3)))
-            self._plan_tap(rng, rng.randrange(2), start_ns + int(rng.uniform(30, 70) * MINUTE), uid)
+        spread = pace(len(self.pupils))
+        for crowd, (middle_min, around_min) in enumerate(CROWDS_MIN):
+            box = 1 if crowd == MEALTIME else 0
+            for number in range(int(len(self.pupils) * (1 + STRANGERS)) + 1):
+                at_min = middle_min + spread * max(-around_min, min(around_min, rng.gauss(0, around_min / 2.5)))
+                if number < len(self.pupils):
+                    uid = self.pupils[number].uid
+                else:
+                    uid = rng.choice((b"\x04" + rng.randbytes(6), b"\x08" + rng.randbytes(3)))
+                self._plan_tap(rng, box, start_ns + int(at_min * MINUTE), uid)
 
     def _plan_tap(self, rng: Random, box: int, at_ns: int, uid: bytes) -> None:
         station = rng.randrange(len(self.gateways[box].config.stations))

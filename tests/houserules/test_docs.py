@@ -192,13 +192,16 @@ def parses(words: list[str]) -> bool:
 
 
 def test_commands_parse() -> None:
-    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+    variables = set(re.findall(r"\$\((\w+)\)", makefile))
     lines = command_lines()
     assert any(page == "README.md" for page, _ in lines)
     for page, line in lines:
         words = shlex.split(line.partition(" #")[0].removeprefix("$ ").removesuffix("&"))
         if words[0] == "make":
-            assert set(words[1:]) <= targets, f"{page}: {line}"
+            assert {word for word in words[1:] if "=" not in word} <= targets, f"{page}: {line}"
+            assert {word.partition("=")[0] for word in words[1:] if "=" in word} <= variables, f"{page}: {line}"
         elif words[0].rpartition("/")[2] == "k12edge":
             words = list(itertools.takewhile(lambda word: word not in ("|", ">"), words))
             assert parses(words[1:]), f"{page}: {line}"

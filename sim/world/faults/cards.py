@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from edge.devicekeys import DeviceKeys
 from protocol.signing import fingerprint
 from sim.world.checks import gather
 from sim.world.faults.kind import Kind
@@ -35,7 +33,7 @@ def _cloned(school: School, rng: Random) -> None:
     if rng.random() < 0.5:
         machine.synchronise()
     school.truth.count("card cloned")
-    school.expected_alarms.add("journal-branched")
+    school.copied.add(original.config.gateway_id)
     school.gateways.append(box)
     box.start()
 
@@ -46,15 +44,13 @@ def _restored(school: School, rng: Random) -> None:
     if not box.up:
         return
     kept = box.storage.keep("kept")
-    before = box.starts
 
     def restore() -> None:
         _lose(school, box)
         box.storage.replace(kept)
         box.machine.reboot(battery=False)
         school.truth.count("card restored")
-        if before:
-            school.expected_alarms.add("journal-branched")
+        school.copied.add(box.config.gateway_id)
         school.restart_later(box.start, rng)
 
     school.loop.after(rng.randrange(MINUTE, 30 * MINUTE), restore)
@@ -126,4 +122,3 @@ KINDS: Final = (
     Kind("hub-restored", "the hub is restored from an older backup", _hub_restored, effects=("hub restored",)),
     Kind("hub-replaced", "the hub is replaced by an empty one with its keys", _hub_replaced, effects=("hub replaced",)),
 )
-_ = Callable, DeviceKeys

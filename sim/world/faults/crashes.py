@@ -88,7 +88,21 @@ def _everything(school: School, rng: Random) -> None:
     school.restart_later(school.broker.start, rng)
 
 
+def _gateway_stalls(school: School, rng: Random) -> None:
+    """It stands still and goes on, as a stopped process or an overloaded machine does."""
+    school.truth.count("gateway stalled")
+    box = rng.choice(school.gateways)
+    box.stalled_until_ns = school.loop.now_ns + int(10 ** rng.uniform(8, 10.8))
+
+
+def _hub_stalls(school: School, rng: Random) -> None:
+    school.truth.count("hub stalled")
+    school.hub.stalled_until_ns = school.loop.now_ns + int(10 ** rng.uniform(8, 11.5))
+
+
 KINDS: Final = (
+    Kind("gateway-stalls", "a gateway stands still for a while", _gateway_stalls, effects=("gateway stalled",)),
+    Kind("hub-stalls", "the hub stands still for a while", _hub_stalls, effects=("hub stalled",)),
     Kind("gateway-crashes", "a gateway is killed between two steps", _gateway, effects=("gateway crashed before",)),
     Kind(
         "gateway-crashes-twice",

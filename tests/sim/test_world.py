@@ -1,0 +1,242 @@
+"""The whole chain in one loop: seeds keep the promise, replay bit for bit, and every checker sees its breach."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.journal import SqliteJournal
+from edge.uplink import Uplink
+from hub.reception import Reception
+from hub.store.forwardrows import ForwardRows
+from hub.store.ledger import Ledger
+from protocol.ranges import RangeSet
+from protocol.time import Effective
+from sim.world.coverage import covered, table, uncovered
+from sim.world.faults import KINDS
+from sim.world.plan import Fault, Plan, draw
+from sim.world.run import run
+from sim.world.shrink import shrink, story
+from sim.world.underneath import Crash
+
+NAMES = [(kind.name, kind.shortest_s, kind.longest_s) for kind in KINDS]
+ARRIVAL_S = 50 * 60.0
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_a_day_full_of_faults_keeps_every_promise(seed: int) -> None:
+    outcome = run(draw(seed, 1, 120, NAMES))
+    assert outcome.kept, "\n".join(story(outcome))
+    assert outcome.signals > 200 and outcome.city > outcome.signals
+
+
+def test_two_days_and_a_night_keep_every_promise() -> None:
+    outcome = run(draw(77, 2, 60, NAMES))
+    assert outcome.kept, "\n".join(story(outcome))
+
+
+def test_a_seed_is_one_run_bit_for_bit(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sim", "--seed", "9", "--pupils", "40", "--json"]
+    said = []
+    for number in range(2):
+        done = subprocess.run(
+            [*command, str(tmp_path / f"{number}.json")], capture_output=True, text=True, timeout=200, check=True
+        )
+        said.append(done.stdout.partition("\n")[0].split(" s, ")[-1])
+    assert said[0] == said[1] and len(said[0]) > 12
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+def test_every_kind_of_fault_takes_effect(kind: str) -> None:
+    """Alone, while pupils arrive; a kind that never does anything would prove nothing."""
+    found = next(one for one in KINDS if one.name == kind)
+    waits = kind in ("card-restored", "hub-restored")
+    times = 1 if waits else 3
+    faults = [Fault(kind, ARRIVAL_S - 60 + 20 * at, min(found.longest_s, 120.0), seed=at) for at in range(times)]
+    outcome = run(Plan(5, 1, 60, tuple(faults)))
+    assert outcome.kept, "\n".join(story(outcome))
+    row = next(row for row in covered(outcome.fired) if row.name == kind)
+    assert row.struck and row.effects, (row, outcome.fired)
+
+
+def test_the_table_names_what_never_happened() -> None:
+    rows = covered(run(Plan(1, 1, 10)).fired)
+    assert uncovered(rows) == [kind.name for kind in KINDS]
+    assert len(table(rows)) == len(KINDS) + 1
+
+
+# --- every checker sees what it is there for ------------------------------------------------------------------------
+
+
+def _shown_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def store(self: SqliteJournal, rows: Any, *, opening: bool) -> None:
+        if opening:
+            real(self, rows, opening=opening)
+
+    real = SqliteJournal._store
+    monkeypatch.setattr(SqliteJournal, "_store", store)
+
+
+def _receipted_unstored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def store(self: Ledger, book: Any, rows: Any, received_ms: int) -> None:
+        if book.device is None or rows[0].sequence % 7:
+            real(self, book, rows, received_ms)
+        else:
+            self.books.change(book).held.add(rows[0].sequence, rows[-1].sequence)
+
+    real = Ledger.store
+    monkeypatch.setattr(Ledger, "store", store)
+
+
+def _cursor_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the city's lost reply left open is taken for answered."""
+
+    def write(self: ForwardRows, window: Any, batch: Any, changes: Any, now_ms: int) -> Any:
+        self._run("UPDATE forward_cursor SET position = max(position, ?)", (window.through,))
+        return real(self, window, batch, changes, now_ms)
+
+    real = ForwardRows.write
+    monkeypatch.setattr(ForwardRows, "write", write)
+
+
+def _settled_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The uplink takes the broker's word instead of the hub's receipt."""
+
+    def offers(self: Uplink, now_ms: int) -> Any:
+        found = real(self, now_ms)
+        for offer in found:
+            self._books[offer.journal].settled.add(offer.first, offer.last)
+        return found
+
+    real = Uplink.next_offers
+    monkeypatch.setattr(Uplink, "next_offers", offers)
+
+
+def _forgetful_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = [0]
+
+    def messages(self: Any, device: str, journals: Any, state: Any, arrived_ms: Any) -> Any:
+        count[0] += 1
+        books = [self._ledger.books.find(journal) for journal in journals]
+        held = [(book, book.held) for book in books if book is not None]
+        if count[0] % 9 == 0:
+            for book, _ in held:
+                book.held = RangeSet([(1, max(0, book.held.last - 3))]) if book.held.last > 3 else book.held
+        try:
+            return real(self, device, journals, state, arrived_ms)
+        finally:
+            for book, kept in held:
+                book.held = kept
+
+    from hub.receipts import Receipts
+
+    real = Receipts.messages
+    monkeypatch.setattr(Receipts, "messages", messages)
+
+
+def _too_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def effective(self: Any, event: Any) -> Effective:
+        found = real(self, event)
+        return Effective(found.best_ms + 400, found.best_ms + 399, found.best_ms + 401, found.quality)
+
+    from protocol.anchors import Timeline
+
+    real = Timeline.effective
+    monkeypatch.setattr(Timeline, "effective", effective)
+
+
+def _twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tap is written again after its commit."""
+
+    def append(self: SqliteJournal, draft: Any, station: str, card: str, signal: Any, show: Any = None) -> Any:
+        found = real(self, draft, station, card, signal, show)
+        if found.tap.sequence % 5 == 0:
+            self._append(draft)
+        return found
+
+    real = SqliteJournal.append
+    monkeypatch.setattr(SqliteJournal, "append", append)
+
+
+def _chatty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raw number stands in the record."""
+    from edge.station import Station
+
+    def keyed(self: Any, card: Any) -> str:
+        return str(card.canonical)
+
+    from protocol.cards import CardKey
+
+    monkeypatch.setattr(CardKey, "keyed", keyed)
+    assert Station
+
+
+def _unalarmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reception, "_note_branch", lambda *_: None)
+    monkeypatch.setattr(Reception, "_note_journals", lambda *_: None)
+
+
+def _blind_dedupe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was offered again is taken for new where something in between was lost."""
+
+    def parked(self: Reception, device: str, book: Any, first: int, lines: Any, follow: Any) -> None:
+        real(self, device, book, first, lines[:-1] if len(lines) > 1 else lines, follow)
+        if len(lines) > 1:
+            self._ledger.books.change(book).held.add(first + len(lines) - 1, first + len(lines) - 1)
+
+    real = Reception._take
+    monkeypatch.setattr(Reception, "_take", parked)
+
+
+BREAKS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], set[str], str | None]] = [
+    ("shown before it is written", _shown_first, {"durable before shown"}, None),
+    ("receipted and not stored", _receipted_unstored, {"journals equal hub", "no part fails by itself"}, None),
+    ("the cursor goes ahead", _cursor_ahead, {"everything arrives", "journals equal city"}, "city-lost-reply"),
+    ("settled by the broker's word", _settled_unseen, {"everything arrives"}, "broker-loses"),
+    ("receipts forget", _forgetful_receipts, {"receipts don't go back"}, None),
+    ("the times are too sure", _too_sure, {"the interval holds the truth"}, None),
+    ("written twice", _twice, {"one record a tap"}, None),
+    ("raw numbers in records", _chatty, {"no raw number travels"}, None),
+    ("no alarm for a copy", _unalarmed, {"a copied card raises an alarm"}, "card-cloned"),
+    (
+        "the last of a batch is dropped",
+        _blind_dedupe,
+        {"journals equal hub", "no part fails by itself"},
+        "hub-cut",
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "breaks", "rules", "fault"), BREAKS, ids=[entry[0] for entry in BREAKS])
+def test_a_broken_promise_is_seen(
+    what: str,
+    breaks: Callable[[pytest.MonkeyPatch], None],
+    rules: set[str],
+    fault: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sim.world.run.DRAIN_H", 1)
+    breaks(monkeypatch)
+    faults = () if fault is None else tuple(Fault(fault, ARRIVAL_S - 40 + 25 * at, 60.0, seed=at) for at in range(3))
+    outcome = run(Plan(3, 1, 40, faults))
+    assert rules & {problem.rule for problem in outcome.problems}, (what, outcome.problems[:3])
+
+
+def test_a_broken_seed_is_shrunk_to_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.world.run.DRAIN_H", 1)
+    _settled_unseen(monkeypatch)
+    noise = [Fault("city-429", ARRIVAL_S + at, 5.0, seed=at) for at in range(4)]
+    cause = Fault("broker-loses", ARRIVAL_S - 60, 120.0, seed=1)
+    least = shrink(run(Plan(3, 1, 24, (*noise[:2], cause, *noise[2:]))))
+    assert [fault.kind for fault in least.plan.faults] == ["broker-loses"]
+    told = "\n".join(story(least))
+    assert "the broker acknowledges and loses" in told and "BROKEN: everything arrives" in told
+
+
+def test_no_room_catches_a_crash() -> None:
+    assert not issubclass(Crash, Exception)
