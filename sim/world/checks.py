@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from edge.journalfile import FILE_NAME
 from edge.journalrows import SEQUENCE_BITS, read_journals
 from hub.fleet import Fleet
 from hub.papers import wrapped
@@ -24,7 +25,6 @@ from protocol.ranges import RangeSet
 from protocol.receipts import decode_receipt, held_of
 from protocol.taps import TAP_TYPES
 from protocol.topics import parse_device_topic
-from sim.world.gateway import GatewayBox
 from sim.world.loop import MS
 from sim.world.school import School
 
@@ -120,16 +120,19 @@ def drained(school: School) -> bool:
     for box in school.gateways:
         if not box.up:
             return False
-        for journal, first, last in rows_of(box):
+        for journal, first, last in rows_of(box.storage.folder):
             known = store.ledger.books.find(journal)
             if last >= first and (known is None or not known.durable().covers(first, last)):
                 return False
     return True
 
 
-def rows_of(box: GatewayBox) -> list[tuple[str, int, int]]:
-    """The journals in a box's file: id, first sequence held, last."""
-    with _reading(str(box.journal_path)) as database:
+def rows_of(folder: Path) -> list[tuple[str, int, int]]:
+    """The journals in a gateway's folder: id, first sequence held, last."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return []
+    with _reading(str(path)) as database:
         return [(row.journal, row.pruned_through + 1, row.last) for row in read_journals(database)]
 
 
@@ -141,6 +144,8 @@ def gather(school: School) -> Books:
     """Read all files as they are."""
     books = Books()
     for box in school.gateways:
+        if not box.journal_path.exists():
+            continue
         with _reading(str(box.journal_path)) as database:
             rows = {row.number: row for row in read_journals(database)}
             for position, raw in database.execute("SELECT position, raw FROM event ORDER BY position"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from sim.world.checks import Batches, Receipted, Times, check_all, drained, gather
+from sim.world.checks import Batches, Receipted, Times, check_all, drained, gather, rows_of
 from sim.world.faults import BY_NAME
 from sim.world.gateway import GatewayBox
 from sim.world.loop import HOUR, MINUTE, SECOND
@@ -159,14 +159,12 @@ class _Run:
         store = school.hub.store
         if store is None:
             return "the hub is down"
-        from sim.world.checks import rows_of
-
         words = []
         for box in school.gateways:
             if not box.up:
                 words.append(f"{box.name} is down")
                 continue
-            for journal, first, last in rows_of(box):
+            for journal, first, last in rows_of(box.storage.folder):
                 book = store.ledger.books.find(journal)
                 if last >= first and (book is None or not book.durable().covers(first, last)):
                     words.append(f"{box.name} {journal} {first}-{last}: the hub has {book.durable() if book else None}")

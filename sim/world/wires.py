@@ -129,11 +129,15 @@ class Broker:
             return
         session.marks += 1
         packet = Packet(topic, payload, kept, session.marks)
-        if self.rough.shuffle and session.queue and self._rng.random() < self.rough.shuffle:
+        if self.rough.shuffle and self._rng.random() < self.rough.shuffle:
+            # Held back, so that later ones overtake it.
             self._count("message shuffled")
-            session.queue.appendleft(packet)
+            self._loop.after(self._rng.randrange(5 * MS, 2 * SECOND), lambda: self._queue(session, packet))
         else:
-            session.queue.append(packet)
+            self._queue(session, packet)
+
+    def _queue(self, session: Session, packet: Packet) -> None:
+        session.queue.append(packet)
         self._pump(session)
 
     def _pump(self, session: Session) -> None:

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from edge.config import KEYS as GATEWAY_KEYS
 from hub.config import KEYS as HUB_KEYS
@@ -143,6 +144,36 @@ def rooms(package: str) -> str:
     return "```text\n" + "\n".join(layer.replace(" | ", " · ") for layer in layers) + "\n```"
 
 
+def all_faults() -> list[dict[str, Any]]:
+    """docs/faults.toml: every fault that the promise is held against."""
+    found: list[dict[str, Any]] = tomllib.loads((ROOT / "docs" / "faults.toml").read_text(encoding="utf-8"))["fault"]
+    return found
+
+
+def faults(asked: str) -> str:
+    """The faults of a group for people, `vi disk` or `en disk`; `tests` maps all to their tests."""
+    language, _, group = asked.partition(" ")
+    mine = [fault for fault in all_faults() if not group or fault["group"] == group]
+    if language == "vi":
+        head, columns = ("khi nào", "nhà trường thấy gì", "cần làm gì"), ("vi", "thay", "lam")
+    elif language == "en":
+        head, columns = ("what", "what people see", "what to do"), ("name", "sees", "acts")
+    else:
+        places = [", ".join(map(_test, fault["tests"])) for fault in mine]
+        return table(("fault", "made to happen by"), [[f["name"], p] for f, p in zip(mine, places, strict=True)])
+    rows = [[_capital(fault[columns[0]]), *(fault[column] for column in columns[1:])] for fault in mine]
+    return table(head, rows)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _test(place: str) -> str:
+    path, _, name = place.partition("::")
+    return f"[{name}](../../{path})"
+
+
 MAKERS: dict[str, Callable[..., str]] = {
     "command": command,
     "config": lambda kind: keys({"gateway": GATEWAY_KEYS, "hub": HUB_KEYS}[kind]),
@@ -152,6 +183,7 @@ MAKERS: dict[str, Callable[..., str]] = {
     "schemas": schemas,
     "limits": limits,
     "rooms": rooms,
+    "faults": faults,
 }
 
 

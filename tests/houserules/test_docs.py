@@ -17,7 +17,7 @@ from edge.config import REPEAT_WINDOW_S, config_from
 from hub.config import hub_config_from
 from k12edge.cli import build_parser
 from protocol.taps import tap_type
-from tests.houserules.generated import BLOCK, pages, renewed
+from tests.houserules.generated import BLOCK, all_faults, pages, renewed
 from tests.houserules.reading import EVERY, ROOT, commands, shape, written_types
 
 TEXTS = {path: path.read_text(encoding="utf-8") for path in pages()}
@@ -189,6 +189,16 @@ def parses(words: list[str]) -> bool:
         except SystemExit as end:
             return end.code == 0
     return True
+
+
+def test_every_fault_has_a_test_that_makes_it_happen() -> None:
+    names = [fault["name"] for fault in all_faults()]
+    assert len(set(names)) == len(names) > 40
+    for fault in all_faults():
+        assert fault["tests"], fault["name"]
+        for place in fault["tests"]:
+            path, _, test = place.partition("::")
+            assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{fault['name']}: {place}"
 
 
 def test_commands_parse() -> None:

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from protocol.signing import fingerprint
-from sim.world.checks import gather
+from sim.world.checks import gather, rows_of
 from sim.world.faults.kind import Kind
 from sim.world.loop import MINUTE, SECOND
 from sim.world.machine import SimMachine
@@ -47,10 +47,12 @@ def _restored(school: School, rng: Random) -> None:
 
     def restore() -> None:
         _lose(school, box)
+        if rows_of(box.storage.folder) != rows_of(kept):
+            # What was written since the copy is there twice over: at the hub, and no longer here.
+            school.copied.add(box.config.gateway_id)
         box.storage.replace(kept)
         box.machine.reboot(battery=False)
         school.truth.count("card restored")
-        school.copied.add(box.config.gateway_id)
         school.restart_later(box.start, rng)
 
     school.loop.after(rng.randrange(MINUTE, 30 * MINUTE), restore)
