@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: venv demo test check bench sim lock clean
+.PHONY: venv demo test check bench sim campaign lock clean
 
 venv: .venv/installed
 
@@ -40,6 +40,11 @@ SEEDS := 20
 SEED := 1
 sim: venv
 	$(BIN)/python -m sim --seed $(SEED) --seeds $(SEEDS) $(SIM)
+
+# Every campaign at full size, for a day or so; CAMPAIGN="--only NAME" or "--size small" for less.
+campaign: venv
+	sh tests/install-system-packages
+	$(BIN)/python -m sim.proof $(CAMPAIGN)
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

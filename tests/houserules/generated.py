@@ -174,6 +174,21 @@ def _test(place: str) -> str:
     return f"[{name}](../../{path})"
 
 
+def proof() -> str:
+    """What the campaigns found when they were last run at full size: docs/proof/*.json."""
+    rows = []
+    for path in sorted((ROOT / "docs" / "proof").glob("*.json")):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        figures = ", ".join(
+            f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}"
+            for name, value in kept["figures"].items()
+        )
+        outcome = "kept" if kept["kept"] else "BROKEN: " + "; ".join(kept["problems"][:3])
+        run = f"seed {kept['seed']}, {kept['date']}, {kept['seconds']:,.0f} s, {kept['machine']}, {kept['commit']}"
+        rows.append([f"`{kept['command']}`", kept["proves"], outcome, figures, run])
+    return table(["command", "what it proves", "outcome", "figures", "run"], rows)
+
+
 MAKERS: dict[str, Callable[..., str]] = {
     "command": command,
     "config": lambda kind: keys({"gateway": GATEWAY_KEYS, "hub": HUB_KEYS}[kind]),
@@ -184,6 +199,7 @@ MAKERS: dict[str, Callable[..., str]] = {
     "limits": limits,
     "rooms": rooms,
     "faults": faults,
+    "proof": proof,
 }
 
 

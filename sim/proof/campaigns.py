@@ -1,0 +1,70 @@
+"""The campaigns: their commands at full size and at a small one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPlan:
+    """A campaign: what it proves, and the words after `python -m` at full and at small size."""
+
+    name: str
+    proves: str
+    full: tuple[str, ...]
+    small: tuple[str, ...]
+
+
+def _fuzzed(parser: str) -> CampaignPlan:
+    words = ("sim.fuzz", "--parser", parser)
+    proves = f"no input to the parser of {parser} crashes, hangs or grows it"
+    return CampaignPlan(f"fuzz-{parser}", proves, (*words, "--count", "10000000"), (*words, "--count", "20000"))
+
+
+PARSERS: Final = ("pn532", "batch", "event", "receipt", "roster", "config", "city")
+
+CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
+    CampaignPlan(
+        "sim",
+        "school days of the reference school, full of faults",
+        ("sim", "--seeds", "1000"),
+        ("sim", "--seeds", "20", "--pupils", "120"),
+    ),
+    CampaignPlan(
+        "sim-20-days",
+        "twenty school days in a row",
+        ("sim", "--seed", "20", "--days", "20"),
+        ("sim", "--seed", "20", "--days", "2", "--pupils", "60"),
+    ),
+    CampaignPlan(
+        "powercut",
+        "every state that a power cut could leave, of gateway and hub",
+        ("sim.powercut", "--size", "full", "--seed", "101"),
+        ("sim.powercut",),
+    ),
+    CampaignPlan(
+        "kills",
+        "parts killed and stopped at random, over both brokers",
+        ("sim.kills", "--size", "full", "--stops"),
+        ("sim.kills",),
+    ),
+    CampaignPlan(
+        "kills-lossy",
+        "the same over lossy links between network namespaces",
+        ("sim.kills", "--stops", "--links", "lossy"),
+        ("sim.kills", "--links", "lossy"),
+    ),
+    CampaignPlan(
+        "network", "the network's faults, one by one", ("sim.kills", "all", "--size", "full"), ("sim.kills", "all")
+    ),
+    CampaignPlan("clocks", "clocks that are wrong, stepped, drifting, never set", ("sim.clocks",), ("sim.clocks",)),
+    CampaignPlan("stores", "storage that fails, files that lie broken", ("sim.stores",), ("sim.stores",)),
+    CampaignPlan(
+        "tampering",
+        "every tampering of a journal is found, and its first bad record named",
+        ("sim.tampering", "--count", "10000"),
+        ("sim.tampering", "--count", "500"),
+    ),
+    *(_fuzzed(parser) for parser in PARSERS),
+)
