@@ -56,6 +56,9 @@ def _numbers(database: sqlite3.Connection) -> Iterator[int]:
         found = database.execute(
             "SELECT min(position) FROM event WHERE position >= ?", (number + 1 << SEQUENCE_BITS,)
         ).fetchone()[0]
+        if found is not None and int(found) >> SEQUENCE_BITS <= number:
+            # Pages out of order answer with what wasn't asked for; following them would never end.
+            raise JournalDamaged(f"position {found} stands behind journal {number}'s")
 
 
 _Ends = tuple[int | None, Event | None, Event | None]
@@ -72,6 +75,8 @@ def _ends(database: sqlite3.Connection, row: JournalRow) -> _Ends:
         ).fetchall()
     if not found:
         return None, None, None
+    if len(found) < 2:
+        raise JournalDamaged(f"journal {row.journal} has a first record and no last, or the other way round")
     return found[0][0] - base, _event(found[0][1]), _event(found[1][1])
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from edge.devicekeys import DeviceKeys
-from edge.journalfile import FILE_NAME
+from edge.journalfile import FILE_NAME, PAGE_BYTES
 from edge.journalrows import SEQUENCE_BITS, head_text
 from edge.salvage import open_journal, salvage
 from protocol.envelope import decode_event, digest
-from tests.edge.room import begin, parts, records, tap
+from tests.edge.room import SOURCE, begin, parts, records, tap
 
 TAPS = 20
 PRUNED = 9
@@ -151,3 +152,47 @@ def test_a_year_of_records_is_looked_at_within_a_moment(tmp_path: Path) -> None:
     journal, aside = open_journal(tmp_path, **parts(tmp_path))
     assert time.monotonic() - began_s < 0.5 and aside == []
     journal.close()
+
+
+def _leaves(content: bytes) -> list[int]:
+    """The pages that hold records."""
+    pages = range(1, len(content) // PAGE_BYTES)
+    return [page for page in pages if content[page * PAGE_BYTES] == LEAF and SOURCE.encode() in _page(content, page)]
+
+
+def _page(content: bytes, page: int) -> bytes:
+    return content[page * PAGE_BYTES : (page + 1) * PAGE_BYTES]
+
+
+LEAF = 13  # The first byte of a page that ends a table's tree (SQLite's file format, 1.6).
+
+
+def _copied(content: bytes, pairs: list[tuple[int, int]]) -> bytes:
+    """With a page's bytes over another page, for each pair: what a card does that mixes up its blocks."""
+    mixed = bytearray(content)
+    for source, target in pairs:
+        mixed[target * PAGE_BYTES : (target + 1) * PAGE_BYTES] = _page(content, source)
+    return bytes(mixed)
+
+
+def test_pages_that_a_card_mixed_up_neither_end_the_start_nor_hold_it_up(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    _two_runs(data)
+    _two_runs(data)
+    content = (data / FILE_NAME).read_bytes()
+    leaves = _leaves(content)
+    assert len(leaves) > 10
+    mixes = [[(one, other)] for one in leaves[::2] for other in leaves if one != other]
+    # Tree pages out of order answer a look-up with what lies before it, so that a walk would never end.
+    last, rng = len(leaves) - 1, Random(1)
+    mixes += [[(leaves[1], leaves[last - 3]), (leaves[1], leaves[last - 2]), (leaves[5], leaves[last - 3])]]
+    mixes += [[(rng.choice(leaves), rng.choice(leaves)) for _ in range(3)] for _ in range(60)]
+    aside = 0
+    for mix in mixes:
+        for path in data.glob("*journal*"):
+            path.unlink()
+        for path in data.glob("salvaged-*"):
+            path.unlink()
+        (data / FILE_NAME).write_bytes(_copied(content, mix))
+        aside += len(_reopened(data))
+    assert aside > len(mixes) / 10
