@@ -91,7 +91,7 @@ class Assembly:
         self._remember()
         self._was_damaged, self._began_ns = bool(damaged), self.clock.mono_ns()
         parts = self.journal, self.keys.identity, self.clock
-        self.upkeep = Upkeep(*parts, lambda: self.last_tap_ms, self._backup_interval_s, self.rescue)
+        self.upkeep = Upkeep(*parts, lambda: self.last_tap_ms, self._backup_interval_s, self.rescue, self.alarm)
         self.delivery = self._delivery()
         for name in (*damaged, *self.rosters.damaged, *([self.keys.damaged] if self.keys.damaged else [])):
             self.alarm("journal-damaged" if name in damaged else "file-damaged", f"set aside: {name}")

@@ -286,6 +286,11 @@ class SqliteJournal:
             copy_out(self._database, target)
             self._closed = True
 
+    def end(self) -> tuple[str, int, str | None]:
+        """This run's id, its last sequence and that record's digest, all of one moment; synced when this returns."""
+        with self._commit_lock:
+            return self.journal, self._last, self._head
+
     def head_due(self) -> bool:
         """Whether a signed head should be appended: 1,000 records, or 10 minutes with new ones, since the last."""
         through, at_ms = self._heads_at

@@ -1,4 +1,4 @@
-"""The upkeep of the gateway's file between taps: checkpoints in idle moments, pruning, certain times of boots."""
+"""The upkeep of the gateway's file between taps: checkpoints in idle moments, pruning, waterline, times of boots."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from edge.pruning import keep_ms, plan, prune
+from edge.waterline import Waterline
 from protocol.envelope import rfc3339
 
 if TYPE_CHECKING:
@@ -43,12 +44,14 @@ class Upkeep:
         last_tap_ms: Callable[[], int],
         backup_interval_s: Callable[[], int],
         rescue: Rescue,
+        alarm: Callable[[str, str], None],
     ) -> None:
-        """Look for the first time soon."""
+        """Look for the first time soon; `alarm` hears a code and its detail."""
         now_ms = clock.mono_ns() // 1_000_000
         self._journal, self._identity, self._clock = journal, identity, clock
         self._last_tap_ms, self._backup_interval_s = last_tap_ms, backup_interval_s
         self._rescue = rescue
+        self._waterline = Waterline(journal, alarm, now_ms)
         self._look_ms = now_ms + LOOK_MS
         self._prune_ms = now_ms + PRUNE_FIRST_MS
         self._moved_through = 0
@@ -63,6 +66,7 @@ class Upkeep:
         self._look_ms = now_ms + LOOK_MS
         if self._rescue.look():
             return
+        self._waterline.look(reader)
         if not self._kernel_anchored:
             anchor = self._clock.kernel_anchor() or self._clock.declared_anchor()
             if anchor is not None:
@@ -79,6 +83,7 @@ class Upkeep:
         if now_ms >= self._prune_ms:
             self._prune_ms = now_ms + PRUNE_EVERY_MS
             self._prune(reader, uplink)
+        self._waterline.write(now_ms)
 
     def _prune(self, reader: BookReader, uplink: Uplink) -> None:
         reading = self._clock.read()

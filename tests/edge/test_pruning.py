@@ -173,7 +173,7 @@ def test_rows_of_emptied_runs_are_bounded_from_the_oldest_on(book: Book, tmp_pat
 def test_upkeep_writes_an_anchor_once_and_a_boots_offset(book: Book, tmp_path: Path) -> None:
     told: list[str] = []
     rescue = Rescue(book.journal, told.append, lambda: None)
-    upkeep = Upkeep(book.journal, book.identity, book.clock, lambda: 0, lambda: 86_400, rescue)
+    upkeep = Upkeep(book.journal, book.identity, book.clock, lambda: 0, lambda: 86_400, rescue, lambda *_: None)
     anchor = book.clock.hear_hub(book.clock.mono_ns() // 1_000_000 - 40, 1_800_000_000_000, 5)
     assert anchor is not None
     upkeep.anchor(anchor)
