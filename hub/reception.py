@@ -202,9 +202,17 @@ class Reception:
         self._park_faulty(device, book, examined, now_ms)
 
     def _note_branch(self, device: str, book: Book, raw: bytes) -> None:
-        """A journal begins. Two that begin after the same one are two copies of a gateway's directory."""
+        """A journal begins. Two that begin after the same one are two copies of a gateway's directory.
+
+        The running one begins after none, though earlier ones of this device are here: its file is gone.
+        """
         previous = previous_of(raw)
         if previous is None:
+            known = len(self._ledger.books.of_device(device)) - 1
+            heard = self._fleet.find(device)
+            if known and heard is not None and heard.state.journal == book.journal:
+                detail = f"{book.journal} begins after no other; {known} earlier ones are held here"
+                self._alarm("journal-begun-anew", device, detail)
             return
         for other, first in self._ledger.opened_after(book, previous):
             if previous_of(first) == previous:

@@ -265,6 +265,34 @@ def test_a_journal_belongs_to_the_source_that_first_used_it(room: HubRoom) -> No
     assert room.marks(thief, asked)[run.journal].hub.through == 0, "asked about, it is answered: nothing is held"
 
 
+def test_a_running_journal_after_no_other_is_told_where_earlier_ones_are_held(room: HubRoom) -> None:
+    gateway = room.known(Gateway())
+    first = gateway.run(2)
+    room.state(gateway)
+    room.batch(gateway, gateway.batch(first))
+    second = gateway.run(1, after=first)
+    room.state(gateway)
+    room.batch(gateway, gateway.batch(second))
+    assert "journal-begun-anew" not in room.alarms()
+    anew = gateway.run(1)
+    room.state(gateway)
+    room.batch(gateway, gateway.batch(anew))
+    assert room.alarms()["journal-begun-anew"] == [
+        f"{anew.journal} begins after no other; 2 earlier ones are held here"
+    ]
+
+
+def test_a_first_journal_that_comes_after_later_ones_is_no_new_beginning(room: HubRoom) -> None:
+    gateway = room.known(Gateway())
+    first = gateway.run(2)
+    second = gateway.run(1, after=first)
+    room.state(gateway)
+    # Live taps go first: the journal before them comes when nobody taps.
+    room.batch(gateway, gateway.batch(second))
+    room.batch(gateway, gateway.batch(first))
+    assert "journal-begun-anew" not in room.alarms()
+
+
 def test_two_journals_after_the_same_one_are_told_once(room: HubRoom) -> None:
     gateway, other = room.known(Gateway()), room.known(Gateway("bep"))
     first = gateway.run(2)
