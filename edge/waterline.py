@@ -40,7 +40,7 @@ class Waterline:
 
     def __init__(self, journal: SqliteJournal, told: Callable[[str, str], None], now_ms: int) -> None:
         """`told` hears an alarm's code and detail."""
-        self._journal, self._told = journal, told
+        self._journal, self._alarm = journal, told
         self._path = journal.path.with_name(FILE_NAME)
         self._looked = False
         self._written: tuple[str, int] | None = None
@@ -54,7 +54,7 @@ class Waterline:
         if line is not None:
             gone = _gone(line, reader)
             if gone is not None:
-                self._told("records-gone", gone)
+                self._alarm("records-gone", gone)
         self._looked = True
 
     def _read(self) -> _Line | None:

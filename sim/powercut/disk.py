@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from random import Random
 from typing import Final, Literal
 
-from sim.powercut.recording import Make, Remove, Rename, Step, Sync, Truncate, Write
+from sim.powercut.recording import Make, Remove, Rename, Sent, Step, Sync, Truncate, Write
 
 SECTOR_BYTES: Final = 512
+SHARED: Final = "-shm"
+"""SQLite's shared index of a log: written through memory, never synced, and rebuilt by whoever opens first."""
 Cut = Literal["nothing", "everything", "parts"]
 CUTS: Final[tuple[Cut, ...]] = ("nothing", "everything", "parts")
 """Of what was not synced, a cut leaves: nothing, everything, or a part drawn by chance, torn within sectors."""
@@ -27,6 +30,13 @@ class _File:
     durable: bytearray = field(default_factory=bytearray)
     waiting: list[tuple[int, Write | Truncate]] = field(default_factory=list)
     size: int = 0
+    whole: bytes | None = None
+
+    def synced(self) -> bytes:
+        """What is on the disk for sure; the same object until the next sync."""
+        if self.whole is None:
+            self.whole = bytes(self.durable)
+        return self.whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,8 @@ class Disk:
                     self._name(path, None)
             case Sync(path, began):
                 self._sync(path, began)
+            case Sent():
+                pass  # It leaves the disk as it is; it takes a number, which syncs count by.
         self._number += 1
 
     def _name(self, path: str, file: _File | None) -> None:
@@ -94,6 +106,7 @@ class Disk:
             for number, step in file.waiting:
                 if number < began:
                     _apply(file.durable, step)
+                    file.whole = None
             # What was written while the sync ran may have missed it.
             file.waiting = [(number, step) for number, step in file.waiting if number >= began]
             return
@@ -104,6 +117,11 @@ class Disk:
             else:
                 left.append(entry)
         self._waiting_names = left
+
+    def waits(self) -> bool:
+        """Whether anything was done that no sync has made sure yet."""
+        names = any(not entry.path.endswith(SHARED) for entry in self._waiting_names)
+        return names or any(file.waiting for path, file in self._names.items() if not path.endswith(SHARED))
 
     def after(self, cut: Cut, rng: Random) -> dict[str, bytes]:
         """Path -> bytes as found when the power comes back."""
@@ -116,9 +134,9 @@ class Disk:
 
     @staticmethod
     def _content(file: _File, cut: Cut, rng: Random) -> bytes:
+        if cut == "nothing" or not file.waiting:
+            return file.synced()
         content = bytearray(file.durable)
-        if cut == "nothing":
-            return bytes(content)
         for _, step in file.waiting:
             if cut == "everything":
                 _apply(content, step)
@@ -164,11 +182,18 @@ def _tear(content: bytearray, step: Write, rng: Random) -> None:
         at = until
 
 
+@lru_cache(maxsize=32)
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
 def mark_of(state: dict[str, bytes]) -> bytes:
     """A digest of a state, to know one that was seen before."""
     whole = hashlib.sha256()
     for path, content in state.items():
-        whole.update(path.encode("utf-8", "surrogateescape") + b"\0" + len(content).to_bytes(8, "big") + content)
+        if path.endswith(SHARED):
+            continue
+        whole.update(path.encode("utf-8", "surrogateescape") + b"\0" + _digest(content))
     return whole.digest()
 
 

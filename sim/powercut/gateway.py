@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Final
 
-import msgspec
-
-from edge.bookcopy import journal_files, opened
-from edge.clock import SystemClock
-from edge.devicekeys import DeviceKeys
-from edge.salvage import open_journal, salvage
-from edge.verify import VALID, verify_path
-from protocol.taps import Draft
-from sim.powercut.disk import CUTS, Disk, lay_out, mark_of
-from sim.powercut.recording import RecordingRefused, Step, Write, read_recording, recording_words
+from edge.bookcopy import opened
+from edge.journalfile import FILE_NAME
+from sim.parts import PartFailed, until
+from sim.powercut.disk import Disk
+from sim.powercut.opening import GatewayJudge, SmallFiles, key_of, records_of, shown_before
+from sim.powercut.outcome import Outcome
+from sim.powercut.recording import RecordingRefused, Step, Sync
+from sim.powercut.replay import replay
+from sim.powercut.small import later_schema
+from sim.powercut.traced import Traced, lowered
 from sim.reckoning import answers_in
+from sim.road import SCHOOL
 
-ANSWERS: Final = ("accepted", "repeated", "refused")
 RUN_S: Final = 60.0
+DEVICE: Final = "cut"
 SETTINGS: Final = """[gateway]
-id = "cut"
-school = "s1"
+id = "{device}"
+school = "{school}"
 data_dir = "{data}"
 
 [signals]
 sinks = ["jsonl:{signals}"]
+
+[time]
+source = "{time}"
 """
 STATION: Final = """
 [[station]]
@@ -43,210 +41,215 @@ name = "{name}"
 kind = "gate"
 reader = "replay:{replay}"
 """
+CHECKPOINTS: Final[Mapping[str, int]] = {
+    "edge.journalfile.CHECKPOINT_PAGES": 12,
+    "edge.upkeep.MOVED_EVERY": 6,
+    "edge.upkeep.QUIET_MS": 60,
+    "edge.upkeep.LOOK_MS": 20,
+    "edge.delivery.HEALTH_MS": 20,
+    "edge.journal.HEAD_EVERY_RECORDS": 10,
+    "edge.waterline.EVERY_MS": 100,
+}
+"""Limits so low that a few taps meet what a day meets: checkpoints by a tap and in idle moments, signed heads."""
+PAUSE_MS: Final = 250
+"""Between groups of taps: an idle moment under the limits above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large a story is: taps a station, stations, parts drawn a point, processes that judge."""
+
+    taps: int = 40
+    stations: int = 3
+    draws: int = 1
+    jobs: int = 1
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What was found: states rebuilt, those that differ, and by name whatever broke the promise."""
-
-    points: int = 0
-    states: int = 0
-    taps: int = 0
-    lost: list[str] = field(default_factory=list)
-    double: list[str] = field(default_factory=list)
-    corrupt: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def kept(self) -> bool:
-        """Whether the promise was kept in every state."""
-        return not (self.lost or self.double or self.corrupt)
-
-    def __str__(self) -> str:
-        """One line for people."""
-        return (
-            f"{self.points} points, {self.states} states, {self.taps} taps signalled: {len(self.lost)} lost,"
-            f" {len(self.double)} double, {len(self.corrupt)} corrupt; {self.states / max(self.seconds, 0.001):.0f}/s"
-        )
-
-
 class GatewayCut:
-    """One recorded run of a real gateway in `folder`; `prepare` may have left a data directory there before."""
+    """Runs of a real gateway in `folder`, on one data directory; `uplink`: the broker's address."""
 
-    def __init__(self, folder: Path, rng: Random) -> None:
+    folder: Path
+    rng: Random
+    uplink: str | None = None
+    time_source: str = "auto"
+    data: Path = field(init=False)
+    signals: Path = field(init=False)
+    _runs: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
         """Nothing runs yet."""
-        self.folder, self._rng = folder, rng
-        self.data = folder / "data"
-        self.signals = folder / "signals.jsonl"
+        self.data, self.signals = self.folder / "data", self.folder / "signals.jsonl"
 
-    def run(self, taps: int, stations: int, *, end: signal.Signals, record: bool = True) -> list[Step]:
-        """Have the gateway take `taps` a station, then end it; the steps recorded. Raises RecordingRefused."""
-        before = self._signalled()
-        config = self._configure(taps, stations)
-        trace = self.folder / "trace"
-        words = [sys.executable, "-m", "k12edge", "gateway", "--config", str(config)]
-        with (self.folder / "gateway.log").open("ab") as log:
-            process = subprocess.Popen(
-                [*(recording_words(trace) if record else ()), *words], stdout=log, stderr=log, start_new_session=True
-            )
+    def start(
+        self,
+        taps: int,
+        stations: int,
+        *,
+        record: bool = True,
+        limits: Mapping[str, object] | None = None,
+        group: int = 0,
+    ) -> Traced:
+        """A gateway whose pupils tap at once; with `group` they pause after so many taps of a station."""
+        self._runs += 1
+        config = self._configure(taps, stations, group)
+        command = ["gateway", "--config", str(config)]
+        words = ["k12edge", *command] if limits is None else lowered(limits, *command)
+        return Traced(self.folder, f"gateway-{self._runs}", words, record=record)
+
+    def answered(self, traced: Traced, lines: int) -> None:
+        """Wait until so many taps have their signal in all. Raises RecordingRefused."""
         try:
-            self._await(before + taps * stations, process)
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-            # strace passes the signal on to nobody, so the gateway itself, its child, is told.
-            for number in map(int, children if record else [str(process.pid)]):
-                os.kill(number, end)
-            process.wait(20)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait(5)
-        if not record:
-            return []
-        with trace.open(encoding="ascii", errors="replace") as lines:
-            return list(read_recording(lines, self.data, self.signals))
+            until(
+                lambda: answers_in(self.signals) >= lines,
+                f"{lines} signals didn't come",
+                also=traced.check,
+                within_s=RUN_S,
+                moving=lambda: answers_in(self.signals),
+            )
+        except PartFailed as problem:
+            raise RecordingRefused(f"{problem}; {answers_in(self.signals)} came: {traced.told()}") from problem
 
-    def _configure(self, taps: int, stations: int) -> Path:
-        text = SETTINGS.format(data=self.data, signals=self.signals)
+    def run(
+        self,
+        taps: int,
+        stations: int,
+        *,
+        end: signal.Signals,
+        record: bool = True,
+        limits: Mapping[str, object] | None = None,
+        group: int = 0,
+        before_end: Callable[[Traced], None] = lambda _: None,
+    ) -> list[Step]:
+        """Have the gateway take `taps` a station, wait `before_end`, end it; the steps. Raises RecordingRefused."""
+        before = answers_in(self.signals)
+        traced = self.start(taps, stations, record=record, limits=limits, group=group)
+        try:
+            self.answered(traced, before + taps * stations)
+            before_end(traced)
+            traced.end(end)
+        finally:
+            traced.leave()
+        return self.steps(traced) if record else []
+
+    def steps(self, traced: Traced) -> list[Step]:
+        """What a recorded run did to the data directory and the signals."""
+        return traced.steps(self.data, self.signals)
+
+    def _configure(self, taps: int, stations: int, group: int) -> Path:
+        text = SETTINGS.format(
+            device=DEVICE, school=SCHOOL, data=self.data, signals=self.signals, time=self.time_source
+        )
+        if self.uplink is not None:
+            text += f'\n[uplink]\nurl = "{self.uplink}"\n'
         for number in range(stations):
-            replay = self.folder / f"replay-{number}.txt"
-            cards = [f"a:04{self._rng.randbytes(6).hex().upper()}" for _ in range(taps)]
-            replay.write_text("".join(f"{self._rng.randint(2, 25)} {card} 20\n" for card in cards), encoding="ascii")
-            text += STATION.format(name=f"gate-{number}", replay=replay)
+            replay_file = self.folder / f"replay-{self._runs}-{number}.txt"
+            lines = []
+            for tap in range(taps):
+                delay_ms = PAUSE_MS if group and tap and tap % group == 0 else self.rng.randint(2, 25)
+                lines.append(f"{delay_ms} a:04{self.rng.randbytes(6).hex().upper()} 20\n")
+            replay_file.write_text("".join(lines), encoding="ascii")
+            text += STATION.format(name=f"gate-{number}", replay=replay_file)
         path = self.folder / "gateway.toml"
         path.write_text(text, encoding="utf-8")
         return path
 
-    def _signalled(self) -> int:
-        return answers_in(self.signals)
-
-    def _await(self, lines: int, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + RUN_S
-        while self._signalled() < lines:
-            if process.poll() is not None or time.monotonic() > deadline:
-                log = (self.folder / "gateway.log").read_text(encoding="utf-8", errors="replace")[-800:]
-                raise RecordingRefused(f"the recorded gateway gave {self._signalled()} of {lines} signals: {log}")
-            time.sleep(0.01)
-
     def truth(self) -> dict[str, bytes]:
-        """Every record of the run as it ended: id -> exact bytes."""
+        """Every record of the directory as the last run left it: id -> exact bytes."""
         return dict(records_of(self.data))
 
 
-def records_of(data: Path) -> Iterator[tuple[str, bytes]]:
-    """Every record in a data directory, by id."""
-    for file in journal_files(data):
-        with opened(file) as database:
-            for (raw,) in database.execute("SELECT raw FROM event WHERE raw IS NOT NULL ORDER BY position"):
-                yield msgspec.json.decode(raw, type=_Named).id, bytes(raw)
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded run: what lay there before, what was done, and the judge who knows what it promised."""
+
+    cut: GatewayCut
+    start: Disk
+    steps: list[Step]
+    judge: GatewayJudge
+
+    def replayed(self, seed: int, sizes: Sizes) -> Outcome:
+        """Every cut of it."""
+        root = self.cut.data
+        return replay(self.steps, self.start, root, self.judge, seed=seed, draws=sizes.draws, jobs=sizes.jobs)
 
 
-class _Named(msgspec.Struct):
-    id: str
-
-
-class _Shown(msgspec.Struct):
-    signal: str
-    tap: str | None
-
-
-def replay_cuts(
+def recorded(
     cut: GatewayCut,
-    steps: list[Step],
-    start: Disk,
-    truth: dict[str, bytes],
-    shown: set[str],
-    rng: Random,
-    each: Callable[[Path], None] | None = None,
-) -> Outcome:
-    """Cut the power before every step, in every way of CUTS; `shown` was signalled before the recording began.
+    taps: int,
+    stations: int,
+    *,
+    end: signal.Signals,
+    limits: Mapping[str, object] | None = None,
+    group: int = 0,
+    truth: Mapping[str, bytes] | None = None,
+    before_end: Callable[[Traced], None] = lambda _: None,
+    elsewhere: Callable[[], Mapping[str, bytes]] = dict,
+) -> Recording:
+    """Record a further run over what lies in the directory now.
 
-    `each` may look at a state's folder as well (it must not change it).
+    `truth`: what it held, where that can't be read now; `elsewhere` tells at the end which records others hold.
     """
-    outcome = Outcome()
-    seen: set[bytes] = set()
-    began_s = time.monotonic()
-    base = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    for step in [*steps, None]:
-        outcome.points += 1
-        for way in CUTS:
-            state = {path: content for path, content in start.after(way, rng).items() if path != str(cut.signals)}
-            mark = mark_of(state) + len(shown).to_bytes(4, "big")
-            if mark in seen:
-                continue
-            seen.add(mark)
-            with tempfile.TemporaryDirectory(prefix="k12edge-cut-", dir=base) as folder:
-                outcome.states += 1
-                lay_out(state, cut.data, Path(folder))
-                if each is not None:
-                    each(Path(folder))
-                judge(Path(folder), truth, shown, outcome, f"point {outcome.points} ({way})")
-        if step is not None:
-            start.step(step)
-            if isinstance(step, Write) and step.path == str(cut.signals):
-                told = msgspec.json.decode(step.data, type=_Shown)
-                if told.signal in ANSWERS and told.tap is not None:
-                    # From the moment of its write the beep is a promise.
-                    shown.add(told.tap)
-    outcome.taps = len(shown)
-    outcome.seconds = time.monotonic() - began_s
+    start = Disk()
+    start.load(cut.data)
+    small, before = SmallFiles(cut.data), shown_before(cut.signals)
+    if truth is None:
+        truth = cut.truth() if (cut.data / FILE_NAME).exists() else {}
+    steps = cut.run(taps, stations, end=end, limits=limits, group=group, before_end=before_end)
+    whole = {**truth, **elsewhere(), **cut.truth()}
+    judge = GatewayJudge(cut.data, cut.signals, whole, before, key_of(cut.data), {}, small=small)
+    return Recording(cut, start, steps, judge)
+
+
+def first_boot(folder: Path, seed: int, sizes: Sizes) -> Outcome:
+    """From an empty directory through taps to a clean end (the closing checkpoint included)."""
+    cut = GatewayCut(folder, Random(seed))
+    return recorded(cut, sizes.taps, sizes.stations, end=signal.SIGTERM).replayed(seed, sizes)
+
+
+def after_a_kill(folder: Path, seed: int, sizes: Sizes) -> Outcome:
+    """Over a directory that a kill -9 left, with a log that waits to be recovered; killed again at the end."""
+    cut = GatewayCut(folder, Random(seed))
+    cut.run(max(4, sizes.taps // 4), sizes.stations, end=signal.SIGKILL, record=False)
+    return recorded(cut, sizes.taps, sizes.stations, end=signal.SIGKILL).replayed(seed, sizes)
+
+
+def checkpoints(folder: Path, seed: int, sizes: Sizes) -> Outcome:
+    """The log moved into the database in the middle of taps and between them, begun anew, and written over."""
+    cut = GatewayCut(folder, Random(seed))
+    cut.run(max(4, sizes.taps // 4), sizes.stations, end=signal.SIGKILL, record=False)
+    run = recorded(cut, sizes.taps, sizes.stations, end=signal.SIGKILL, limits=CHECKPOINTS, group=7)
+    outcome = run.replayed(seed, sizes)
+    outcome.more["checkpoints"] = sum(isinstance(step, Sync) and step.path.endswith(".db") for step in run.steps)
     return outcome
 
 
-def judge(folder: Path, truth: dict[str, bytes], shown: set[str], outcome: Outcome, name: str) -> None:
-    """Open a state as a starting gateway does, and hold it against what was signalled."""
-    had_keys = (folder / "keys.json").exists()
-    keys = DeviceKeys(folder, None)
-    if keys.damaged is not None or (shown and not had_keys):
-        outcome.corrupt.append(f"{name}: the keys are damaged or gone")
-    journal, aside = open_journal(
-        folder,
-        journal=secrets.token_hex(8),
-        source="urn:k12edge:dev:s1-cut",
-        identity=keys.identity,
-        clock=SystemClock(),
-        version="0",
-    )
-    if aside:
-        outcome.corrupt.append(f"{name}: {', '.join(aside)} was set aside")
-        salvage(folder, journal)
-    journal.note("device.alarm", {"code": "power-cut", "detail": "after"})
-    journal.append(Draft("attendance.tap", 0, {"kind": "gate"}), "gate-0", "hk0:x", "accepted")
-    journal.close()
-    names = [found for found, _ in records_of(folder)]
-    held = dict(records_of(folder))
-    outcome.double += [f"{name}: {found} twice" for found in {n for n in names if names.count(n) > 1}]
-    outcome.lost += [f"{name}: {tap} was signalled" for tap in shown if tap not in held]
-    outcome.corrupt += [
-        f"{name}: {found} is another record" for found, raw in held.items() if truth.get(found, raw) != raw
-    ]
-    report = verify_path(folder, None)
-    if report.exit_code != VALID:
-        outcome.corrupt.append(f"{name}: {report.bad or report.lines}")
+@dataclass(slots=True)
+class MigrationJudge(GatewayJudge):
+    """Counts the states on both sides of the step; each must end up behind it, whole."""
+
+    def judge(self, folder: Path, outcome: Outcome, name: str) -> None:
+        """See replay.Judge."""
+        outcome.more[f"states {'after it' if self._migrated(folder) else 'before the step'}"] += 1
+        GatewayJudge.judge(self, folder, outcome, name)
+        if not self._migrated(folder):
+            outcome.corrupt.append(f"{name}: the file was opened, and is of the earlier schema still")
+
+    @staticmethod
+    def _migrated(folder: Path) -> bool:
+        """Whether the file has what the step makes; it is copied, since a look would recover the log."""
+        if not (folder / FILE_NAME).exists():
+            return False
+        with opened(folder / FILE_NAME) as database:
+            return bool(database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'later'").fetchone()[0])
 
 
-def shown_before(signals: Path) -> set[str]:
-    """The taps that a jsonl sink names as signalled."""
-    if not signals.exists():
-        return set()
-    told = [msgspec.json.decode(line, type=_Shown) for line in signals.read_bytes().splitlines()]
-    return {line.tap for line in told if line.signal in ANSWERS and line.tap is not None}
-
-
-def first_boot(folder: Path, seed: int, taps: int, stations: int) -> Outcome:
-    """From an empty directory through taps to a clean end (the closing checkpoint included)."""
-    rng = Random(seed)
-    cut = GatewayCut(folder, rng)
-    steps = cut.run(taps, stations, end=signal.SIGTERM)
-    return replay_cuts(cut, steps, Disk(), cut.truth(), set(), rng)
-
-
-def after_a_kill(folder: Path, seed: int, taps: int, stations: int) -> Outcome:
-    """Over a directory that a kill -9 left, with a log that waits to be recovered; killed again at the end."""
-    rng = Random(seed)
-    cut = GatewayCut(folder, rng)
-    cut.run(taps, stations, end=signal.SIGKILL, record=False)
-    start = Disk()
-    start.load(cut.data)
-    before = shown_before(cut.signals)
-    steps = cut.run(taps, stations, end=signal.SIGKILL)
-    return replay_cuts(cut, steps, start, cut.truth(), before, rng)
+def migration(folder: Path, seed: int, sizes: Sizes) -> Outcome:
+    """A later version of the software brings the file one schema further, over a log that a kill left."""
+    cut = GatewayCut(folder, Random(seed))
+    cut.run(sizes.taps, sizes.stations, end=signal.SIGKILL, record=False)
+    with later_schema():
+        run = recorded(cut, 4, 1, end=signal.SIGTERM, limits={"later_schema": 1})
+        plain = run.judge
+        judge = MigrationJudge(plain.data, plain.signals, plain.truth, plain.shown, plain.key, {}, small=plain.small)
+        return replace(run, judge=judge).replayed(seed, sizes)

@@ -15,6 +15,7 @@ from sim.powercut.recording import (
     RecordingRefused,
     Remove,
     Rename,
+    Sent,
     Step,
     Sync,
     Truncate,
@@ -115,6 +116,39 @@ def test_a_call_that_the_model_does_not_know_is_refused() -> None:
     line = "7 fallocate(3<\\x2f\\x64\\x2f\\x66>, 0, 0, 4096) = 0"
     with pytest.raises(RecordingRefused, match="fallocate"):
         list(read_recording([line], Path("/d")))
+
+
+def test_what_a_killed_thread_began_counts_and_what_failed_does_not() -> None:
+    path = "\\x2f\\x64\\x2f\\x66"
+    lines = [
+        f'7 pwrite64(3<{path}>, "\\x61", 1, 0 <unfinished ...>',
+        f'8 pwrite64(3<{path}>, "\\x62", 1, 1) = 1',
+        "7 <... pwrite64 resumed>) = -1 ENOSPC (No space left on device)",
+        f'8 pwrite64(3<{path}>, "\\x63", 1, 2 <unfinished ...>',
+    ]
+    assert list(read_recording(lines, Path("/d"))) == [Write("/d/f", 1, b"b"), Write("/d/f", 2, b"c")]
+
+
+def test_of_what_is_sent_the_part_that_was_taken_counts_in_its_place() -> None:
+    lines = [
+        '7 sendto(5<socket:[9]>, "\\x61\\x62\\x63", 3, 0, NULL, 0 <unfinished ...>',
+        '8 pwrite64(3<\\x2f\\x64\\x2f\\x66>, "\\x61", 1, 0) = 1',
+        "7 <... sendto resumed>) = 2",
+    ]
+    assert list(read_recording(lines, Path("/d"))) == [Sent("socket:[9]", b"ab"), Write("/d/f", 0, b"a")]
+
+
+def test_folders_beside_and_apart_are_no_part_of_a_recording() -> None:
+    lines = [
+        f'7 pwrite64(3<{"".join(f"{chr(92)}x{octet:02x}" for octet in name.encode())}>, "\\x61", 1, 0) = 1'
+        for name in ("/d/f", "/d2/f", "/d/apart/f", "/d")
+    ]
+    assert [step.path for step in read_recording(lines, Path("/d"), apart=[Path("/d/apart")])] == ["/d/f", "/d"]
+
+
+def test_what_is_written_to_a_deleted_file_is_lost() -> None:
+    line = '7 pwrite64(3<\\x2f\\x64\\x2f\\x66>(deleted), "\\x61", 1, 0) = 1'
+    assert list(read_recording([line], Path("/d"))) == []
 
 
 def test_every_way_of_a_cut_is_known() -> None:
