@@ -21,7 +21,11 @@ RESOLUTION_MS: Final = 1
 """Readings are cut to whole milliseconds."""
 STEP_MS: Final = 10
 """The kernel slews by at most 0.5 ms a second; more than this within one is a step."""
-
+AGED_US: Final = 500
+"""How much a kernel's bound grows in the second until it is asked again."""
+TOGETHER_NS: Final = 200_000
+LOOKS_MAX: Final = 4
+"""Two clocks are read within TOGETHER_NS, or as near as LOOKS_MAX tries bring it: a thread may have to wait between."""
 STALE_MS: Final = 250
 """A recorded anchor whose bound has grown to this calls for another: after 40 minutes, by the drift allowed for."""
 
@@ -49,7 +53,7 @@ def kernel_error_ms() -> int | None:
         return None
     if state < 0 or state == 5 or timex.status & STA_UNSYNC:
         return None
-    return int(timex.maxerror // 1000) + RESOLUTION_MS
+    return -(-int(timex.maxerror + AGED_US) // 1000) + RESOLUTION_MS
 
 
 def boot_id() -> str:
@@ -78,6 +82,10 @@ class Machine:
     def error_ms(self) -> int | None:
         """The kernel's bound on its wall clock's error, None when it isn't synchronised."""
         return kernel_error_ms()
+
+
+def _apart(found: tuple[int, int, int]) -> int:
+    return found[2]
 
 
 class SystemClock:
@@ -118,19 +126,31 @@ class SystemClock:
 
     def reading_at(self, mono_ns: int) -> ClockReading:
         """See Clock.reading_at."""
-        now_ns = self.mono_ns()
+        now_ns, wall_ns, apart_ns = self._both()
         mono_ms = mono_ns // 1_000_000
-        wall_ms = (self._machine.wall_ns() - (now_ns - mono_ns)) // 1_000_000
+        wall_ms = (wall_ns - (now_ns - mono_ns)) // 1_000_000
+        # Read that far apart, the one doesn't say more of the other.
+        apart_ms = 0 if apart_ns <= TOGETHER_NS else -(-apart_ns // 1_000_000)
         kernel_ms = self._kernel_ms(now_ns, wall_ms - mono_ms)
         if kernel_ms is not None:
-            return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "ntp", kernel_ms)
+            return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "ntp", kernel_ms + apart_ms)
         anchor = self._anchor
         if anchor is not None:
             best_ms = anchor.wall_ms + mono_ms - anchor.mono
             return ClockReading(self._boot, mono_ms, wall_ms, best_ms, "hub", error_at(anchor, mono_ms))
         if self._source == "declared":
-            return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "declared", self._declared_error_ms)
+            return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "declared", self._declared_error_ms + apart_ms)
         return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "none", None)
+
+    def _both(self) -> tuple[int, int, int]:
+        """CLOCK_BOOTTIME and the wall clock of one moment, and how far apart they may have been read, all in ns."""
+        found = (0, 0, 1 << 62)
+        for _ in range(LOOKS_MAX):
+            before_ns, wall_ns, after_ns = self.mono_ns(), self._machine.wall_ns(), self.mono_ns()
+            found = min(found, (before_ns, wall_ns, after_ns - before_ns), key=_apart)
+            if found[2] <= TOGETHER_NS:
+                break
+        return found
 
     def _kernel_ms(self, now_ns: int, offset_ms: int) -> int | None:
         """The kernel's bound, asked once a second, and at once when the wall clock was stepped meanwhile."""
@@ -186,7 +206,9 @@ class SystemClock:
         if self._source != "declared":
             return None
         reading = self.read()
-        return Anchor(self._boot, reading.mono_ms, reading.wall_ms, self._declared_error_ms, "declared")
+        if reading.err_ms is None:
+            return None
+        return Anchor(self._boot, reading.mono_ms, reading.wall_ms, reading.err_ms, "declared")
 
 
 def _worth_recording(heard: Anchor, told: Anchor, now_ms: int) -> bool:

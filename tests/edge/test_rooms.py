@@ -319,6 +319,25 @@ def test_without_anything_that_vouches_the_time_has_no_bound(kernel: dict[str, i
     assert reading.best_ms == reading.wall_ms
 
 
+def test_a_thread_held_up_between_two_clocks_looks_again_or_widens_its_bound(
+    kernel: dict[str, int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel["error"], ahead_ns, holdups = 12, [0], [1]
+
+    def held_up() -> int:
+        ahead_ns[0] += 300_000_000 * (holdups[0] > 0)
+        holdups[0] -= 1
+        return 10**18 + ahead_ns[0]
+
+    monkeypatch.setattr("edge.clock.time.time_ns", held_up)
+    monkeypatch.setattr("edge.clock.time.clock_gettime_ns", lambda _: 10**15 + ahead_ns[0])
+    clock = SystemClock()
+    reading = clock.read()
+    assert (reading.wall_ms - reading.mono_ms, reading.err_ms) == ((10**18 - 10**15) // 10**6, 12), "it looks again"
+    holdups[0] = 1_000
+    assert (clock.read().err_ms or 0) >= 312, "held up at every look, it says so"
+
+
 def test_the_kernel_vouches_with_its_own_bound_until_a_step(kernel: dict[str, int | None]) -> None:
     clock = SystemClock()
     kernel["error"] = 12
