@@ -33,6 +33,8 @@ class Store:
         self.secrets = Secrets(self.database)
         self.roster = RosterRows(self.database)
         self.anchors = AnchorRows(self.database)
+        own = self.anchors.of(hub_source(config.school, config.hub_id)).boots.get(self.clock.boot())
+        self.clock.rest_on([] if own is None else own.all())
         self.forward = ForwardRows(self.ledger, self.anchors, config.city.hold_ms)
         self.desk = Desk(config.school, self.ledger, self.devices, self.secrets, self.roster, self.clock)
 

@@ -52,9 +52,9 @@ class OwnJournal:
 
     def append(self, kind: str, data: JsonObject, subject: str | None = None) -> TapId:
         """Store one record; within a transaction. The hub's clock reading is added to `data`."""
-        now_ms, err_ms = self._clock.now_ms(), self._clock.error_ms()
+        mono_ms, now_ms, err_ms = self._clock.reading()
         sync = "ntp" if self._clock.synchronised() else "declared" if err_ms is not None else "none"
-        reading = ClockReading(self._boot, self._clock.mono_ns() // 1_000_000, now_ms, now_ms, sync, err_ms)  # type: ignore[arg-type]  # One of SYNCS by construction.
+        reading = ClockReading(self._boot, mono_ms, now_ms, now_ms, sync, err_ms)  # type: ignore[arg-type]  # One of SYNCS by construction.
         tap = TapId(self.book.journal, self._last + 1)
         raw = encode_event(
             tap,
