@@ -36,7 +36,10 @@ class PartFailed(NeedsHands):
 
 @dataclass(slots=True)
 class Part:
-    """One process of the chain. Its output goes to `<name>.log`; `kills` counts how often it was killed."""
+    """One process of the chain. Its output goes to `<name>.log`; `kills` counts how often it was killed.
+
+    `environment` instead of ours, where given.
+    """
 
     name: str
     words: list[str]
@@ -45,12 +48,17 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
     program: tuple[str, ...] = (sys.executable, "-m", "k12edge")
     kills: int = 0
+    environment: dict[str, str] | None = None
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait` return when it is ready. Raises PartFailed."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.program, *self.words], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [*self.program, *self.words],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=self.environment,
             )
         if wait and self.ready is not None:
             until(self.ready, f"{self.name} is not ready", also=self.check)
