@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import secrets
@@ -10,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -18,9 +18,8 @@ from edge.assembly import Assembly
 from edge.clock import SystemClock
 from edge.config import GatewayConfig, parse_url
 from edge.delivery import Delivery
-from edge.journalfile import sync_folder
 from edge.lane import Lane
-from edge.lock import InstanceLock
+from edge.lock import InstanceLock, make_data_dir
 from edge.ports import Ending, Warning_
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
@@ -33,7 +32,7 @@ from protocol.settings import is_loopback
 log = logging.getLogger("k12edge.gateway")
 
 FULL_PAUSE_S: Final = 2.0
-"""Between two attempts to begin on a full disk."""
+"""Between two attempts to begin on a disk that is full, or can't be used."""
 PATIENCE_LOOK_S: Final = 0.04
 END_S: Final = 2.0
 READER_PATIENCE_S: Final = 30
@@ -55,7 +54,8 @@ class Gateway:
             self._open()
         except OSError as problem:
             self._parts.close()
-            raise JournalFailed(f"{config.data_dir} can't be used: {problem}") from problem
+            full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (JournalFull if full else JournalFailed)(f"{config.data_dir} can't be used: {problem}") from problem
         except BaseException:
             self._parts.close()
             raise
@@ -184,31 +184,19 @@ def _thread(name: str, work: Callable[..., None], *arguments: object) -> threadi
     return thread
 
 
-def make_data_dir(data_dir: Path) -> None:
-    """Make the directory, readable by its owner only, and its name durable; raises ConfigError."""
-    try:
-        new = not data_dir.exists()
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if new:
-            sync_folder(data_dir.parent)
-        if not os.access(data_dir, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as problem:
-        raise ConfigError(f"[gateway]: data_dir = {data_dir} can't be written: {problem.strerror}") from problem
-
-
 def run_gateway(config: GatewayConfig, ending: Ending) -> int:
     """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start.
 
-    A full disk is waited for: a person frees space, and nobody has to think of the gateway.
+    A disk that is full, fails or can't be written is waited for: a person sees to it, nobody has to think of the
+    gateway, and until then those who come get an alarm.
     """
     # A tap mustn't wait for the delivery's turn at the interpreter, which is 5 ms by default.
     sys.setswitchinterval(0.0005)
     while not ending.asked:
         try:
             gateway = Gateway(config, ending)
-        except JournalFull as problem:
-            _say_full(config, problem)
+        except (JournalFull, JournalFailed) as problem:
+            _say(config, problem)
             ending.wait(FULL_PAUSE_S)
             continue
         gateway.run()
@@ -218,7 +206,7 @@ def run_gateway(config: GatewayConfig, ending: Ending) -> int:
     return 0
 
 
-def _say_full(config: GatewayConfig, problem: JournalFull) -> None:
+def _say(config: GatewayConfig, problem: JournalFull | JournalFailed) -> None:
     log.error("%s: %s; %s", problem.code, problem, problem.hint)
     signals = LineSignals(config.sinks, SystemClock().mono_ns)
     signals.warn(Warning_("alarm", None, None, problem.code))

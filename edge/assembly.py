@@ -93,7 +93,7 @@ class Assembly:
         parts = self.journal, self.keys.identity, self.clock
         self.upkeep = Upkeep(*parts, lambda: self.last_tap_ms, self._backup_interval_s, self.rescue, self.alarm)
         self.delivery = self._delivery()
-        for name in (*damaged, *self.rosters.damaged, *([self.keys.damaged] if self.keys.damaged else [])):
+        for name in (*damaged, *self.rosters.damaged, *self.keys.damaged):
             self.alarm("journal-damaged" if name in damaged else "file-damaged", f"set aside: {name}")
 
     def close(self) -> None:

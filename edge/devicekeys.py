@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from edge.journalfile import write_durably
+from edge.journalfile import out_of_the_way, write_durably
 from protocol.cards import KEY_BYTES, CardKey
-from protocol.envelope import octets_of, text_of
+from protocol.envelope import digest, octets_of, text_of
 from protocol.errors import BadMessage
 from protocol.signing import SEED_BYTES, Identity, SealRefused, SignatureRefused, seal, verify
 from protocol.status import DeviceConfig, HubState, hub_text
 
 
 class _Saved(msgspec.Struct, omit_defaults=True):
-    """keys.json: secrets as base64url. The file is readable by its owner only."""
+    """keys.json and its copy: secrets as base64url. The files are readable by their owner only."""
 
     sign_seed: str
     box_seed: str
@@ -29,39 +30,85 @@ class _Saved(msgspec.Struct, omit_defaults=True):
     card_keys: list[tuple[int, str]] = []
 
 
+FILE_NAME: Final = "keys.json"
+SPARE_NAME: Final = "keys-copy.json"
+"""The same again: where one is damaged, the gateway stays who it is."""
+_CHECK: Final = b'{"check":"'
+_CHECK_TEXT: Final = 43
+
+
+def _checked(body: bytes) -> bytes:
+    """A JSON object with a digest of its other bytes as its first member: a changed bit must not become a key."""
+    return _CHECK + digest(body[1:]).encode("ascii") + b'",' + body[1:]
+
+
+def _opened(octets: bytes) -> _Saved:
+    """What a file says; an earlier version wrote no digest. Raises BadMessage, ValueError, msgspec.DecodeError."""
+    if octets.startswith(_CHECK):
+        at = len(_CHECK) + _CHECK_TEXT
+        if octets[at : at + 2] != b'",' or digest(octets[at + 2 :]).encode("ascii") != octets[len(_CHECK) : at]:
+            raise BadMessage("its bytes are not those that were written")
+    return msgspec.json.decode(octets, type=_Saved)
+
+
 class DeviceKeys:
     """See the room. Every change is written durably before it counts."""
 
     def __init__(self, data_dir: Path, configured_hub_key: str | None) -> None:
-        """Read keys.json or mint it; an unreadable one is kept aside and named in `damaged`."""
-        self._path = data_dir / "keys.json"
+        """Read keys.json, or its copy, or mint them; unreadable ones are kept aside and named in `damaged`.
+
+        Raises OSError.
+        """
+        self._path = data_dir / FILE_NAME
+        self._spare = data_dir / SPARE_NAME
         self._configured_hub_key = configured_hub_key
         self._school: CardKey | None = None
         self._handed: tuple[str, tuple[str, str]] | None = None
-        self.damaged: str | None = None
-        if self._path.exists():
-            try:
-                self._saved = msgspec.json.decode(self._path.read_bytes(), type=_Saved)
-                self.identity = Identity(octets_of(self._saved.sign_seed, 32), octets_of(self._saved.box_seed, 32))
-                self._provisional = CardKey(0, octets_of(self._saved.hk0, KEY_BYTES))
-                self._school = self._newest()
+        self.damaged: list[str] = []
+        for path in (self._path, self._spare):
+            if self._load(path):
                 self._open_raw_box()
+                if self.damaged or not self._same():
+                    self._save()
                 return
-            except (msgspec.DecodeError, ValueError, BadMessage) as problem:
-                # A key file that a failing card cut short must not stop the gate: keep it, begin a new identity,
-                # which a person accepts at the hub.
-                aside = self._path.with_name(f"keys-damaged-{secrets.token_hex(4)}.json")
-                os.rename(self._path, aside)
-                self.damaged = f"{aside.name}: {problem}"
-        self._saved = _Saved(
-            text_of(secrets.token_bytes(SEED_BYTES)),
-            text_of(secrets.token_bytes(SEED_BYTES)),
-            text_of(secrets.token_bytes(KEY_BYTES)),
+        # Without both the gate must go on all the same: a new identity, which a person accepts at the hub.
+        self._take(
+            _Saved(
+                text_of(secrets.token_bytes(SEED_BYTES)),
+                text_of(secrets.token_bytes(SEED_BYTES)),
+                text_of(secrets.token_bytes(KEY_BYTES)),
+            )
         )
-        self.identity = Identity(octets_of(self._saved.sign_seed, 32), octets_of(self._saved.box_seed, 32))
-        self._provisional = CardKey(0, octets_of(self._saved.hk0, KEY_BYTES))
-        self._school = None
         self._open_raw_box()
+
+    def _load(self, path: Path) -> bool:
+        """Take over what a file says; False where it says nothing. A failing card may have cut or changed it."""
+        if not path.exists():
+            return False
+        try:
+            self._take(_opened(path.read_bytes()))
+        except (msgspec.DecodeError, ValueError, BadMessage, IsADirectoryError) as problem:
+            aside = path.with_name(f"{path.stem}-damaged-{secrets.token_hex(4)}.json")
+            os.rename(path, aside)
+            self.damaged.append(f"{aside.name}: {problem}")
+            return False
+        return True
+
+    def _take(self, saved: _Saved) -> None:
+        identity = Identity(octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES))
+        provisional = CardKey(0, octets_of(saved.hk0, KEY_BYTES))
+        keys = [CardKey(number, octets_of(secret, KEY_BYTES)) for number, secret in saved.card_keys]
+        if saved.raw0:
+            octets_of(saved.raw0, SEED_BYTES)
+        self._saved, self.identity, self._provisional = saved, identity, provisional
+        self._school = max(keys, key=lambda key: key.number, default=None)
+
+    def _same(self) -> bool:
+        """Whether the copy is what it shall be."""
+        try:
+            return self._spare.read_bytes() == self._path.read_bytes()
+        except OSError:
+            return False
 
     def _open_raw_box(self) -> None:
         """The provisional box for raw numbers; minted where an earlier version left none."""
@@ -70,12 +117,11 @@ class DeviceKeys:
             self._save()
         self._raw_box = Identity(self.identity.sign_seed, octets_of(self._saved.raw0, SEED_BYTES)).box
 
-    def _newest(self) -> CardKey | None:
-        keys = [CardKey(number, octets_of(secret, KEY_BYTES)) for number, secret in self._saved.card_keys]
-        return max(keys, key=lambda key: key.number, default=None)
-
     def _save(self) -> None:
-        write_durably(self._path, msgspec.json.encode(self._saved))
+        octets = _checked(msgspec.json.encode(self._saved))
+        for path in (self._path, self._spare):
+            out_of_the_way(path)
+            write_durably(path, octets)
 
     def card_key(self) -> CardKey:
         """The newest school key, or the gateway's own (number 0) until it has one."""
@@ -143,7 +189,7 @@ class DeviceKeys:
         self._saved.config_version = config.version
         self._saved.card_keys = opened
         self._save()
-        self._school = self._newest()
+        self._take(self._saved)
         return True
 
 

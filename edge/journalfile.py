@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -197,6 +198,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def out_of_the_way(path: Path) -> str | None:
+    """Rename what lies under a file's name and is no file, such as a folder; its new name, None where all is well.
+
+    Raises OSError.
+    """
+    if not path.exists() or path.is_file():
+        return None
+    aside = path.with_name(f"no-file-{secrets.token_hex(4)}-{path.name}")
+    os.rename(path, aside)
+    sync_folder(path.parent)
+    return aside.name
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -1,7 +1,8 @@
-"""The instance lock: one gateway a data directory."""
+"""The data directory made, and its instance lock: one gateway a directory."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -9,17 +10,38 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from protocol.errors import AlreadyRunning
+from edge.journalfile import out_of_the_way, sync_folder
+from protocol.errors import AlreadyRunning, ConfigError
 
 LOOKS_S: Final = (0.02, 0.05, 0.1)
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the directory, readable by its owner only, and its name durable.
+
+    Raises ConfigError, and OSError for a disk that is full or fails.
+    """
+    try:
+        new = not data_dir.exists()
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if new:
+            sync_folder(data_dir.parent)
+        if not os.access(data_dir, os.W_OK | os.X_OK) and not os.statvfs(data_dir).f_flag & os.ST_RDONLY:
+            raise PermissionError(13, "Permission denied")
+    except OSError as problem:
+        if problem.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            # No fault of the configuration: the disk is waited for.
+            raise
+        raise ConfigError(f"[gateway]: data_dir = {data_dir} can't be written: {problem.strerror}") from problem
 
 
 class InstanceLock:
     """Holds `data_dir/lock` while it is open; the kernel gives it back however the process ends."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Take the lock; raises AlreadyRunning naming the process that has it."""
+        """Take the lock; raises AlreadyRunning naming the process that has it, OSError."""
         self.path = data_dir / "lock"
+        out_of_the_way(self.path)
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._take()

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import get_args
 
-from edge.journalfile import write_durably
+from edge.journalfile import out_of_the_way, write_durably
 from protocol.errors import BadMessage
 from protocol.roster import Release, unpack_release
 from protocol.taps import StationKind
@@ -31,9 +31,12 @@ class RosterStore:
             try:
                 self._releases[kind] = self._checked(kind, path.read_bytes())
             except (BadMessage, OSError) as problem:
-                aside = path.with_name(f"roster-{kind}-damaged.gz")
-                os.replace(path, aside)
-                self.damaged.append(f"{aside.name}: {problem}")
+                aside = out_of_the_way(path)
+                if aside is None:
+                    out_of_the_way(path.with_name(f"roster-{kind}-damaged.gz"))
+                    aside = f"roster-{kind}-damaged.gz"
+                    os.replace(path, path.with_name(aside))
+                self.damaged.append(f"{aside}: {problem}")
 
     def _path(self, kind: StationKind) -> Path:
         return self._folder / f"roster-{kind}.gz"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from edge.carving import WAL_HEADER_BYTES, carve, transactions
 from edge.journal import SqliteJournal
-from edge.journalfile import FILE_NAME, open_for_writing, set_aside, sync_folder, write_durably
+from edge.journalfile import FILE_NAME, open_for_writing, out_of_the_way, set_aside, sync_folder, write_durably
 from edge.journalrows import SEQUENCE_BITS, JournalRow, read_journals
 from protocol.envelope import decode_event, digest
 from protocol.errors import BadMessage, JournalDamaged
@@ -40,6 +40,8 @@ def set_suspect_aside(data_dir: Path) -> list[str]:
     mark, path = data_dir / DAMAGE_MARK, data_dir / FILE_NAME
     if not mark.exists():
         return []
+    if (name := out_of_the_way(mark)) is not None:
+        return [name]
     names = [set_aside(path, secrets.token_hex(4)).name] if path.exists() else []
     mark.unlink()
     return names
@@ -52,13 +54,15 @@ def open_journal(data_dir: Path, **parts: Any) -> tuple[SqliteJournal, list[str]
     file, and SchemaTooNew.
     """
     path = data_dir / FILE_NAME
-    aside: list[str] = []
+    places = (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")))
+    aside = [name for place in places if (name := out_of_the_way(place)) is not None]
     orphan = path.with_name(path.name + "-wal")
     if orphan.exists() and not path.exists():
         # A power cut between the two renames of an earlier setting aside: the log's records count as well.
         target = data_dir / f"journal-damaged-{secrets.token_hex(4)}.db-wal"
         os.rename(orphan, target)
         sync_folder(data_dir)
+        aside.append(target.name)
 
     def recovered(database: sqlite3.Connection) -> None:
         name = _keep_log(path, database)

@@ -162,7 +162,7 @@ def open_state(folder: Path) -> Opened:
             reader.close()
     finally:
         journal.close()
-    damaged = [*rosters.damaged, *([keys.damaged] if keys.damaged else [])]
+    damaged = [*rosters.damaged, *keys.damaged]
     return Opened(journal.journal, [*aside, *broken], keys.identity.key, damaged, alarms, ready_s)
 
 

@@ -205,7 +205,7 @@ def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(SchemaTooNew, match="schema 99"):
         open_journal(tmp_path, **parts(tmp_path))
     assert path.read_bytes() == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == [FILE_NAME, "keys.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [FILE_NAME, "keys-copy.json", "keys.json"]
 
 
 @pytest.mark.parametrize("kind", ["other tables", "other id", "other pages", "no database", "cut"])

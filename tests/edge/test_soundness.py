@@ -116,7 +116,8 @@ def test_a_checkpoint_that_the_device_did_not_sign_is_damage(tmp_path: Path, ste
 def test_a_pruned_file_is_sound_and_stays_so_with_another_key(tmp_path: Path) -> None:
     _two_runs(tmp_path, pruned=True)
     assert _reopened(tmp_path) == []
-    (tmp_path / "keys.json").unlink()
+    for name in ("keys.json", "keys-copy.json"):
+        (tmp_path / name).unlink()
     assert _reopened(tmp_path) == []
     assert _reopened(tmp_path) == []
 
@@ -126,7 +127,8 @@ def test_a_pruned_run_whose_key_no_record_names_any_more_is_sound_with_another_k
     _change(
         tmp_path, f"DELETE FROM event WHERE position >> {SEQUENCE_BITS} = 2", "DELETE FROM journal WHERE number = 2"
     )
-    (tmp_path / "keys.json").unlink()
+    for name in ("keys.json", "keys-copy.json"):
+        (tmp_path / name).unlink()
     assert _reopened(tmp_path) == []
     assert _reopened(tmp_path) == []
 

@@ -15,7 +15,7 @@ from edge.journal import SqliteJournal
 from edge.ports import CardSeen, Recorded, Warning_
 from edge.rosterstore import RosterStore
 from edge.station import Station
-from protocol.cards import CardKey, CardUid
+from protocol.cards import CardKey, CardUid, parse_card
 from protocol.envelope import decode_event
 from protocol.errors import JournalFull
 from protocol.roster import Release, pack_release
@@ -155,26 +155,46 @@ def test_a_strangers_box_under_the_known_hubs_key_is_refused(tmp_path: Path) -> 
     assert other.raw_box() != hub.box
 
 
-def test_damaged_keys_are_kept_aside_and_a_new_identity_begun(tmp_path: Path) -> None:
+def test_damaged_keys_are_kept_aside_and_their_copy_counts(tmp_path: Path) -> None:
     first = DeviceKeys(tmp_path, None)
     (tmp_path / "keys.json").write_bytes((tmp_path / "keys.json").read_bytes()[:-20])
     second = DeviceKeys(tmp_path, None)
-    assert second.damaged is not None and first.identity.key != second.identity.key
+    assert len(second.damaged) == 1 and first.identity.key == second.identity.key
     assert len(list(tmp_path.glob("keys-damaged-*.json"))) == 1
-    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "keys.json").read_bytes() == (tmp_path / "keys-copy.json").read_bytes()
+    for name in ("keys.json", "keys-copy.json"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    assert DeviceKeys(tmp_path, None).damaged == []
 
 
-def test_a_bit_changed_anywhere_in_the_keys_or_a_roster_keeps_no_gateway_from_starting(tmp_path: Path) -> None:
-    DeviceKeys(tmp_path, None)
+@pytest.mark.parametrize("damage", ["cut", "folder"])
+def test_where_keys_and_copy_are_damaged_a_new_identity_begins(tmp_path: Path, damage: str) -> None:
+    first = DeviceKeys(tmp_path, None)
+    for name in ("keys.json", "keys-copy.json"):
+        if damage == "cut":
+            (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])
+        else:
+            (tmp_path / name).unlink()
+            (tmp_path / name).mkdir()
+    second = DeviceKeys(tmp_path, None)
+    assert len(second.damaged) == 2 and first.identity.key != second.identity.key
+    assert DeviceKeys(tmp_path, None).identity.key == second.identity.key
+
+
+def test_a_bit_changed_anywhere_in_the_keys_or_a_roster_changes_no_key_and_stops_no_gateway(tmp_path: Path) -> None:
+    first = DeviceKeys(tmp_path, None)
     path, roster = tmp_path / "keys.json", tmp_path / "roster-gate.gz"
     whole = path.read_bytes()
     body = pack_release(Release("r-1", 1, "s1", "gate", [1], {"hk1:x": ["st-1"]}))
-    for place in range(0, len(whole), 3):
+    for place in range(len(whole)):
         octets = bytearray(whole)
         octets[place] ^= 1 << place % 8
         path.write_bytes(octets)
         keys = DeviceKeys(tmp_path, None)
-        assert keys.raw_box()
+        assert (keys.identity.key, keys.raw_box()) == (first.identity.key, first.raw_box())
+        assert keys.card_key().keyed(parse_card("a:04A1B2C3D4E580")) == first.card_key().keyed(
+            parse_card("a:04A1B2C3D4E580")
+        )
         for aside in tmp_path.glob("keys-damaged-*"):
             aside.unlink()
     for place in range(len(body)):
@@ -187,11 +207,13 @@ def test_a_bit_changed_anywhere_in_the_keys_or_a_roster_keeps_no_gateway_from_st
 
 def test_keys_of_an_earlier_version_get_their_box(tmp_path: Path) -> None:
     first = DeviceKeys(tmp_path, None)
+    (tmp_path / "keys-copy.json").unlink()
     text = (tmp_path / "keys.json").read_text(encoding="ascii")
+    text = "{" + text[text.index('"sign_seed"') :]
     at = text.index('"raw0"')
     (tmp_path / "keys.json").write_text(text[: at - 1] + text[text.index('"', at + 8) + 1 :], encoding="ascii")
     second = DeviceKeys(tmp_path, None)
-    assert second.damaged is None and second.identity.key == first.identity.key
+    assert second.damaged == [] and second.identity.key == first.identity.key
     assert second.raw_box() != first.raw_box()
     assert second.raw_box() == DeviceKeys(tmp_path, None).raw_box()
 
