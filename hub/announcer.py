@@ -109,6 +109,10 @@ class Announcer:
                 self._configurations()
         except K12EdgeError as problem:
             log.error("the announcements failed: %s", problem)
+        except Exception as problem:
+            # A hub that no longer says that it is ready gets no taps.
+            log.exception("the announcements failed")
+            self._store.database.met(problem)
 
     def _anyone_behind(self) -> bool:
         with self._store.database.lock:

@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +21,8 @@ from hub.broker import BrokerFailed, EmbeddedBroker, free_bytes
 from hub.config import HubConfig
 from hub.control import ControlSocket
 from hub.lock import InstanceLock
+from hub.mending import keep_keys, open_store
 from hub.mqtt import HubLink
-from hub.parts import Store
 from hub.store.database import LedgerFailed, LedgerFull
 from hub.web.server import WebServer
 from hub.web.status import Status
@@ -39,6 +39,8 @@ log = logging.getLogger("k12edge.hub")
 END_S: Final = 2.5
 AGAIN_S: Final = 0.5
 FULL_PAUSE_S: Final = 2.0
+KEEP_KEYS_S: Final = 60.0
+"""A gateway that a person accepted before it was met is bound at its first contact, which nobody tells us."""
 FULL_BYTES: Final = 64 * 1024
 """With less free than that a hub or broker that can't start has a full disk."""
 
@@ -74,9 +76,9 @@ class Hub:
         self._parts.enter_context(InstanceLock(config.data_dir))
         self._socket = _listening(config.listen)
         self._parts.callback(self._socket.close)
-        self.store = Store(config)
+        self.store, own = open_store(config)
         self._parts.callback(self.store.database.close)
-        self.assembly = Assembly(config, self.store, self._city(), self._begin_anew)
+        self.assembly = Assembly(config, self.store, self._city(), self._begin_anew, own)
         self.broker: EmbeddedBroker | None = None
         if config.broker_url is None:
             self.broker = EmbeddedBroker(config.data_dir / "broker", *config.broker_listen)
@@ -146,6 +148,11 @@ class Hub:
             log.warning("%s", text)
         return found
 
+    def _carry(self, action: str, words: Mapping[str, str | None]) -> tuple[str, bytes | None]:
+        carried = self.assembly.carry(action, words)
+        keep_keys(self.store, self.config)
+        return carried
+
     def _begin_anew(self) -> None:
         self.again = True
         self.ending.poke()
@@ -170,7 +177,7 @@ class Hub:
             self._parts.callback(self.broker.stop)
             self.broker.start(lambda: self.ending.asked)
         assembly = self.assembly
-        control = ControlSocket(self.config.data_dir, assembly.carry)
+        control = ControlSocket(self.config.data_dir, self._carry)
         self._parts.callback(control.close)
         threads = [_thread("mailroom", assembly.mailroom.run), _thread("announcer", assembly.announcer.run)]
         if assembly.forwarder is not None:
@@ -183,7 +190,8 @@ class Hub:
             "hub %s of %s, fingerprint %s", self.config.hub_id, self.config.school, fingerprint(assembly.identity.key)
         )
         while not (self.ending.asked or self.again):
-            self.ending.wait()
+            keep_keys(self.store, self.config)
+            self.ending.wait(KEEP_KEYS_S)
         self._end(web, threads)
 
     def _print_addresses(self) -> None:
@@ -240,7 +248,7 @@ def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
 def run_hub(config: HubConfig, ending: Ending) -> int:
     """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start.
 
-    A full disk is waited for: a person frees space, and nobody has to think of the hub.
+    A disk that is full or fails is waited for: a person sees to it, and nobody has to think of the hub.
     """
     # The HTTP client tells of every request; what comes of it, we tell.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -251,9 +259,12 @@ def run_hub(config: HubConfig, ending: Ending) -> int:
             config = replace(config, listen=hub.address)
             hub.run()
         except (K12EdgeError, OSError) as problem:
-            if not _is_of_full_disk(problem, config.data_dir):
+            if _is_of_full_disk(problem, config.data_dir):
+                log.error("%s: the disk is full: %s; %s", LedgerFull.code, problem, LedgerFull.hint)
+            elif _is_of_failing_disk(problem):
+                log.error("%s: the disk fails: %s; %s", LedgerFailed.code, problem, LedgerFailed.hint)
+            else:
                 raise
-            log.error("%s: the disk is full: %s; %s", LedgerFull.code, problem, LedgerFull.hint)
             ending.wait(FULL_PAUSE_S)
             continue
         if not hub.again:
@@ -261,6 +272,13 @@ def run_hub(config: HubConfig, ending: Ending) -> int:
         log.warning("the hub begins anew")
         ending.wait(AGAIN_S)
     return 0
+
+
+def _is_of_failing_disk(problem: K12EdgeError | OSError) -> bool:
+    """Whether the storage refused, and nothing that another start with other words could mend."""
+    if isinstance(problem, OSError):
+        return problem.errno in (errno.EROFS, errno.EIO)
+    return isinstance(problem, LedgerFailed)
 
 
 def _is_of_full_disk(problem: K12EdgeError | OSError, data_dir: Path) -> bool:

@@ -19,21 +19,30 @@ from hub.reception import Reception
 if TYPE_CHECKING:
     from hub.config import HubConfig
     from hub.ports import City, Link
+    from hub.store.ownjournal import OwnJournal
 
 
 class Assembly:
     """See the room. The data directory is the caller's: made, and locked."""
 
-    def __init__(self, config: HubConfig, store: Store, city: City | None, again: Callable[[], None]) -> None:
-        """Put the rooms around an open store; raises LedgerFull, LedgerFailed.
+    def __init__(
+        self,
+        config: HubConfig,
+        store: Store,
+        city: City | None,
+        again: Callable[[], None],
+        own: OwnJournal | None = None,
+    ) -> None:
+        """Put the rooms around an open store. Raises LedgerFull, LedgerFailed.
 
+        `own` is this run's own journal where it is open already.
         `again` is called when the ledger must be opened anew: this assembly is to be closed, and another made.
         """
         self.config, self.store = config, store
         self._again = again
         store.database.on_damage = again
         self.identity = store.secrets.identity()
-        self.own = store.open_own_journal()
+        self.own = own or store.open_own_journal()
         self.epoch = secrets.token_hex(8)
         self.fleet = Fleet()
         self.reception = Reception(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -157,6 +158,8 @@ class ControlSocket:
     def __init__(self, data_dir: Path, carry: Carry) -> None:
         """Listen; the instance lock is held, so a socket that lies there is a dead one."""
         path = socket_path(data_dir)
+        if path.is_dir():
+            os.rename(path, data_dir / f"no-file-{secrets.token_hex(4)}-{SOCKET_NAME}")
         path.unlink(missing_ok=True)
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)

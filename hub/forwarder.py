@@ -71,9 +71,10 @@ class Forwarder:
             return 0 if self._step() else self._idle_ms()
         except K12EdgeError as problem:
             log.error("the ledger can't be used: %s", problem)
-        except Exception:
+        except Exception as problem:
             # A fault of ours mustn't end the road to the city for good; what is owed stands in its rows.
             log.exception("forwarding failed")
+            self._ledger.database.met(problem)
         self._failed_until_ms = self._clock.mono_ms() + FAILED_PAUSE_MS
         return FAILED_PAUSE_MS
 

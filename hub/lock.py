@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,12 +17,21 @@ class InstanceLock:
     """Holds `data_dir/lock` while it is open; the kernel gives it back however the process ends."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Make the directory if need be and take the lock; raises AlreadyRunning, ConfigError."""
+        """Make the directory if need be and take the lock.
+
+        Raises AlreadyRunning, ConfigError, and OSError for a disk that is full or fails.
+        """
         self.path = data_dir / "lock"
         try:
             data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.path.is_dir():
+                # No lock of ours; whoever put it there finds it again.
+                os.rename(self.path, data_dir / f"no-file-{secrets.token_hex(4)}-lock")
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as problem:
+            if problem.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                # No fault of the configuration: the disk is waited for.
+                raise
             raise ConfigError(f"data_dir {data_dir} can't be written: {problem.strerror}") from problem
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -95,7 +95,13 @@ class Mailroom:
     def run(self) -> None:
         """Take messages until stopped."""
         while not self._stopping.is_set():
-            pause_ms = self.turn(self._first(self.wait_ms()))
+            try:
+                pause_ms = self.turn(self._first(self.wait_ms()))
+            except Exception as problem:
+                # A hub that hears nobody any more would look well: what was under way is offered again.
+                log.exception("the mailroom failed")
+                self._ledger.database.met(problem)
+                pause_ms = FAILED_PAUSE_MS
             if pause_ms:
                 self._stopping.wait(pause_ms / 1000)
 

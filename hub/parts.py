@@ -23,11 +23,21 @@ class Store:
     """All of it on one connection. The instance lock is the caller's."""
 
     def __init__(self, config: HubConfig, machine: Machine | None = None) -> None:
-        """Open the file. Raises SchemaTooNew, LedgerFailed, LedgerFull. `machine` tells the time, where given."""
+        """Open the file. `machine` tells the time, where given.
+
+        Raises SchemaTooNew, LedgerFailed, LedgerFull; what a damaged file's rows lead to.
+        """
         self.config = config
         self.clock = HubClock(config.time_source, config.declared_error_ms, machine)
         self.path = config.data_dir / FILE_NAME
         self.database = Database(self.path)
+        try:
+            self._furnish(config)
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _furnish(self, config: HubConfig) -> None:
         self.ledger = Ledger(self.database)
         self.devices = Devices(self.database)
         self.secrets = Secrets(self.database)

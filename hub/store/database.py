@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,13 +32,27 @@ class LedgerFailed(NeedsHands):
     hint = "Check the hub's disk. Gateways keep everything until the hub works again."
 
 
-DAMAGE: Final = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+class LedgerDamaged(LedgerFailed):
+    """The ledger's file is no longer what was written; it is set aside, and the hub goes on with a fresh one."""
+
+    code = "ledger-damaged"
+    hint = "Nothing to do now: gateways and the city fill the hub again. Look at its disk, and import the roster."
+
+
+SUSPECT_NAME: Final = "ledger-suspect"
+"""A file of this name says that the ledger broke under the last run."""
+CORRUPT: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+"""SQLite says that the file can't be what was written."""
+DAMAGE: Final = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", *CORRUPT)
 """Names of SQLite's errors after which the file is opened anew before anything is called stored again."""
 
 
 def explained(problem: sqlite3.Error, what: str) -> LedgerFull | LedgerFailed:
     """The error of ours for one of SQLite's."""
-    if getattr(problem, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_TOOBIG"):
+    name = getattr(problem, "sqlite_errorname", "")
+    if name.startswith(CORRUPT):
+        return LedgerDamaged(f"{what}: {problem}")
+    if name in ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_TOOBIG"):
         return LedgerFull(f"{what}: {problem}")
     return LedgerFailed(f"{what}: {problem}")
 
@@ -59,9 +73,17 @@ class Database:
         self.on_damage: Callable[[], None] | None = None
         try:
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-            self._prepare()
         except sqlite3.Error as problem:
             raise explained(problem, f"{path} can't be opened") from problem
+        try:
+            self._prepare()
+        except sqlite3.Error as problem:
+            # Closed late, it would take the log of the next one along.
+            self.connection.close()
+            raise explained(problem, f"{path} can't be opened") from problem
+        except BaseException:
+            self.connection.close()
+            raise
 
     def _prepare(self) -> None:
         run = self.connection.execute
@@ -86,7 +108,7 @@ class Database:
         if found > len(steps):
             raise SchemaTooNew(f"{self.path} has schema {found}, this software knows {len(steps)}")
         if found and owner != APPLICATION_ID:
-            raise LedgerFailed(f"{self.path} is another program's database")
+            raise LedgerDamaged(f"{self.path} is another program's database, or its header is damaged")
         for number, step in enumerate(steps[found:], found + 1):
             text = step.read_text(encoding="utf-8")
             self.connection.executescript(
@@ -118,8 +140,16 @@ class Database:
                 raise
             self._undo.clear()
 
+    def met(self, problem: Exception) -> None:
+        """A thread met an error outside a transaction: where it is of the storage, `on_damage` hears of it."""
+        if isinstance(problem, sqlite3.Error):
+            self._told(problem)
+
     def _told(self, problem: sqlite3.Error) -> LedgerFull | LedgerFailed:
         told = explained(problem, "the transaction failed")
+        if isinstance(told, LedgerDamaged):
+            with suppress(OSError):
+                self.path.with_name(SUSPECT_NAME).touch()
         damaged = getattr(problem, "sqlite_errorname", "").startswith(DAMAGE)
         if damaged and isinstance(told, LedgerFailed) and self.on_damage is not None:
             self.on_damage()

@@ -1,0 +1,136 @@
+"""Mending: a ledger opened whatever its file looks like; a damaged one is set aside and the hub stays who it is.
+
+What a hub holds, its gateways and the city hold too, and fill it again. Its keys and the devices that people accepted
+only it has: a copy of them lies beside the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hub.config import HubConfig
+from hub.parts import FILE_NAME, Store
+from hub.store.database import CORRUPT, SUSPECT_NAME, LedgerDamaged, LedgerFailed, explained
+from hub.store.ownjournal import OwnJournal
+from protocol.errors import BadMessage, K12EdgeError
+
+log = logging.getLogger("k12edge.mending")
+
+COPY_NAME: Final = "keys-copy.json"
+"""The same as `k12edge hub keys export` writes, and as secret."""
+ASIDE_MAX: Final = 4
+"""Damaged ledgers kept for those who look for the cause; each may be large."""
+_UNSOUND: Final = ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
+"""What a start meets in a file whose schema or rows were changed: a table gone, a place taken, another type."""
+_UNREADABLE: Final = (msgspec.DecodeError, BadMessage, ValueError, KeyError, TypeError, AssertionError)
+"""What rows lead to that can't be what was written."""
+
+
+def _is_damage(problem: Exception) -> bool:
+    cause = problem if isinstance(problem, sqlite3.Error) else problem.__cause__
+    if isinstance(cause, sqlite3.Error) and isinstance(problem, sqlite3.Error | LedgerFailed):
+        name = getattr(cause, "sqlite_errorname", "")
+        # Without a name it is text that can't be decoded, or a value that can't be.
+        return not name or name.startswith((*CORRUPT, *_UNSOUND))
+    return isinstance(problem, (LedgerDamaged, *_UNREADABLE))
+
+
+def open_store(config: HubConfig) -> tuple[Store, OwnJournal]:
+    """The store, and this run's journal in it. Raises SchemaTooNew, LedgerFull, LedgerFailed, OSError."""
+    folder = config.data_dir
+    aside = _no_files(folder)
+    if (folder / SUSPECT_NAME).exists():
+        aside += _set_aside(folder)
+        (folder / SUSPECT_NAME).unlink()
+    try:
+        store, own = _opened(config)
+    except Exception as problem:
+        if not _is_damage(problem):
+            if isinstance(problem, sqlite3.Error):
+                raise explained(problem, "the ledger can't be read") from problem
+            raise
+        log.error("the ledger is damaged: %s: %s", type(problem).__name__, problem)
+        aside += _set_aside(folder)
+        store, own = _opened(config)
+    if aside:
+        _take_over(store, config, aside)
+    return store, own
+
+
+def _opened(config: HubConfig) -> tuple[Store, OwnJournal]:
+    store = Store(config)
+    try:
+        return store, store.open_own_journal()
+    except BaseException:
+        store.database.close()
+        raise
+
+
+def _no_files(folder: Path) -> list[str]:
+    """Rename what lies under the ledger's names and is no file."""
+    names = []
+    for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", SUSPECT_NAME, COPY_NAME):
+        path = folder / name
+        if path.exists() and not path.is_file():
+            names.append(f"no-file-{secrets.token_hex(4)}-{name}")
+            os.rename(path, folder / names[-1])
+    return names
+
+
+def _set_aside(folder: Path) -> list[str]:
+    """Rename the ledger and its log; of earlier ones the newest stay. The names."""
+    label = f"ledger-damaged-{secrets.token_hex(4)}.db"
+    names = []
+    for suffix in ("-wal", ""):
+        source = folder / f"{FILE_NAME}{suffix}"
+        if source.exists():
+            names.append(label + suffix)
+            os.rename(source, folder / names[-1])
+    (folder / f"{FILE_NAME}-shm").unlink(missing_ok=True)
+    kept = sorted(folder.glob("ledger-damaged-*.db"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in kept[ASIDE_MAX:]:
+        path.unlink()
+        path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+    return names
+
+
+def _take_over(store: Store, config: HubConfig, aside: list[str]) -> None:
+    """Become who the hub was, where the copy of its keys can be read; tell a person in any case."""
+    try:
+        octets = (config.data_dir / COPY_NAME).read_bytes()
+        now_ms = store.clock.now_ms()
+        with store.database.transaction():
+            said = store.secrets.restore(COPY_NAME, octets, config.school, store.devices, now_ms)
+    except (OSError, K12EdgeError) as problem:
+        said = f"the keys can't be restored ({problem}): k12edge hub keys import FILE"
+    detail = f"{', '.join(aside)} set aside; {said}"
+    log.error("ledger-damaged: %s", detail)
+    with store.database.transaction():
+        store.ledger.alarm(LedgerDamaged.code, "-", detail, store.clock.now_ms())
+
+
+def keep_keys(store: Store, config: HubConfig) -> None:
+    """Bring the copy of the keys up to date; a disk that takes nothing now gets it later."""
+    path, draft = config.data_dir / COPY_NAME, config.data_dir / f"{COPY_NAME}.new"
+    try:
+        with store.database.lock:
+            _, octets = store.secrets.export(config.school, store.devices)
+        with suppress(FileNotFoundError):
+            if path.read_bytes() == octets:
+                return
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(draft, path)
+    except (OSError, sqlite3.Error, K12EdgeError) as problem:
+        log.warning("the copy of the hub's keys could not be written: %s", problem)

@@ -1,0 +1,125 @@
+"""A ledger that lies broken: set aside, told, and the hub is who it was, with the gateways that people accepted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hub.config import HubConfig, load_hub_config
+from hub.mending import ASIDE_MAX, COPY_NAME, keep_keys, open_store
+from hub.parts import FILE_NAME, Store
+from hub.store.database import SUSPECT_NAME, LedgerDamaged
+from protocol.errors import SchemaTooNew
+from tests.hub.handmade import Gateway
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> HubConfig:
+    """A hub that ran, with a gateway accepted and met, and its keys' copy."""
+    path = tmp_path / "hub.toml"
+    path.write_text(f'[hub]\nid = "tram"\nschool = "79000701"\ndata_dir = "{tmp_path / "hub"}"\n', encoding="utf-8")
+    config = load_hub_config(path)
+    config.data_dir.mkdir()
+    gateway = Gateway()
+    store, _ = open_store(config)
+    with store.database.transaction():
+        store.devices.accept(gateway.device, None, 0)
+        store.devices.met(gateway.device, gateway.identity.key, gateway.identity.box, None, None, 0)
+    keep_keys(store, config)
+    store.database.close()
+    return config
+
+
+def who(store: Store) -> tuple[str, list[str]]:
+    return store.secrets.identity().key, [device.device for device in store.devices.all() if device.accepted_key()]
+
+
+def alarms(store: Store) -> list[str]:
+    return [code for (code,) in store.database.connection.execute("SELECT code FROM alarms")]
+
+
+def before(config: HubConfig) -> tuple[str, list[str]]:
+    store = Store(config)
+    found = who(store)
+    store.database.close()
+    assert found[1], "a gateway is accepted"
+    return found
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def no_table(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("DROP TABLE journals")
+    database.close()
+
+
+def wrong_rows(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE journals SET held = 'x'")
+    database.close()
+
+
+@pytest.mark.parametrize("damage", [garbage, folder, no_table, wrong_rows])
+def test_a_damaged_ledger_is_set_aside_and_told_and_the_hub_is_who_it_was(
+    config: HubConfig, damage: Callable[[Path], None]
+) -> None:
+    known = before(config)
+    damage(config.data_dir / FILE_NAME)
+    store, own = open_store(config)
+    assert who(store) == known
+    assert alarms(store) == [LedgerDamaged.code]
+    assert own.book.held.last == 1
+    assert list(config.data_dir.glob("ledger-damaged-*.db")) or list(config.data_dir.glob("no-file-*"))
+    store.database.close()
+    store, _ = open_store(config)
+    assert who(store) == known and alarms(store) == [LedgerDamaged.code], "once"
+    store.database.close()
+
+
+def test_what_broke_under_the_last_run_isn_t_built_upon(config: HubConfig) -> None:
+    known = before(config)
+    (config.data_dir / SUSPECT_NAME).touch()
+    store, _ = open_store(config)
+    assert who(store) == known and alarms(store) == [LedgerDamaged.code]
+    assert not (config.data_dir / SUSPECT_NAME).exists()
+    store.database.close()
+
+
+def test_without_the_copy_it_begins_as_another_hub_and_asks_for_the_keys(config: HubConfig) -> None:
+    known = before(config)
+    garbage(config.data_dir / FILE_NAME)
+    garbage(config.data_dir / COPY_NAME)
+    store, _ = open_store(config)
+    assert who(store)[0] != known[0]
+    detail = store.database.connection.execute("SELECT detail FROM alarms").fetchone()[0]
+    assert "keys import" in detail
+    store.database.close()
+
+
+def test_of_damaged_ledgers_only_some_are_kept(config: HubConfig) -> None:
+    for _ in range(ASIDE_MAX + 2):
+        garbage(config.data_dir / FILE_NAME)
+        store, _ = open_store(config)
+        store.database.close()
+    assert len(list(config.data_dir.glob("ledger-damaged-*.db"))) == ASIDE_MAX
+
+
+def test_a_newer_schema_is_no_damage(config: HubConfig) -> None:
+    with sqlite3.connect(config.data_dir / FILE_NAME) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    octets = (config.data_dir / FILE_NAME).read_bytes()
+    with pytest.raises(SchemaTooNew, match="schema 99"):
+        open_store(config)
+    assert (config.data_dir / FILE_NAME).read_bytes() == octets
