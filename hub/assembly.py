@@ -95,7 +95,7 @@ class Assembly:
 
     def carry(self, action: str, words: Mapping[str, str | None]) -> tuple[str, bytes | None]:
         """Do what a command asks, and tell the gateways; see control.Carry. Raises NeedsHands."""
-        outcome = self.store.desk.carry_out(action, words)
+        outcome = self.store.carry_out(action, words)
         for device in outcome.accepted:
             self._welcome(device)
         if outcome.roster:

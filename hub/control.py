@@ -94,7 +94,7 @@ def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> R
             store = Store(config)
             try:
                 # What was kept apart of a device accepted now is counted when a hub runs.
-                outcome = store.desk.carry_out(action, words)
+                outcome = store.carry_out(action, words)
                 return Reply(outcome.text, paper=None if outcome.paper is None else wrapped(outcome.paper))
             finally:
                 store.database.close()

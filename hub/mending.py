@@ -12,20 +12,18 @@ import secrets
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from hub.config import HubConfig
-from hub.parts import FILE_NAME, Store
+from hub.parts import COPY_NAME, FILE_NAME, Store
 from hub.store.database import CORRUPT, SUSPECT_NAME, LedgerDamaged, LedgerFailed, explained
 from hub.store.ownjournal import OwnJournal
 from protocol.errors import BadMessage, K12EdgeError
 
 log = logging.getLogger("k12edge.mending")
 
-COPY_NAME: Final = "keys-copy.json"
-"""The same as `k12edge hub keys export` writes, and as secret."""
 ASIDE_MAX: Final = 4
 """Damaged ledgers kept for those who look for the cause; each may be large."""
 _UNSOUND: Final = ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
@@ -60,9 +58,31 @@ def open_store(config: HubConfig) -> tuple[Store, OwnJournal]:
         log.error("the ledger is damaged: %s: %s", type(problem).__name__, problem)
         aside += _set_aside(folder)
         store, own = _opened(config)
+    if not aside and _lacks(store, config):
+        # Its log was damaged, and SQLite reads as far as that; or an older file was put in place.
+        log.error("the ledger lacks keys or devices that their copy names")
+        aside = ["its log, or an older file:"]
     if aside:
         _take_over(store, config, aside)
     return store, own
+
+
+def _lacks(store: Store, config: HubConfig) -> bool:
+    """Whether the copy says what the ledger doesn't: another hub's keys, other card keys, devices accepted."""
+    try:
+        copied = _said((config.data_dir / COPY_NAME).read_bytes())
+        _, octets = store.secrets.export(config.school, store.devices)
+        return not copied <= _said(octets)
+    except (OSError, K12EdgeError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _said(octets: bytes) -> set[tuple[str, str]]:
+    """What an export says, piece by piece. Raises msgspec.DecodeError, KeyError, TypeError."""
+    found = msgspec.json.decode(octets, type=dict[str, Any])
+    seeds = {(name, str(found[name])) for name in ("school", "sign_seed", "box_seed")}
+    keys = {(f"card key {number}", str(secret)) for number, secret in found["card_keys"]}
+    return seeds | keys | {(str(one["device"]), str(one["key"])) for one in found["devices"]}
 
 
 def _opened(config: HubConfig) -> tuple[Store, OwnJournal]:
@@ -111,8 +131,8 @@ def _take_over(store: Store, config: HubConfig, aside: list[str]) -> None:
             said = store.secrets.restore(COPY_NAME, octets, config.school, store.devices, now_ms)
     except (OSError, K12EdgeError) as problem:
         said = f"the keys can't be restored ({problem}): k12edge hub keys import FILE"
-    detail = f"{', '.join(aside)} set aside; {said}"
-    log.error("ledger-damaged: %s", detail)
+    detail = f"{', '.join(aside)}; {said}"
+    log.error("%s: %s", LedgerDamaged.code, detail)
     with store.database.transaction():
         store.ledger.alarm(LedgerDamaged.code, "-", detail, store.clock.now_ms())
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hub.config import HubConfig, load_hub_config
-from hub.mending import ASIDE_MAX, COPY_NAME, keep_keys, open_store
-from hub.parts import FILE_NAME, Store
+from hub.mending import ASIDE_MAX, keep_keys, open_store
+from hub.papers import wrapped
+from hub.parts import COPY_NAME, FILE_NAME, Store
 from hub.store.database import SUSPECT_NAME, LedgerDamaged
 from protocol.errors import SchemaTooNew
 from tests.hub.handmade import Gateway
@@ -93,6 +95,41 @@ def test_what_broke_under_the_last_run_isn_t_built_upon(config: HubConfig) -> No
     store, _ = open_store(config)
     assert who(store) == known and alarms(store) == [LedgerDamaged.code]
     assert not (config.data_dir / SUSPECT_NAME).exists()
+    store.database.close()
+
+
+def lost_log(config: HubConfig) -> None:
+    """As after a frame of the log was damaged, in which everything stood: an empty file is left."""
+    for path in config.data_dir.glob(f"{FILE_NAME}*"):
+        path.unlink()
+
+
+def test_a_ledger_that_lost_its_log_makes_no_other_hub(config: HubConfig) -> None:
+    known = before(config)
+    lost_log(config)
+    store, _ = open_store(config)
+    assert who(store) == known and alarms(store) == [LedgerDamaged.code]
+    store.database.close()
+
+
+@pytest.mark.parametrize("action", ["devices-retire", "keys-import"])
+def test_what_people_take_back_stays_taken_back_though_the_copy_said_more(config: HubConfig, action: str) -> None:
+    store, _ = open_store(config)
+    words: dict[str, str | None] = {"device": Gateway().device}
+    if action == "keys-import":
+        other = load_hub_config(Path(config.data_dir.parent / "hub.toml"))
+        other = replace(other, data_dir=config.data_dir.parent / "other")
+        other.data_dir.mkdir()
+        strange, _ = open_store(other)
+        _, octets = strange.secrets.export(config.school, strange.devices)
+        strange.database.close()
+        words = {"file": "keys.json", "paper": wrapped(octets)}
+    store.carry_out(action, words)
+    after = who(store)
+    store.database.close()
+    # Killed before the copy was written anew.
+    store, _ = open_store(config)
+    assert who(store) == after and alarms(store) == []
     store.database.close()
 
 
