@@ -12,15 +12,18 @@ import msgspec
 from edge.bookcopy import journal_files, opened
 from edge.journalfile import STORAGE_ERRORS, explained
 from edge.journalrows import NUMBER_MAX, SEQUENCE_BITS, head_text
+from edge.pruning import JOURNAL_ROWS_MAX
 from edge.salvage import lost_behind
 from edge.witness import Witness, read_witness
-from protocol.envelope import Event, decode_event, digest, is_digest, is_journal_id
+from protocol.envelope import Event, decode_event, digest, expected_event, is_digest, is_journal_id
 from protocol.errors import BadMessage, K12EdgeError
 from protocol.signing import SignatureRefused, verify
 
 VALID: Final = 0
 BAD: Final = 1
 UNREADABLE: Final = 2
+NO_DIGEST: Final = "A" * 43
+"""Stands where a first record names nobody."""
 
 
 @dataclass(slots=True)
@@ -126,8 +129,10 @@ def _verify_file(report: Report, file: Path, database: sqlite3.Connection, witne
         if number not in known:
             report.blame(f"position {number << SEQUENCE_BITS}", "records of a journal that the file doesn't list")
     before: dict[str, _Journal] = {}
+    # A gateway forgets its oldest, emptied journals only beyond so many.
+    whole = len(rows) < JOURNAL_ROWS_MAX
     for journal in journals:
-        walk = _Walk(report, journal, before)
+        walk = _Walk(report, journal, before, whole=whole)
         try:
             walk.go(database)
         except STORAGE_ERRORS as problem:
@@ -175,8 +180,8 @@ def _journal(report: Report, row: tuple[Any, ...]) -> _Journal | None:
 class _Walk:
     """One journal, record by record; the first bad record is named, what follows it is only counted."""
 
-    def __init__(self, report: Report, journal: _Journal, before: dict[str, _Journal]) -> None:
-        self._report, self._journal, self._before = report, journal, before
+    def __init__(self, report: Report, journal: _Journal, before: dict[str, _Journal], *, whole: bool) -> None:
+        self._report, self._journal, self._before, self._whole = report, journal, before, whole
         self._digest = journal.pruned_head
 
     def go(self, database: sqlite3.Connection) -> None:
@@ -198,6 +203,11 @@ class _Walk:
     def _read(self, sequence: int, raw: object) -> Event | str:
         if not isinstance(raw, bytes):
             return "its bytes are stored as something else"
+        if self._journal.source is not None:
+            # What must stand here is known, so it is compared; only where it doesn't fit is it taken apart.
+            found = expected_event(raw, self._journal.journal, sequence, self._journal.source)
+            if found is not None and bytes(memoryview(found.data)[:1]) == b"{" and is_digest(found.prev or NO_DIGEST):
+                return found
         try:
             event = decode_event(raw)
         except BadMessage as problem:
@@ -249,7 +259,12 @@ class _Walk:
     def _follows(self, name: str, previous: _Previous | None) -> None:
         """Hold the journal before to what this one's first record says of it; runs follow each other without a gap."""
         runs = [journal for journal in self._before.values() if not journal.salvaged]
-        if self._journal.salvaged or not runs:
+        if self._journal.salvaged:
+            return
+        if not runs:
+            if previous is not None and self._whole:
+                self._journal.broken = True
+                self._report.blame(f"{previous.journal}.1", f"the journal is missing; {name} names it")
             return
         before, bad = runs[-1], None
         if previous is None or previous.journal != before.journal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -210,9 +211,12 @@ def digest_bytes(raw: bytes | memoryview) -> bytes:
     return hashlib.sha256(raw).digest()
 
 
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+
+
 def text_of(octets: bytes) -> str:
     """Unpadded base64url, the form of every digest, key and signature in text."""
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(octets, newline=False).rstrip(b"=").translate(_URL_SAFE).decode("ascii")
 
 
 def octets_of(text: str, length: int | None = None) -> bytes:
