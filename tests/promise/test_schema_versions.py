@@ -1,0 +1,73 @@
+"""A file of every schema version that was ever shipped opens, twice, with all that was in it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edge.journalfile import FILE_NAME as JOURNAL
+from edge.journalfile import schema_steps
+from edge.verify import VALID, verify_path
+from hub.parts import FILE_NAME as LEDGER
+from hub.store.database import SCHEMA
+from tests.edge.room import begin, records, tap
+from tests.hub.room import HubRoom
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+LEDGER_STEPS = len(list(SCHEMA.glob("[0-9][0-9][0-9].sql")))
+
+
+def version_of(file: Path) -> int:
+    with closing(sqlite3.connect(file)) as database:
+        return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_every_shipped_version_has_its_file() -> None:
+    for name, steps in (("journal", len(schema_steps())), ("ledger", LEDGER_STEPS)):
+        for version in range(1, steps + 1):
+            assert (FIXTURES / f"{name}-{version}.db").exists(), "run tests/fixtures/schemas.py"
+
+
+@pytest.mark.parametrize("version", range(1, len(schema_steps()) + 1))
+def test_a_journal_of_this_version_opens_twice_with_its_records(version: int, tmp_path: Path) -> None:
+    file = tmp_path / JOURNAL
+    shutil.copyfile(FIXTURES / f"journal-{version}.db", file)
+    assert version_of(file) == version
+    before = records(file)
+    assert len(before) > 20
+    for _ in range(2):
+        journal = begin(tmp_path)
+        tap(journal)
+        journal.close()
+        assert records(file)[: len(before)] == before
+    assert version_of(file) == len(schema_steps())
+    assert verify_path(tmp_path, None).exit_code == VALID
+
+
+@pytest.mark.parametrize("version", range(1, LEDGER_STEPS + 1))
+def test_a_ledger_of_this_version_opens_twice_with_its_records(version: int, tmp_path: Path) -> None:
+    file = tmp_path / LEDGER
+    shutil.copyfile(FIXTURES / f"ledger-{version}.db", file)
+    assert version_of(file) == version
+    kept = "SELECT position, journal, sequence, digest, raw, received_ms FROM events ORDER BY position"
+    with closing(sqlite3.connect(file)) as database:
+        before = database.execute(kept).fetchall()
+        settings = database.execute("SELECT name, value FROM settings ORDER BY name").fetchall()
+        pending = database.execute("SELECT count(*) FROM pending_batches").fetchone()[0]
+    assert len(before) > 20 and pending == 1
+    for _ in range(2):
+        room = HubRoom(tmp_path)
+        assert {device.device: device.standing for device in room.store.devices.all()} == {
+            "cong": "accepted",
+            "la": "pending",
+        }
+        room.close()
+        with closing(sqlite3.connect(file)) as database:
+            assert database.execute(kept).fetchall()[: len(before)] == before
+            assert database.execute("SELECT name, value FROM settings ORDER BY name").fetchall() == settings
+            assert database.execute("SELECT count(*) FROM pending_batches").fetchone()[0] == pending
+    assert version_of(file) == LEDGER_STEPS
