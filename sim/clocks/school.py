@@ -23,7 +23,9 @@ from sim.preload.machine import Machine, World
 from sim.reckoning import only_taps, signalled_taps
 from sim.road import Road
 
-TAP_S: Final = 20.0
+TAP_S: Final = 40.0
+CONNECT_S: Final = 90.0
+"""A gateway that was alone for a while tries the broker ever more rarely, at most once a minute."""
 HOLD_S: Final = 900
 SLACK_MS: Final = 40
 """Between the test's look at the true time and the reader's first look at the card."""
@@ -145,6 +147,10 @@ class ClockSchool:
         self.road.hub.start()
         self.road.accept()
 
+    def connected(self) -> None:
+        """Wait until the hub hears every gateway. Raises PartFailed."""
+        until(self.road.connected, "a gateway doesn't connect", also=self.road.check, within_s=CONNECT_S)
+
     def forward(self, by_s: float, off_ppm: dict[str, int] | None = None) -> None:
         """Time passes at once, on every machine by its own crystal: ppm off by gateway (or `hub`), else exact."""
         ppm = off_ppm or {}
@@ -153,7 +159,9 @@ class ClockSchool:
 
     def settled(self) -> None:
         """Wait until all is at the hub and what may go is at the city. Raises PartFailed."""
-        until(self.road.drained, "not everything arrived", also=self.road.check, moving=self._moving, within_s=30)
+        until(
+            self.road.drained, "not everything arrived", also=self.road.check, moving=self._moving, within_s=CONNECT_S
+        )
 
     def _moving(self) -> object:
         return self.road.progress(), self.at_city_count()
@@ -166,7 +174,7 @@ class ClockSchool:
         """Event id -> its items of the city's audit. Raises PartFailed."""
         return _audit(f"{self.road.city_url}/k12edge/v1/events")
 
-    def wait_at_city(self, tapped: Tapped, within_s: float = 30) -> None:
+    def wait_at_city(self, tapped: Tapped, within_s: float = CONNECT_S) -> None:
         """Until the city holds a tap. Raises PartFailed."""
         until(
             lambda: tapped.tap in self.at_city(),

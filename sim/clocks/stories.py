@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from protocol.envelope import unix_ms_of
-from sim.clocks.school import HOLD_S, Box, ClockSchool, Dating, check_dates, check_once
+from sim.clocks.school import CONNECT_S, HOLD_S, Box, ClockSchool, Dating, check_dates, check_once
 from sim.parts import PartFailed, until
 from sim.preload.control import READ_WALL
 from sim.reckoning import journal_taps
@@ -35,7 +35,7 @@ def anchored_later(school: ClockSchool, count: int, rng: Random) -> None:
         _taps(box, count)
     school.hub.synchronise()
     school.start_keepers()
-    until(school.road.connected, "the gateways don't connect", also=school.road.check)
+    school.connected()
     for box in (ntp, hub, auto):
         _taps(box, count)
         box.machine.synchronise(off_us=rng.randint(-3_000, 3_000))
@@ -54,7 +54,7 @@ def steps(school: ClockSchool, count: int, rng: Random) -> None:
         box.exact = True
         box.start()
         _taps(box, 1)
-    until(school.road.connected, "the gateways don't connect", also=school.road.check)
+    school.connected()
     for _ in range(count):
         for box in boxes:
             uid = box.uid()
@@ -115,7 +115,7 @@ def never_anchored(school: ClockSchool, count: int, rng: Random) -> None:
     box.start()
     _taps(box, count)
     last = box.taps[-1]
-    until(lambda: _hub_has(school, box), "the hub doesn't hold the taps", also=school.road.check)
+    until(lambda: _hub_has(school, box), "the hub doesn't hold the taps", also=school.road.check, within_s=CONNECT_S)
     school.forward(HOLD_S - 60)
     other = school.add("beside", "auto")
     school.road.accept()
@@ -149,7 +149,7 @@ def drifting_week(school: ClockSchool, count: int, rng: Random) -> None:
         if box.name == "drift-ntp":
             box.machine.synchronise()
         box.start()
-    until(school.road.connected, "the gateways don't connect", also=school.road.check)
+    school.connected()
     for box in boxes:
         _taps(box, count)
         box.exact = False
@@ -162,10 +162,10 @@ def drifting_week(school: ClockSchool, count: int, rng: Random) -> None:
             _taps(box, count)
     school.hub.synchronise()
     school.start_keepers()
-    until(school.road.connected, "the gateways don't connect again", also=school.road.check)
+    school.connected()
     for box in boxes[:2]:
         # Heard again, the hub dates what comes now to the second; what lies between is bounded.
-        until(partial(_certain, box), f"{box.name} doesn't hear the time", also=school.road.check)
+        until(partial(_certain, box), f"{box.name} doesn't hear the time", also=school.road.check, within_s=CONNECT_S)
         box.exact = True
         _taps(box, count)
 
@@ -186,7 +186,7 @@ def hub_never_ntp(school: ClockSchool, count: int, rng: Random) -> None:
     _taps(box, count)
     school.hub.boot()
     school.start_keepers()
-    until(school.road.connected, "the gateway doesn't connect", also=school.road.check)
+    school.connected()
     _taps(box, count)
     if any(item.effective.quality == "anchored" for items in school.at_city().values() for item in items):
         raise PartFailed("a hub in 1970 vouched for a time")
@@ -204,7 +204,7 @@ def hub_steps(school: ClockSchool, count: int, rng: Random) -> None:
     school.road.accept()
     box.machine.boot()
     box.start()
-    until(school.road.connected, "the gateway doesn't connect", also=school.road.check)
+    school.connected()
     for number in range(max(2, count)):
         way = 1 if number % 2 else -1
         school.hub.step(way * HOUR_S)
@@ -256,7 +256,7 @@ def far_future(school: ClockSchool, count: int, rng: Random) -> None:
         one.exact = True
         one.start()
     school.start_keepers()
-    until(school.road.connected, "the gateways don't connect", also=school.road.check)
+    school.connected()
     for end_s in (1 << 31, 1 << 32):
         school.forward(end_s - 1 - school.world.now_ns() / 1e9)
         school.hub.synchronise()
@@ -266,7 +266,7 @@ def far_future(school: ClockSchool, count: int, rng: Random) -> None:
         late.reboot()
         late.start()
         _taps(late, count)
-        until(school.road.connected, "the gateways don't connect", also=school.road.check)
+        school.connected()
 
 
 def held_up(school: ClockSchool, count: int, rng: Random) -> None:

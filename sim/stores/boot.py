@@ -123,9 +123,21 @@ class Boots:
         self._road = Road(folder, with_city=False)
         self._road.hub.start()
         self._config = load_hub_config(self._road.hub_config)
-        self.slowest_s = 0.0
+        self.slowest_s = self._sound_s = 0.0
+        self._sound_s = self._sound()
         self.damages: dict[str, int] = {}
         self.problems: list[str] = []
+
+    def _sound(self) -> float:
+        """Seconds to the first signal of a start on nothing, where every file is made anew."""
+        gate = Gate(self._folder / "sound")
+        gate.play([card(1)], tick_ms=0)
+        began_s = gate.start()
+        try:
+            gate.await_more("accepted")
+            return time.monotonic() - began_s
+        finally:
+            gate.end()
 
     def once(self, number: int) -> None:
         """One damage, two starts on it; what it did and what is wrong is noted."""
@@ -145,7 +157,7 @@ class Boots:
                 partial(self._arrived, _readable(before, done, truth) | gate.promised()),
                 "a record that is readable, or was signalled, is not at the hub",
                 also=gate.part.check,
-                within_s=8,
+                within_s=60,
                 moving=lambda: self._held(),
             )
             if (code := gate.stop()) != 0:
@@ -165,7 +177,8 @@ class Boots:
         gate.await_more("accepted", "repeated", after=shown)
         took_s = time.monotonic() - began_s
         self.slowest_s = max(self.slowest_s, took_s)
-        if took_s > READY_S:
+        # A loaded machine's own slowness is none of the gateway's: it is measured by a start on sound files.
+        if took_s > READY_S + self._sound_s:
             wrong.append(f"{took_s:.1f} s to the first signal")
         if turn == 1:
             gate.await_true(lambda: not list(gate.data.glob("journal-damaged-*")), "the salvage isn't over")

@@ -36,7 +36,7 @@ def live_copy(folder: Path, seed: int, count: int) -> Told:
         bare, gateway = folder / "bare", folder / "road" / "cong"
         bare.mkdir()
         shutil.copyfile(gateway / FILE_NAME, bare / FILE_NAME)
-        until(made.road.drained, "not everything arrived", also=made.road.check, moving=made.road.progress)
+        until(made.road.drained, "not everything arrived", also=made.road.check, moving=made.road.progress, within_s=90)
         alone, witnessed = verify_path(bare, None), verify_path(bare, made.road.hub_url)
         if alone.exit_code == VALID and not all("can't be excluded" in line for line in alone.lines):
             problems.append(f"a copy without its log is called whole: {alone.lines}")

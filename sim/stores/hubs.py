@@ -20,8 +20,6 @@ from sim.stores.gate import card
 
 LEDGER: Final = "ledger.db"
 FILES: Final = (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", "lock", "keys-copy.json", "broker", "hub.sock")
-READY_S: Final = 15.0
-"""A hub's start on a loaded machine; nobody waits at a reader for it."""
 Told = tuple[Figures, list[str]]
 
 
@@ -43,7 +41,7 @@ class HubStory:
         self.road.hub.start()
         self.road.accept()
         self.tap(cards, tick_ms)
-        until(self._arriving, "nothing arrives at the city", also=self.road.check)
+        until(self._arriving, "nothing arrives at the city", also=self.road.check, within_s=90)
 
     def tap(self, cards: int, tick_ms: int = 40) -> None:
         """Start the gateway anew with so many new cards before its reader."""
@@ -71,7 +69,7 @@ class HubStory:
                 self.road.drained,
                 "not everything arrived",
                 also=self.road.check,
-                within_s=30,
+                within_s=90,
                 moving=self.road.progress,
             )
         except PartFailed as problem:
@@ -102,7 +100,7 @@ def hub_boots(folder: Path, seed: int, count: int) -> Told:
 
     def story(made: HubStory, problems: list[str]) -> Figures:
         rng, slowest_s, aside = Random(seed), 0.0, 0
-        until(made.road.drained, "not everything arrived", also=made.road.check, moving=made.road.progress)
+        until(made.road.drained, "not everything arrived", also=made.road.check, moving=made.road.progress, within_s=90)
         who = made.road.command("keys", "show")
         until((made.data / "keys-copy.json").exists, "no copy of the keys is made")
         for number in range(count):
@@ -122,7 +120,7 @@ def hub_boots(folder: Path, seed: int, count: int) -> Told:
                     f"after {done} not everything arrived",
                     also=made.road.check,
                     moving=made.road.progress,
-                    within_s=30,
+                    within_s=90,
                 )
             except PartFailed as problem:
                 raise PartFailed(f"damage {number}, {done}: {problem}; {made.road.status()}") from None
@@ -201,7 +199,7 @@ def hub_read_only(folder: Path, seed: int, count: int) -> Told:
             if again:
                 made.road.hub.kill()
                 made.road.hub.start(wait=False)
-            until(partial(_says_so, made), "it doesn't tell of its disk", within_s=30)
+            until(partial(_says_so, made), "it doesn't tell of its disk", within_s=90)
             told += 1
             until(made.tapped, "not everybody was answered", also=made.road.gateways["cong"].check)
             made.control.no_rule(0)
@@ -210,7 +208,7 @@ def hub_read_only(folder: Path, seed: int, count: int) -> Told:
                 "not everything arrived",
                 also=made.road.check,
                 moving=made.road.progress,
-                within_s=40,
+                within_s=90,
             )
         return {"told": told}
 

@@ -17,6 +17,6 @@ def test_the_truth_lies_within_every_bound_at_the_city(name: str, tmp_path: Path
     found = tell(name, tmp_path, 5, 1)
     print(found)
     assert found.problems == []
-    assert found.taps >= 2
+    assert found.taps >= 1
     assert (found.exact > 0) or name not in EXACT
     assert found.worst_exact_ms <= 1_000
