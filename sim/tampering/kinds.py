@@ -151,7 +151,17 @@ def forget_run(bench: Bench) -> set[str]:
 
 def rewrite(bench: Bench) -> set[str]:
     """A record is changed and every later one of its run made to follow from it, as one without the key could."""
-    position, raw = bench.pick()
+    return _rewritten(bench, *bench.pick())
+
+
+def rewrite_signed(bench: Bench) -> set[str]:
+    """The same in the last run below its signed head, without a witness: the signature alone shows it."""
+    run = bench.run_of(bench.mine.rows[-1][0])
+    signed = next(at for at, raw in run if decode_event(raw).name == "journal.head")
+    return _rewritten(bench, *bench.rng.choice([row for row in run[1:] if row[0] < signed]))
+
+
+def _rewritten(bench: Bench, position: int, raw: bytes) -> set[str]:
     run = bench.run_of(position)
     changed = _made_up(raw, bench.rng)
     before = digest(raw)
@@ -212,6 +222,22 @@ def identity(bench: Bench) -> set[str]:
 
 KINDS: Final[dict[str, Callable[[Bench], set[str]]]] = {
     kind.__name__: kind
-    for kind in (flip, drop, close_up, insert, reorder, swap, cut, forget_run, rewrite, head, checkpoint, identity)
+    for kind in (
+        flip,
+        drop,
+        close_up,
+        insert,
+        reorder,
+        swap,
+        cut,
+        forget_run,
+        rewrite,
+        rewrite_signed,
+        head,
+        checkpoint,
+        identity,
+    )
 }
 """All but `rollback`, which replaces the whole file by an older copy."""
+ALONE: Final = frozenset({"rewrite_signed"})
+"""Kinds that are to be found without a witness."""
