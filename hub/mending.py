@@ -25,7 +25,7 @@ from protocol.errors import BadMessage, K12EdgeError
 log = logging.getLogger("k12edge.mending")
 
 ASIDE_MAX: Final = 4
-"""Damaged ledgers kept for those who look for the cause; each may be large."""
+"""Damaged ledgers kept for those who look for the cause, the largest: what broke again at once holds nothing."""
 _UNSOUND: Final = ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
 """What a start meets in a file whose schema or rows were changed: a table gone, a place taken, another type."""
 _UNREADABLE: Final = (msgspec.DecodeError, BadMessage, ValueError, KeyError, TypeError, AssertionError)
@@ -106,7 +106,7 @@ def _no_files(folder: Path) -> list[str]:
 
 
 def _set_aside(folder: Path) -> list[str]:
-    """Rename the ledger and its log; of earlier ones the newest stay. The names."""
+    """Rename the ledger and its log; of all that were renamed the largest stay. The names."""
     label = f"ledger-damaged-{secrets.token_hex(4)}.db"
     names = []
     for suffix in ("-wal", ""):
@@ -115,7 +115,7 @@ def _set_aside(folder: Path) -> list[str]:
             names.append(label + suffix)
             os.rename(source, folder / names[-1])
     (folder / f"{FILE_NAME}-shm").unlink(missing_ok=True)
-    kept = sorted(folder.glob("ledger-damaged-*.db"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    kept = sorted(folder.glob("ledger-damaged-*.db"), key=lambda path: path.stat().st_size, reverse=True)
     for path in kept[ASIDE_MAX:]:
         path.unlink()
         path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
