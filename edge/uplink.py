@@ -2,71 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edge.owed import Book, DigestAt, Flight, Offer, contains
+from edge.pace import Pace
 from protocol.batch import BATCH_EVENTS_MAX
 from protocol.ranges import RangeSet
-from protocol.receipts import JournalMarks, Mark, Receipt, held_of
+from protocol.receipts import JournalMarks, Receipt, held_of
 
 if TYPE_CHECKING:
     from random import Random
 
-WINDOW_BATCHES: Final = 8
-"""Backlog batches under way at once while nobody taps: about 3 MB, a second of a 20 Mbit/s line."""
 PACED_EVENTS: Final = 50
 """Records in the one backlog batch under way while people tap, so that its work never stands before a tap's."""
 LIVE_BATCHES: Final = 4
 PACE_MS: Final = 5_000
 REOFFER_MS: Final = 10_000
 REOFFER_MAX_MS: Final = 60_000
+REOFFER_TRIPS: Final = 4
+"""Nor before so many times the longest of the last receipts' trips: on a slow line it may still be under way."""
 SILENCE_MS: Final = 300_000
 """Ready, connected, something owed and nothing receipted for so long: the only sign of a wrong permission."""
 CONTESTED_ROUNDS: Final = 3
 """How often an ended journal is offered whole while the hub's receipts contradict it; then not until its next epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """Records `first` to `last` of a journal to be sent now, at most; `live` ones go before all others."""
-
-    journal: str
-    first: int
-    last: int
-    live: bool
-
-
-@dataclass(slots=True)
-class _Flight:
-    """An offer on its way: when it is offered again unless a receipt covers it."""
-
-    offer: Offer
-    due_ms: int
-
-
-@dataclass(slots=True)
-class _Book:
-    """One journal as the uplink sees it.
-
-    `epoch`: of the last receipt that named it; `asked`: states that listed it in the hub's present epoch; `news`: it
-    was pruned, and the hub hasn't heard. A `salvaged` journal may lack records that the hub holds.
-    """
-
-    journal: str
-    last: int
-    held_from: int
-    settled: RangeSet
-    city: RangeSet
-    salvaged: bool = False
-    epoch: str | None = None
-    asked: int = 0
-    news: bool = False
-    contested: bool = False
-    marks: JournalMarks | None = None
-    unreadable: RangeSet = field(default_factory=RangeSet)
-    attempts: int = 0
-    flights: list[_Flight] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +47,6 @@ class Heard:
     confirmed: int = 0
 
 
-DigestAt = Callable[[str, int], str | None]
-"""The digest of a record that this gateway holds or has pruned through, None where it has neither."""
-
-
 class Uplink:
     """Pure state of the delivery; the shell moves bytes and tells the time in ms of CLOCK_BOOTTIME.
 
@@ -101,13 +57,15 @@ class Uplink:
     def __init__(self, rng: Random) -> None:
         """Owe nothing yet."""
         self._rng = rng
-        self._books: dict[str, _Book] = {}
+        self._books: dict[str, Book] = {}
         self._current: str | None = None
         self._live_from = 1
         self._ready = False
         self._epoch: str | None = None
         self._tapped_ms: int | None = None
         self._receipted_ms: int | None = None
+        self._pace = Pace()
+        self._filled = False
 
     # --- what is owed -------------------------------------------------------------------------------------------
 
@@ -126,7 +84,7 @@ class Uplink:
         settled = hub.copy()
         if held_from > 1:
             settled.add(1, held_from - 1)
-        self._books[journal] = _Book(journal, last, held_from, settled, city.copy(), salvaged)
+        self._books[journal] = Book(journal, last, held_from, settled, city.copy(), salvaged)
         if running:
             self._current = journal
 
@@ -166,7 +124,7 @@ class Uplink:
             book.news = False
             book.asked += self._ready
 
-    def _rank(self, book: _Book) -> int:
+    def _rank(self, book: Book) -> int:
         if book.journal == self._current:
             return 0
         if book.epoch is None or book.epoch != self._epoch:
@@ -201,6 +159,7 @@ class Uplink:
     def connected(self, now_ms: int, *, ready: bool, epoch: str | None) -> None:
         """The link stands and the hub said whether it is ready. A new epoch offers all that is under way again."""
         if ready and (not self._ready or epoch != self._epoch):
+            self._pace.begin(now_ms)
             for book in self._books.values():
                 book.flights.clear()
                 book.attempts = 0
@@ -223,17 +182,20 @@ class Uplink:
         self._expire(now_ms)
         offers = self._live(now_ms)
         paced = self._tapped_ms is not None and now_ms - self._tapped_ms < PACE_MS
-        window, size = (1, PACED_EVENTS) if paced else (WINDOW_BATCHES, BATCH_EVENTS_MAX)
+        size, window = self._pace.batch, max(1, self._pace.window // self._pace.batch)
+        if paced:
+            size, window = PACED_EVENTS if self._pace.fast else min(PACED_EVENTS, size), 1
         under_way = sum(not flight.offer.live for book in self._books.values() for flight in book.flights)
         for book in self._books.values():
             if book.contested and book.attempts >= CONTESTED_ROUNDS and book.journal != self._current:
                 continue
             limit = book.last if book.journal != self._current else min(book.last, self._live_from - 1)
-            for hole in self._unoffered(book, 1, limit, window - under_way, size):
+            for hole in book.unoffered(1, limit, window - under_way, size):
                 offers.append(self._send(book, Offer(book.journal, *hole, live=False), now_ms))
                 under_way += 1
             if under_way >= window:
                 break
+        self._filled = not paced and under_way >= window
         return offers
 
     def _live(self, now_ms: int) -> list[Offer]:
@@ -243,31 +205,14 @@ class Uplink:
         room = LIVE_BATCHES - sum(flight.offer.live for flight in book.flights)
         return [
             self._send(book, Offer(book.journal, *hole, live=True), now_ms)
-            for hole in self._unoffered(book, self._live_from, book.last, room, BATCH_EVENTS_MAX)
+            for hole in book.unoffered(self._live_from, book.last, room, BATCH_EVENTS_MAX)
         ]
 
-    def _unoffered(self, book: _Book, first: int, last: int, room: int, size: int) -> list[tuple[int, int]]:
-        """Up to `room` ranges of at most `size` records that are neither settled nor under way, oldest first."""
-        if room <= 0 or first > last or book.settled.covers(first, last):
-            return []
-        taken = book.settled.copy()
-        for low, high in book.unreadable:
-            taken.add(low, high)
-        for flight in book.flights:
-            taken.add(flight.offer.first, flight.offer.last)
-        pieces: list[tuple[int, int]] = []
-        for low, high in taken.gaps(first, last):
-            while low <= high and len(pieces) < room:
-                end = min(high, low + size - 1)
-                pieces.append((low, end))
-                low = end + 1
-            if len(pieces) >= room:
-                break
-        return pieces
-
-    def _send(self, book: _Book, offer: Offer, now_ms: int) -> Offer:
+    def _send(self, book: Book, offer: Offer, now_ms: int) -> Offer:
         wait_ms = min(REOFFER_MAX_MS, REOFFER_MS * 2 ** min(book.attempts, 8))
-        book.flights.append(_Flight(offer, now_ms + wait_ms + self._rng.randrange(wait_ms // 4)))
+        wait_ms = max(wait_ms, min(REOFFER_MAX_MS, REOFFER_TRIPS * self._pace.trip_ms))
+        due_ms = now_ms + wait_ms + self._rng.randrange(wait_ms // 4)
+        book.flights.append(Flight(offer, due_ms, now_ms, first=book.attempts == 0))
         return offer
 
     def shortened(self, offer: Offer, last: int) -> None:
@@ -308,7 +253,7 @@ class Uplink:
             self._receipted_ms = now_ms
         return now_ms - self._receipted_ms >= SILENCE_MS
 
-    def _awaited(self, book: _Book) -> bool:
+    def _awaited(self, book: Book) -> bool:
         """Whether a receipt for a record that can be read, and that the hub doesn't contest, is still to come."""
         return not book.contested and any(
             not book.unreadable.covers(first, last) for first, last in book.settled.gaps(1, book.last)
@@ -334,12 +279,12 @@ class Uplink:
             if book.epoch == self._epoch and book.marks == marks:
                 continue
             confirmed += book.epoch != self._epoch
-            if not self._believable(book, marks, digest_at):
+            if not book.believes(marks, digest_at):
                 if not book.contested or book.epoch != self._epoch:
                     alarms.append("receipt-contradicts")
                 settled.append(self._forget(book))
                 continue
-            change = self._settle(book, marks)
+            change = self._settle(book, marks, now_ms)
             if change is None:
                 if not retained:
                     alarms.append("receipt-went-back")
@@ -348,19 +293,14 @@ class Uplink:
                 self._receipted_ms = now_ms
         return Heard(tuple(settled), tuple(alarms), confirmed)
 
-    def _believable(self, book: _Book, marks: JournalMarks, digest_at: DigestAt) -> bool:
-        return all(
-            mark is None or mark.through == 0 or _matches(book, mark, digest_at) for mark in (marks.hub, marks.city)
-        )
-
-    def _forget(self, book: _Book) -> Settled:
+    def _forget(self, book: Book) -> Settled:
         """The keeper holds something else under our names: owe everything that is still here."""
         book.epoch, book.contested, book.marks = self._epoch, True, None
         book.settled = RangeSet([(1, book.held_from - 1)] if book.held_from > 1 else [])
         book.city = book.settled.copy()
         return Settled(book.journal, book.settled.copy(), book.city.copy())
 
-    def _settle(self, book: _Book, marks: JournalMarks) -> Settled | None:
+    def _settle(self, book: Book, marks: JournalMarks, now_ms: int) -> Settled | None:
         """Take the keeper's word; None when it went back under the epoch that it already had.
 
         The city's mark may go back: a dead letter that is sent again is held by nobody there until it is answered.
@@ -371,28 +311,24 @@ class Uplink:
         city = book.city if marks.city is None else held_of(marks.city)
         if book.held_from > 1:
             city.add(1, book.held_from - 1)
-        if book.epoch == self._epoch and not _contains(hub, book.settled):
+        if book.epoch == self._epoch and not contains(hub, book.settled):
             return None
         hub_changed, city_changed = hub != book.settled, city != book.city
         book.settled, book.city = hub, city
         book.epoch, book.contested, book.marks = self._epoch, False, marks
         if hub_changed:
             book.attempts = 0
-            book.flights = [f for f in book.flights if not hub.covers(f.offer.first, f.offer.last)]
+            self._land(book, hub, now_ms)
         return Settled(book.journal, hub.copy() if hub_changed else None, city.copy() if city_changed else None)
 
-
-def _matches(book: _Book, mark: Mark, digest_at: DigestAt) -> bool:
-    """Whether the mark's head is ours; a record that a damaged file lost can't be compared, and is believed."""
-    if mark.through > book.last:
-        return book.salvaged
-    if mark.through < book.held_from - 1:
-        return True
-    mine = digest_at(book.journal, mark.through)
-    if mine is None:
-        return book.salvaged or mark.through in book.unreadable
-    return mine == mark.head
-
-
-def _contains(larger: RangeSet, smaller: RangeSet) -> bool:
-    return all(larger.covers(first, last) for first, last in smaller)
+    def _land(self, book: Book, hub: RangeSet, now_ms: int) -> None:
+        """What a receipt covers is under way no longer, and how long that took says what the line carries."""
+        under_way: list[Flight] = []
+        for flight in book.flights:
+            offer = flight.offer
+            if not hub.covers(offer.first, offer.last):
+                under_way.append(flight)
+            elif flight.first:
+                records = offer.last - offer.first + 1
+                self._pace.receipted(records, flight.sent_ms, now_ms, live=offer.live, filled=self._filled)
+        book.flights = under_way

@@ -10,6 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from edge.owed import Offer
+from edge.pace import BATCHES, FAST_MS, WINDOW_FIRST, WINDOW_MAX, WINDOW_MIN
 from edge.uplink import (
     CONTESTED_ROUNDS,
     LIVE_BATCHES,
@@ -17,9 +19,8 @@ from edge.uplink import (
     PACED_EVENTS,
     REOFFER_MAX_MS,
     REOFFER_MS,
+    REOFFER_TRIPS,
     SILENCE_MS,
-    WINDOW_BATCHES,
-    Offer,
     Uplink,
 )
 from protocol.batch import BATCH_EVENTS_MAX
@@ -93,18 +94,43 @@ def test_nothing_is_offered_until_the_hub_says_ready() -> None:
 def test_live_taps_go_before_the_backlog() -> None:
     uplink = ready(last=3, old=2_000)
     uplink.wrote(NOW, 4, 0, tap=True)
-    assert _ranges(uplink.next_offers(0)) == [(NOW, 4, 4, True), (OLD, 1, PACED_EVENTS, False)]
+    assert _ranges(uplink.next_offers(0)) == [(NOW, 4, 4, True), (OLD, 1, WINDOW_MIN, False)]
+
+
+def drained(uplink: Uplink, keeper: Keeper, trips: int, now_ms: int, trip_ms: int) -> int:
+    """Offers and receipts to and fro, `trips` times; the time at the end."""
+    for _ in range(trips):
+        for offer in uplink.next_offers(now_ms):
+            keeper.take(offer)
+        now_ms += trip_ms
+        uplink.receipt(keeper.receipt(OLD, NOW), digest_at, now_ms)
+    return now_ms
 
 
 def test_full_speed_while_nobody_taps_and_paced_for_five_seconds_after_a_tap() -> None:
+    uplink, keeper = ready(old=50_000), Keeper()
+    assert sum(offer.last - offer.first + 1 for offer in uplink.next_offers(0)) == WINDOW_FIRST
     uplink = ready(old=50_000)
-    assert len(uplink.next_offers(0)) == WINDOW_BATCHES
-    assert all(offer.last - offer.first + 1 == BATCH_EVENTS_MAX for offer in ready(old=50_000).next_offers(0))
-    tapped = ready(old=50_000)
-    tapped.wrote(NOW, 1, 0, tap=True)
-    backlog = [offer for offer in tapped.next_offers(PACE_MS - 1) if not offer.live]
+    now_ms = drained(uplink, keeper, 6, 0, FAST_MS)
+    offers = uplink.next_offers(now_ms)
+    assert [offer.last - offer.first + 1 for offer in offers] == [BATCH_EVENTS_MAX] * BATCHES
+    for offer in offers:
+        keeper.take(offer)
+    now_ms += FAST_MS
+    uplink.receipt(keeper.receipt(OLD), digest_at, now_ms)
+    uplink.wrote(NOW, 1, now_ms, tap=True)
+    backlog = [offer for offer in uplink.next_offers(now_ms + PACE_MS - 1) if not offer.live]
     assert [offer.last - offer.first + 1 for offer in backlog] == [PACED_EVENTS]
-    assert len([offer for offer in tapped.next_offers(PACE_MS) if not offer.live]) == WINDOW_BATCHES - 1
+    assert len([offer for offer in uplink.next_offers(now_ms + PACE_MS) if not offer.live]) == BATCHES - 1
+
+
+def test_a_slow_line_is_given_time_before_the_same_is_offered_again() -> None:
+    uplink, keeper = ready(old=50_000), Keeper()
+    now_ms = drained(uplink, keeper, 1, 0, 9_000)
+    uplink.next_offers(now_ms)
+    due_ms = uplink.wake_ms()
+    assert due_ms is not None
+    assert REOFFER_TRIPS * 9_000 <= due_ms - now_ms <= REOFFER_TRIPS * 9_000 * 1.25
 
 
 def test_live_batches_under_way_are_bounded() -> None:
@@ -149,13 +175,13 @@ def test_holes_are_offered_and_nothing_else() -> None:
 
 
 def test_a_refused_offer_comes_again_at_once_and_a_shortened_one_goes_on_where_it_ended() -> None:
-    uplink = ready(last=100)
+    uplink = ready(last=10)
     (offer,) = uplink.next_offers(0)
     uplink.refused_by_link(offer)
     (again,) = uplink.next_offers(0)
     assert again == offer
-    uplink.shortened(again, 40)
-    assert _ranges(uplink.next_offers(0)) == [(NOW, 41, 100, False)]
+    uplink.shortened(again, 4)
+    assert _ranges(uplink.next_offers(0)) == [(NOW, 5, 10, False)]
 
 
 def test_a_receipt_that_does_not_name_our_bytes_settles_nothing_and_is_told() -> None:
@@ -404,7 +430,8 @@ class Road(RuleBasedStateMachine):
     def in_flight_is_bounded(self) -> None:
         flights = [flight.offer for book in self.uplink._books.values() for flight in book.flights]
         assert sum(offer.live for offer in flights) <= LIVE_BATCHES
-        assert sum(not offer.live for offer in flights) <= WINDOW_BATCHES
+        assert sum(not offer.live for offer in flights) <= BATCHES
+        assert sum(offer.last - offer.first + 1 for offer in flights if not offer.live) <= WINDOW_MAX
 
     @invariant()
     def what_is_counted_as_settled_the_present_hub_said_or_an_earlier_one(self) -> None:
@@ -444,4 +471,5 @@ def test_a_long_backlog_drains_in_batches_of_full_size(seed: int) -> None:
             batches += 1
         uplink.receipt(keeper.receipt(OLD, NOW), digest_at, now_ms)
         now_ms += 1 + seed
-    assert batches == 20_000 // BATCH_EVENTS_MAX
+    full = 20_000 // BATCH_EVENTS_MAX
+    assert full <= batches <= full + 30, "a fast line is known after some small ones"

@@ -104,6 +104,7 @@ LIMITS = (
     ("A record, in bytes", "protocol.envelope:EVENT_BYTES_MAX"),
     ("A batch, in records", "protocol.batch:BATCH_EVENTS_MAX"),
     ("A batch, in bytes, whichever comes first", "protocol.batch:BATCH_BYTES_MAX"),
+    ("Records of a backlog under way at once, on a line that carries them", "edge.pace:WINDOW_MAX"),
     ("Stations of a gateway", "protocol.settings:TABLES_MAX"),
     ("Cards waiting at one station for a slow disk, then the alarm `lane-full`", "edge.lane:WAITING_MAX"),
     ("Holes named in one mark of a receipt; further ones in the next", "protocol.receipts:MISSING_MAX"),
