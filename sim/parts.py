@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -25,6 +26,7 @@ from protocol.errors import NeedsHands
 
 START_S: Final = 20.0
 LOOK_S: Final = 0.02
+PROGRAM: Final = (sys.executable, "-m", "k12edge")
 
 
 class PartFailed(NeedsHands):
@@ -46,7 +48,7 @@ class Part:
     folder: Path
     ready: Callable[[], bool] | None = None
     process: subprocess.Popen[bytes] | None = None
-    program: tuple[str, ...] = (sys.executable, "-m", "k12edge")
+    program: tuple[str, ...] = PROGRAM
     kills: int = 0
     environment: dict[str, str] | None = None
 
@@ -156,22 +158,48 @@ def audit(url: str) -> list[tuple[str, bytes]]:
         after = page.next
 
 
-def kill_by_pid_file(path: Path, program: str) -> bool:
-    """Kill -9 of the process that a pid file names; False where it is gone, or its number another program's by now."""
+def pid_in(path: Path, program: str) -> int | None:
+    """The process that a pid file names; None where it is gone, or its number another program's by now."""
     with suppress(OSError, ValueError):
         number = int(path.read_text(encoding="ascii"))
         if program.encode() in Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")[0]:
+            return number
+    return None
+
+
+def kill_by_pid_file(path: Path, program: str) -> bool:
+    """Kill -9 of the process that a pid file names; False where there is none."""
+    number = pid_in(path, program)
+    if number is not None:
+        with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
             return True
     return False
 
 
-def mosquitto(folder: Path, port: int) -> Part:
-    """A stock mosquitto with default settings, which keeps nothing over its end. Raises PartFailed where none is."""
+@dataclass(slots=True)
+class Mosquitto(Part):
+    """A stock mosquitto on `port`."""
+
+    port: int = 0
+
+
+def mosquitto(folder: Path, port: int, *, everywhere: bool = False, more: str = "") -> Mosquitto:
+    """A stock mosquitto with default settings, which keeps nothing over its end. Raises PartFailed where none is.
+
+    `everywhere`: not only on loopback, as it would by itself; `more`: lines of its configuration.
+    """
     program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise PartFailed("mosquitto is not installed (apt install mosquitto)")
-    return Part("mosquitto", ["-p", str(port)], folder, lambda: answers("127.0.0.1", port), program=(program,))
+    words = ["-p", str(port)]
+    if everywhere or more:
+        path = folder / "mosquitto.conf"
+        host = "0.0.0.0" if everywhere else "127.0.0.1"
+        path.write_text(f"listener {port} {host}\nallow_anonymous true\nuser root\n{more}", encoding="utf-8")
+        words = ["-c", str(path)]
+    ready = partial(answers, "127.0.0.1", port)
+    return Mosquitto("mosquitto", words, folder, ready, program=(program,), port=port)
 
 
 def answers(host: str, port: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sim.parts import Part, PartFailed, audit, free_ports, get_json
+from sim.parts import PROGRAM, Part, PartFailed, audit, free_ports, get_json
 from sim.reckoning import (
     Reckoning,
     answers_in,
@@ -19,6 +19,7 @@ from sim.reckoning import (
     running_journals,
     signalled_taps,
 )
+from sim.wire.segment import Segment
 
 SCHOOL: Final = "79000701"
 
@@ -27,19 +28,35 @@ class Road:
     """Configurations written, parts made but not started. Everything lies in `folder`."""
 
     def __init__(
-        self, folder: Path, *, broker_url: str | None = None, with_city: bool = True, city_url: str | None = None
+        self,
+        folder: Path,
+        *,
+        broker_url: str | None = None,
+        with_city: bool = True,
+        city_url: str | None = None,
+        city_beyond: Segment | None = None,
+        gateways_beyond: Mapping[str, Segment] | None = None,
     ) -> None:
-        """`broker_url`: an external broker instead of the hub's; `city_url`: where the hub finds the city instead."""
+        """`broker_url`: an external broker instead of the hub's; `city_url`: where the hub finds the city instead.
+
+        `city_beyond`, `gateways_beyond`: wires between them and the hub, which stands here with its broker. We look at
+        the city by a side door.
+        """
         self.folder = folder
         city_port, hub_port, broker_port = free_ports(3)
+        self._beyond = dict(gateways_beyond or {})
         self.city_url = f"http://127.0.0.1:{city_port}"
+        if city_beyond is not None:
+            self.city_url = f"http://{city_beyond.side_door()}:{city_port}"
+            city_url = city_url or f"http://{city_beyond.there}:{city_port}"
+        # Parts beyond a wire find the broker at the wire's near end, so it listens there too.
+        host = "0.0.0.0" if self._beyond else "127.0.0.1"
+        city_host = "127.0.0.1" if city_beyond is None else "0.0.0.0"
         self.hub_url = f"http://127.0.0.1:{hub_port}"
         self.broker_url = broker_url or f"mqtt://127.0.0.1:{broker_port}"
         self.with_city = with_city
         self.hub_config = folder / "hub.toml"
-        broker = (
-            f'listen = "127.0.0.1:{broker_port}"' if broker_url is None else f'embedded = false\nurl = "{broker_url}"'
-        )
+        broker = f'listen = "{host}:{broker_port}"' if broker_url is None else f'embedded = false\nurl = "{broker_url}"'
         city = f'kind = "k12records"\nurl = "{city_url or self.city_url}"' if with_city else 'kind = "none"'
         self.hub_config.write_text(
             f'[hub]\nid = "tram"\nschool = "{SCHOOL}"\ndata_dir = "{folder / "hub"}"\n'
@@ -49,9 +66,10 @@ class Road:
         )
         self.city = Part(
             "city",
-            ["city", "--listen", f"127.0.0.1:{city_port}", "--data", str(folder / "city")],
+            ["city", "--listen", f"{city_host}:{city_port}", "--data", str(folder / "city")],
             folder,
             lambda: get_json(f"{self.city_url}/healthz", 1) is not None,
+            program=PROGRAM if city_beyond is None else (*city_beyond.inside, *PROGRAM),
         )
         self.hub = Part("hub", ["hub", "--config", str(self.hub_config)], folder, lambda: self.status() is not None)
         self.gateways: dict[str, Part] = {}
@@ -60,6 +78,9 @@ class Road:
         self, name: str, stations: Mapping[str, tuple[str, str]], *, uplink: str | None = None, more: str = ""
     ) -> Part:
         """A gateway with stations by name: kind and reader URL; `uplink`: another way to the broker; `more`: TOML."""
+        beyond = self._beyond.get(name)
+        if beyond is not None:
+            uplink = uplink or f"mqtt://{beyond.here}:{self.broker_url.rpartition(':')[2]}"
         lines = [
             f'[gateway]\nid = "{name}"\nschool = "{SCHOOL}"\ndata_dir = "{self.folder / name}"',
             f'[signals]\nsinks = ["jsonl:{self.signals_of(name)}"]',
@@ -72,7 +93,12 @@ class Road:
         ]
         path = self.folder / f"{name}.toml"
         path.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
-        part = Part(name, ["gateway", "--config", str(path)], self.folder)
+        part = Part(
+            name,
+            ["gateway", "--config", str(path)],
+            self.folder,
+            program=PROGRAM if beyond is None else (*beyond.inside, *PROGRAM),
+        )
         self.gateways[name] = part
         return part
 
@@ -143,8 +169,12 @@ class Road:
         state = self.status()
         return state is not None and state["city"]["backlog"] == 0
 
+    def held(self) -> Any:
+        """What the hub holds of each journal, None while it doesn't answer."""
+        return get_json(f"{self.hub_url}/v1/ledger/journals")
+
     def _hub_has_all(self) -> bool:
-        held = get_json(f"{self.hub_url}/v1/ledger/journals")
+        held = self.held()
         if held is None:
             return False
         for name, last in last_records(self.data_dirs()).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from sim.emulators.pn532 import Pn532Emulator
 from sim.parts import until
 from sim.reckoning import Reckoning
 from sim.road import Road
+from sim.wire.segment import Segment
 
 GATES: Final = ("cong-a", "cong-b", "cong-c", "cong-d", "cong-e")
 COUNTERS: Final = ("quay-1", "quay-2", "quay-3", "quay-4")
@@ -21,9 +23,16 @@ IN_FLIGHT_MAX: Final = max(len(GATES), len(COUNTERS))
 class Chain(Road):
     """A road with its readers plugged in."""
 
-    def __init__(self, folder: Path, broker_url: str | None = None) -> None:
-        """Write the configurations and plug the readers in. `broker_url`: an external broker instead of the hub's."""
-        super().__init__(folder, broker_url=broker_url)
+    def __init__(
+        self,
+        folder: Path,
+        broker_url: str | None = None,
+        *,
+        city_beyond: Segment | None = None,
+        gateways_beyond: Mapping[str, Segment] | None = None,
+    ) -> None:
+        """Write the configurations and plug the readers in; see Road."""
+        super().__init__(folder, broker_url=broker_url, city_beyond=city_beyond, gateways_beyond=gateways_beyond)
         self.bench = Bench()
         self.readers: dict[str, Pn532Emulator] = {}
         for name, (kind, stations) in GATEWAYS.items():
