@@ -31,6 +31,8 @@ BURIED_MAX: Final = 20
 """Single records refused as bad requests, one after the other: then it is the city that refuses, not they."""
 FAILURES_MAX: Final = 3
 """Failures of one batch in a row, then it is halved: one record may be what makes the city fail."""
+STEADY: Final = 8
+"""Answers to batches that were halved so, before they grow again: a thin line carries no larger ones in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class Forwarding:
         """Full batches, no pause."""
         self._rng = rng
         self._size = BATCH_MAX
+        self._steady = 0
         self._failures = 0
         self._buried = 0
         self.paused_until_ms = 0
@@ -182,7 +185,7 @@ class Forwarding:
         if changes:
             self._recovered()
             self._buried = 0
-            self._size = min(BATCH_MAX, self._size * 2)
+            self._grow()
         elif any(owed.attempts == 0 for owed in unanswered):
             # An answer about none of what was sent is no answer.
             return self._failed(mono_ms, batch, "an answer about no event", answered=True)
@@ -206,11 +209,18 @@ class Forwarding:
         self._back_off(mono_ms, reason)
         if not answered or self._failures % FAILURES_MAX:
             return Verdict()
+        self._steady = STEADY
         if len(batch) > 1:
             self._size = max(1, len(batch) // 2)
             return Verdict()
         # Alone it failed as often: the others go before it. It stays owed, nothing is known against it.
         return Verdict((self._put_off(batch[0], reason[:100]),))
+
+    def _grow(self) -> None:
+        if self._steady:
+            self._steady -= 1
+        else:
+            self._size = min(BATCH_MAX, self._size * 2)
 
     def _recovered(self) -> None:
         self._failures = 0

@@ -18,7 +18,8 @@ from hub.forwarding import Answer, BadRequest, Misrouted, PerEvent, Result, Retr
 
 log = logging.getLogger("k12edge.city")
 
-CONNECT_S: Final = 3.0
+CONNECT_S: Final = 10.0
+"""More than two round trips of a line with 2 s of latency each way, so that one lost packet more is survived."""
 READ_S: Final = 10.0
 WHOLE_S: Final = 60.0
 """An answer that trickles ends after this time, whatever it says."""

@@ -118,6 +118,28 @@ def test_a_record_that_makes_the_city_fail_stops_no_other_and_is_never_buried() 
     assert road.done[77] == "held"
 
 
+def test_a_line_that_carries_only_small_batches_in_time_is_not_tried_with_large_ones_again_and_again() -> None:
+    road, late = Road(10_000), []
+
+    def city(batch: list[Owed]) -> Answer:
+        late.append(len(batch) > 130)
+        return Unreachable("ReadTimeout", True) if late[-1] else stored(batch)
+
+    road.drain(city)
+    assert set(road.done.values()) == {"held"} and len(road.done) == 10_000
+    assert sum(late) <= 10_000 // 125 // 8 * 3 + 6
+    road = Road(10_000)
+    road.sender = Forwarding(Random(1))
+    tries = [0]
+
+    def mended(batch: list[Owed]) -> Answer:
+        tries[0] += 1
+        return Unreachable("ReadTimeout", True) if tries[0] <= 6 else stored(batch)
+
+    road.drain(mended)
+    assert tries[0] <= 6 + 8 + 3 + 10_000 // 500, "full batches again once the line carries them"
+
+
 def test_a_city_that_is_away_changes_nothing_and_is_asked_ever_more_seldom() -> None:
     road = Road(100)
     asked: list[int] = []
