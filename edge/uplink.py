@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PACED_EVENTS: Final = 50
 """Records in the one backlog batch under way while people tap, so that its work never stands before a tap's."""
 LIVE_BATCHES: Final = 4
+LIVE_BACK: Final = 100
+"""Of the running journal's records, so many of the newest are live though they were made before the hub was ready."""
 PACE_MS: Final = 5_000
 REOFFER_MS: Final = 10_000
 REOFFER_MAX_MS: Final = 60_000
@@ -166,7 +168,8 @@ class Uplink:
                 if epoch != self._epoch:
                     book.asked = 0
             if self._current is not None:
-                self._live_from = self._books[self._current].last + 1
+                # Who tapped in a short outage isn't to stand behind a month of backlog.
+                self._live_from = max(self._live_from, self._books[self._current].last + 1 - LIVE_BACK)
             self._receipted_ms = now_ms
             self._epoch = epoch
         self._ready = ready

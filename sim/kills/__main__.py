@@ -53,7 +53,7 @@ def _campaign(asked: argparse.Namespace) -> list[Run]:
 
 def _thin_line(asked: argparse.Namespace) -> list[Run]:
     days, taps, live = (30, 3_000, 20) if asked.size == "full" else (2, 150, 2)
-    terms = Terms(delay_ms=30, loss=asked.loss, rate_kbit=asked.kbit)
+    terms = Terms(delay_ms=asked.delay, loss=asked.loss, rate_kbit=asked.kbit)
     return [lambda folder: thin_line(folder, seed=asked.seed, days=days, taps_a_day=taps, live=live, terms=terms)]
 
 
@@ -117,6 +117,7 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--stops", action="store_true", help="parts are held still too (SIGSTOP), for up to 40 s")
     parser.add_argument("--loss", type=float, default=0.01, help="of the thin line, a share (default: %(default)s)")
     parser.add_argument("--kbit", type=int, default=256, help="of the thin line, a second (default: %(default)s)")
+    parser.add_argument("--delay", type=int, default=30, help="of the thin line, one way, in ms (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the outcome to this file")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
     asked = parser.parse_args(words)

@@ -76,8 +76,9 @@ def backlog(folder: Path, *, seed: int, broker: BrokerKind, taps: int, kills: in
 def fill(road: Road, queues: Queues, taps: int) -> None:
     """Have the one gateway of a road write `taps`, in several runs of it; nothing else runs. Raises PartFailed."""
     gateway = road.gateways[GATEWAY]
-    left, rounds = taps, 0
-    while left:
+    rounds = 0
+    # Where a full lane turned somebody away, another comes in the next round.
+    while (left := taps - road.answered(GATEWAY)) > 0:
         count = min(left, ROUND_TAPS)
         queues.line_up(count)
         gateway.start()
@@ -87,7 +88,7 @@ def fill(road: Road, queues: Queues, taps: int) -> None:
             also=gateway.check,
             moving=lambda: road.answered(GATEWAY),
         )
-        rounds, left = rounds + 1, left - count
+        rounds += 1
         if rounds % 2 == 0:
             gateway.kill()
         elif code := gateway.stop():

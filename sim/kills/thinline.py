@@ -15,6 +15,7 @@ from sim.kills.outcome import Outcome
 from sim.kills.queues import Queues
 from sim.parts import PartFailed, until
 from sim.road import Road
+from sim.school import PUPILS, make_school, write_roster
 from sim.wire.line import Terms
 from sim.wire.segment import Segment
 
@@ -64,12 +65,16 @@ def _drain(road: Road, queues: Queues, wire: Segment, terms: Terms, live: int, o
     road.city.start()
     road.hub.start()
     road.accept()
+    # The roster goes the other way over the same line, at each connection.
+    write_roster(road.folder / "roster.csv", make_school(PUPILS, outcome.seed))
+    road.command("roster", "import", str(road.folder / "roster.csv"))
     listener = Listener("127.0.0.1", int(road.broker_url.rpartition(":")[2]))
     wire.set(terms)
     before = wire.counts()
     tail = SignalTail(road.signals_of(GATEWAY))
     tail.read()
-    queues.line_up(0, then=live, then_gap_ms=LIVE_GAP_MS)
+    # On a line with a long delay it takes some round trips until the hub is met.
+    queues.line_up(0, then=live, then_gap_ms=LIVE_GAP_MS + 8 * terms.delay_ms)
     taps = LiveTaps(tail, now_ms())
     began_s = time.monotonic()
     road.gateways[GATEWAY].start()

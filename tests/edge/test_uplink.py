@@ -14,6 +14,7 @@ from edge.owed import Offer
 from edge.pace import BATCHES, FAST_MS, WINDOW_FIRST, WINDOW_MAX, WINDOW_MIN
 from edge.uplink import (
     CONTESTED_ROUNDS,
+    LIVE_BACK,
     LIVE_BATCHES,
     PACE_MS,
     PACED_EVENTS,
@@ -85,16 +86,32 @@ def test_nothing_is_offered_until_the_hub_says_ready() -> None:
     uplink.connected(0, ready=False, epoch=None)
     assert uplink.next_offers(0) == []
     uplink.connected(0, ready=True, epoch="e1")
-    assert _ranges(uplink.next_offers(0)) == [(NOW, 1, 5, False)]
+    assert _ranges(uplink.next_offers(0)) == [(NOW, 1, 5, True)]
     uplink.disconnected()
     assert uplink.next_offers(10**9) == []
     assert uplink.wake_ms() is None
 
 
 def test_live_taps_go_before_the_backlog() -> None:
-    uplink = ready(last=3, old=2_000)
-    uplink.wrote(NOW, 4, 0, tap=True)
-    assert _ranges(uplink.next_offers(0)) == [(NOW, 4, 4, True), (OLD, 1, WINDOW_MIN, False)]
+    uplink = ready(last=LIVE_BACK + 3, old=2_000)
+    uplink.wrote(NOW, LIVE_BACK + 4, 0, tap=True)
+    assert _ranges(uplink.next_offers(0)) == [(NOW, 4, LIVE_BACK + 4, True), (OLD, 1, WINDOW_MIN, False)]
+
+
+def test_taps_of_a_short_outage_go_before_the_backlog_too() -> None:
+    uplink, keeper = ready(last=1_000, old=2_000), Keeper()
+    keeper.take(Offer(NOW, LIVE_BACK, 1_000, live=True))
+    uplink.receipt(keeper.receipt(NOW), digest_at, 0)
+    uplink.disconnected()
+    uplink.wrote(NOW, 1_020, 0, tap=True)
+    uplink.connected(30_000, ready=True, epoch="e1")
+    live = [offer for offer in uplink.next_offers(30_000) if offer.live]
+    assert _ranges(live) == [(NOW, 1_001, 1_020, True)]
+    uplink.wrote(NOW, 5_000, 0, tap=True)
+    uplink.disconnected()
+    uplink.connected(60_000, ready=True, epoch="e1")
+    live = [offer for offer in uplink.next_offers(60_000) if offer.live]
+    assert _ranges(live) == [(NOW, 5_001 - LIVE_BACK, 5_000, True)], "of a long one the newest"
 
 
 def drained(uplink: Uplink, keeper: Keeper, trips: int, now_ms: int, trip_ms: int) -> int:
@@ -150,7 +167,7 @@ def test_what_is_not_receipted_is_offered_again_with_backoff_and_jitter() -> Non
     waits = []
     uplink, now_ms = ready(last=5), 0
     for _ in range(6):
-        assert _ranges(uplink.next_offers(now_ms)) == [(NOW, 1, 5, False)]
+        assert _ranges(uplink.next_offers(now_ms)) == [(NOW, 1, 5, True)]
         due_ms = uplink.wake_ms()
         assert due_ms is not None
         assert uplink.next_offers(due_ms - 1) == []
@@ -169,7 +186,7 @@ def test_holes_are_offered_and_nothing_else() -> None:
     uplink.receipt(keeper.receipt(NOW), digest_at, 1)
     uplink.connected(2, ready=False, epoch=None)
     uplink.connected(2, ready=True, epoch="e1")
-    assert _ranges(uplink.next_offers(2)) == [(NOW, 10, 19, False), (NOW, 50, 50, False)]
+    assert _ranges(uplink.next_offers(2)) == [(NOW, 10, 19, True), (NOW, 50, 50, True)]
     assert uplink.owed() == 11
     assert uplink.oldest_owed() == (NOW, 10)
 
@@ -181,7 +198,7 @@ def test_a_refused_offer_comes_again_at_once_and_a_shortened_one_goes_on_where_i
     (again,) = uplink.next_offers(0)
     assert again == offer
     uplink.shortened(again, 4)
-    assert _ranges(uplink.next_offers(0)) == [(NOW, 5, 10, False)]
+    assert _ranges(uplink.next_offers(0)) == [(NOW, 5, 10, True)]
 
 
 def test_a_receipt_that_does_not_name_our_bytes_settles_nothing_and_is_told() -> None:
@@ -190,7 +207,7 @@ def test_a_receipt_that_does_not_name_our_bytes_settles_nothing_and_is_told() ->
         heard = uplink.receipt(Receipt("e1", {NOW: JournalMarks(mark)}), digest_at, 0)
         assert heard.alarms == ("receipt-contradicts",)
         assert uplink.owed() == 5
-        assert _ranges(uplink.next_offers(0)) == [(NOW, 1, 5, False)]
+        assert _ranges(uplink.next_offers(0)) == [(NOW, 1, 5, True)]
 
 
 def test_a_contested_journal_is_offered_whole_a_few_times_and_the_running_one_for_ever() -> None:
@@ -204,7 +221,7 @@ def test_a_contested_journal_is_offered_whole_a_few_times_and_the_running_one_fo
         now_ms += REOFFER_MAX_MS * 2
     assert seen == {OLD: CONTESTED_ROUNDS, NOW: 20}
     uplink.connected(now_ms, ready=True, epoch="e2")
-    assert [offer.journal for offer in uplink.next_offers(now_ms)] == [OLD, NOW]
+    assert {offer.journal for offer in uplink.next_offers(now_ms)} == {OLD, NOW}
 
 
 def test_what_a_damaged_file_lost_and_the_hub_holds_is_no_contradiction() -> None:
