@@ -26,6 +26,8 @@ IN_FLIGHT_MAX: Final = 32
 """Messages handed over and not yet taken by the broker; more are refused to the caller, never queued."""
 RECONNECT_MIN_S: Final = 1
 RECONNECT_MAX_S: Final = 20
+CONNECT_S: Final = 10.0
+"""Two round trips of a line with 2 s of latency each way, and one lost packet."""
 STOP_S: Final = 0.5
 
 
@@ -66,7 +68,7 @@ class MqttLink:
         client.on_disconnect = self._disconnect
         client.on_message = self._message
         client.on_publish = self._taken
-        client.connect_timeout = 5.0
+        client.connect_timeout = CONNECT_S
         if self._will is not None:
             topic, payload = self._will()
             client.will_set(topic, payload, qos=1, retain=True)

@@ -24,6 +24,8 @@ log = logging.getLogger("k12edge.link")
 KEEPALIVE_S: Final = 15
 RECONNECT_MIN_S: Final = 1
 RECONNECT_MAX_S: Final = 5
+CONNECT_S: Final = 10.0
+"""Two round trips of a line with 2 s of latency each way, and one lost packet."""
 STOP_S: Final = 0.5
 PAYLOAD_BYTES_MAX: Final = 2 * MESSAGE_BYTES_MAX
 """Of a longer message, which an external broker may let through, the beginning is kept: it is parked anyway."""
@@ -60,7 +62,7 @@ class HubLink:
         )
         client.max_queued_messages_set(QUEUED_MAX)
         client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
-        client.connect_timeout = 5.0
+        client.connect_timeout = CONNECT_S
         client.will_set(*will, qos=1, retain=True)
         client.on_connect = self._connect
         client.on_disconnect = self._disconnect

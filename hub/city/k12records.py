@@ -19,7 +19,7 @@ from hub.forwarding import Answer, BadRequest, Misrouted, PerEvent, Result, Retr
 log = logging.getLogger("k12edge.city")
 
 CONNECT_S: Final = 10.0
-"""More than two round trips of a line with 2 s of latency each way, so that one lost packet more is survived."""
+"""Two round trips of a line with 2 s of latency each way, and one lost packet."""
 READ_S: Final = 10.0
 WHOLE_S: Final = 60.0
 """An answer that trickles ends after this time, whatever it says."""

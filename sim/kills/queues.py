@@ -24,14 +24,14 @@ class Queues:
         self.called = 0
         self.stations = {f"{gateway}-{number}": ("gate", f"replay:{file}") for number, file in enumerate(self._files)}
 
-    def line_up(self, taps: int, *, then: int = 0, then_gap_ms: int = 0) -> None:
-        """Spread `taps` over the stations, to be played by the gateway's next start.
+    def line_up(self, taps: int, *, gap_ms: int = GAP_MS, then: int = 0, then_gap_ms: int = 0) -> None:
+        """Spread `taps` over the stations, one each `gap_ms`, to be played by the gateway's next start.
 
         `then` come more at the first station, each `then_gap_ms` after the one before.
         """
         for number, file in enumerate(self._files):
             count = taps // len(self._files) + (number < taps % len(self._files))
-            lines = [self._line(GAP_MS) for _ in range(count)]
+            lines = [self._line(gap_ms) for _ in range(count)]
             if number == 0:
                 lines += [self._line(then_gap_ms) for _ in range(then)]
             file.write_text("".join(lines) or EVERYBODY_TAPPED, encoding="ascii")
@@ -40,8 +40,9 @@ class Queues:
     def _line(self, gap_ms: int) -> str:
         return f"{gap_ms} a:04{self._rng.randbytes(6).hex().upper()} {HOLD_MS}\n"
 
-    def served(self, signals: Path) -> bool:
-        """Whether everybody who was called got a signal, or an alarm because the lane was full."""
+    def served(self, signals: Path, count: int | None = None) -> bool:
+        """Whether everybody who was called (or `count`) got a signal, or an alarm because the lane was full."""
+        wanted = self.called if count is None else count
         if not signals.exists():
-            return self.called == 0
-        return answers_in(signals) + signals.read_bytes().count(b'"lane-full"') >= self.called
+            return wanted == 0
+        return answers_in(signals) + signals.read_bytes().count(b'"lane-full"') >= wanted

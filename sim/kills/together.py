@@ -11,7 +11,7 @@ from typing import Final
 from sim.emulators.pupils import SignalTail
 from sim.kills.live import LiveTaps, now_ms
 from sim.kills.outcome import Outcome
-from sim.kills.queues import Queues
+from sim.kills.queues import GAP_MS, Queues
 from sim.parts import until
 from sim.road import Road
 
@@ -33,12 +33,12 @@ def together(folder: Path, *, seed: int, gateways: int, backlog: int, live: int)
     queues = {f"cong-{number:02d}": Queues(folder, f"cong-{number:02d}", 1, rng) for number in range(gateways)}
     for name, queue in queues.items():
         road.add_gateway(name, queue.stations)
-        queue.line_up(backlog, then=live, then_gap_ms=LIVE_GAP_MS)
+        queue.line_up(backlog, gap_ms=gateways * GAP_MS // 2, then=live, then_gap_ms=LIVE_GAP_MS)
     try:
         for gateway in road.gateways.values():
             gateway.start()
         until(
-            lambda: all(road.answered(name) >= backlog for name in queues),
+            lambda: all(queue.served(road.signals_of(name), backlog) for name, queue in queues.items()),
             "the backlogs are not written",
             within_s=60,
             moving=lambda: [road.answered(name) for name in queues],
