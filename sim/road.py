@@ -75,9 +75,16 @@ class Road:
         self.gateways: dict[str, Part] = {}
 
     def add_gateway(
-        self, name: str, stations: Mapping[str, tuple[str, str]], *, uplink: str | None = None, more: str = ""
+        self,
+        name: str,
+        stations: Mapping[str, tuple[str, str]],
+        *,
+        uplink: str | None = None,
+        more: str = "",
+        repeat_window_s: int | None = None,
     ) -> Part:
         """A gateway with stations by name: kind and reader URL; `uplink`: another way to the broker; `more`: TOML."""
+        again = "" if repeat_window_s is None else f"\nrepeat_window_s = {repeat_window_s}"
         beyond = self._beyond.get(name)
         if beyond is not None:
             uplink = uplink or f"mqtt://{beyond.here}:{self.broker_url.rpartition(':')[2]}"
@@ -88,7 +95,7 @@ class Road:
             more,
         ]
         lines += [
-            f'[[station]]\nname = "{station}"\nkind = "{kind}"\nreader = "{reader}"'
+            f'[[station]]\nname = "{station}"\nkind = "{kind}"\nreader = "{reader}"{again}'
             for station, (kind, reader) in stations.items()
         ]
         path = self.folder / f"{name}.toml"

@@ -30,6 +30,7 @@ class Chain(Road):
         *,
         city_beyond: Segment | None = None,
         gateways_beyond: Mapping[str, Segment] | None = None,
+        repeat_window_s: int | None = None,
     ) -> None:
         """Write the configurations and plug the readers in; see Road."""
         super().__init__(folder, broker_url=broker_url, city_beyond=city_beyond, gateways_beyond=gateways_beyond)
@@ -41,7 +42,7 @@ class Chain(Road):
                 link = folder / f"reader-{station}"
                 self.readers[station] = self.bench.add(link, seed=number)
                 urls[station] = (kind, f"pn532://{link}")
-            self.add_gateway(name, urls)
+            self.add_gateway(name, urls, repeat_window_s=repeat_window_s)
 
     def start(self, roster: Path) -> None:
         """Start everything; returns when every gateway has its roster and every reader polls."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -68,7 +69,7 @@ def _backlog(asked: argparse.Namespace) -> list[Run]:
 
 
 def _together(asked: argparse.Namespace) -> list[Run]:
-    gateways, owed, live = (20, 2_000, 10) if asked.size == "full" else (6, 300, 3)
+    gateways, owed, live = (20, 2_000, 40) if asked.size == "full" else (6, 300, 3)
     return [lambda folder: together(folder, seed=asked.seed, gateways=gateways, backlog=owed, live=live)]
 
 
@@ -138,6 +139,8 @@ def main() -> int:
         except NeedsHands as problem:
             print(problem, file=sys.stderr)
             return 1
+    # Ended from outside, the parts must not go on without us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for name in chosen:
         for number, run in enumerate(STORIES[name].runs(asked)):
             try:

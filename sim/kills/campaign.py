@@ -24,6 +24,8 @@ STANDSTILL_S: Final = 120.0
 """Pupils without an answer for so long, though everything is up or comes back by itself: the chain stands."""
 DRAIN_S: Final = 90.0
 STILL_S_MAX: Final = 40.0
+SAME_TAP_S: Final = 600
+"""A gate takes a card that is there still after 5 s for another tap; here a gateway may be away for longer."""
 
 
 class KillCampaign:
@@ -55,6 +57,7 @@ class KillCampaign:
             None if self._broker is None else f"mqtt://127.0.0.1:{self._broker.port}",
             city_beyond=wires[0] if lossy else None,
             gateways_beyond=dict(zip(GATEWAYS, wires[1:], strict=True)) if lossy else None,
+            repeat_window_s=SAME_TAP_S,
         )
         chain = self._chain
         targets = [of_part(part) for part in (*chain.gateways.values(), chain.hub, chain.city)]
