@@ -12,6 +12,8 @@ GONE_NS: Final = 500_000_000
 """Unseen for so long, a card has left. A card at the edge of the field answers only every few polls."""
 HELD_OVER_NS: Final = 2_000_000_000
 """After a reader was reopened, cards that were in its field may take so long to be seen again."""
+STALLED_NS: Final = 2_000_000_000
+"""Not looked for so long (a stopped process, a machine that swaps): nobody can say which cards left meanwhile."""
 CARDS_MAX: Final = 64
 """Cards followed at once; a field holds two or three, noise could invent more."""
 
@@ -22,9 +24,16 @@ class Presence:
     def __init__(self) -> None:
         """Nothing is in the field."""
         self._until_ns: dict[str, int] = {}
+        self._looked_ns: int | None = None
 
     def step(self, now_ns: int, cards: Sequence[CardUid]) -> tuple[CardSeen, ...]:
         """What came with this look at the field: a sighting for each card that was not there before."""
+        still_ns = 0 if self._looked_ns is None else now_ns - self._looked_ns
+        self._looked_ns = now_ns
+        if still_ns > STALLED_NS:
+            # A card that is there now is taken to have been there all along: the same tap.
+            for name in self._until_ns:
+                self._until_ns[name] += still_ns
         for name in [name for name, until_ns in self._until_ns.items() if until_ns <= now_ns]:
             del self._until_ns[name]
         seen: list[CardSeen] = []
@@ -40,11 +49,13 @@ class Presence:
 
     def reopened(self, now_ns: int) -> None:
         """The reader was away for a moment: who was there is taken to be there still."""
+        self._looked_ns = now_ns
         for name in self._until_ns:
             self._until_ns[name] = now_ns + HELD_OVER_NS
 
     def lost(self, now_ns: int) -> None:
         """The reader went away: cards in its field aren't taken for gone while it is."""
+        self._looked_ns = now_ns
         for name, until_ns in list(self._until_ns.items()):
             if until_ns <= now_ns:
                 del self._until_ns[name]

@@ -40,6 +40,22 @@ def test_held_over_a_reconnect() -> None:
     assert presence.step(2_000 * MS, (A,)) == ()
 
 
+def test_a_card_in_the_field_of_a_stopped_process_is_the_same_tap() -> None:
+    presence = Presence()
+    assert len(presence.step(0, (A,))) == 1
+    assert presence.step(30_000 * MS, (A,)) == ()
+    assert len(presence.step(30_100 * MS, (B,))) == 1
+    assert presence.step(30_600 * MS, ()) == ()
+    assert len(presence.step(30_700 * MS, (A,))) == 1
+
+
+def test_who_left_before_a_process_was_stopped_comes_anew() -> None:
+    presence = Presence()
+    assert len(presence.step(0, (A,))) == 1
+    assert presence.step(600 * MS, ()) == ()
+    assert len(presence.step(30_000 * MS, (A,))) == 1
+
+
 @given(st.lists(st.tuples(st.integers(1, 700), st.lists(st.sampled_from("ABCDEF"), max_size=3)), max_size=60))
 def test_sightings_are_exactly_the_comings(looks: list[tuple[int, list[str]]]) -> None:
     presence, now_ms, last = Presence(), 0, dict[str, int]()
