@@ -46,6 +46,9 @@ EVENT_TYPES: Final = (
 """The short names of every record type of version 1; on the wire `vn.k12edge.<name>.v1`."""
 EVENT_BYTES_MAX: Final = 16 * 1024
 """The largest record: a tap is under 1 KiB; a sealed raw read or a correction's reason fits with room."""
+NESTING_MAX: Final = 32
+"""Objects and lists within each other in a record; ours nest three deep. Readers stop at depths of their own, some at
+one that depends on who calls: what one of them takes all must take."""
 SCHOOL_ZONE: Final = timezone(timedelta(hours=7))
 """Vietnam's time, UTC+7 without daylight saving since 1975."""
 
@@ -169,6 +172,8 @@ def decode_event(raw: bytes | memoryview) -> Event:
         raise BadMessage(f"record {tap}: data schema {event.dataschema[:80]!r} is not that of its type")
     if not memoryview(event.data).tobytes().startswith(b"{"):
         raise BadMessage(f"record {tap}: data is not an object")
+    if _nests_deep(raw):
+        raise BadMessage(f"record {tap} nests deeper than {NESTING_MAX}")
     return event
 
 
@@ -193,9 +198,26 @@ def expected_event(raw: bytes, journal: str, sequence: int, source: str) -> Even
         or event.specversion != "1.0"
         or event.dataschema != _SCHEMAS[name]
         or (event.prev is None) != (sequence == 1)
+        or _nests_deep(raw)
     ):
         return None
     return event
+
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def _nests_deep(raw: bytes | memoryview) -> bool:
+    """Whether a JSON text nests deeper than NESTING_MAX."""
+    text = bytes(raw)
+    if text.count(b"{") + text.count(b"[") <= NESTING_MAX:
+        return False
+    depth = 0
+    for octet in _STRING.sub(b"", text):
+        depth += (octet in b"{[") - (octet in b"}]")
+        if depth > NESTING_MAX:
+            return True
+    return False
 
 
 def decode_data(event: Event, shape: type[T]) -> T:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from protocol.envelope import (
     EVENT_BYTES_MAX,
     EVENT_TYPES,
+    NESTING_MAX,
     decode_data,
     decode_event,
     digest,
@@ -181,6 +182,21 @@ def test_a_record_has_a_bound_on_both_sides() -> None:
         record(data={"x": "a" * (fits + 1)})
     with pytest.raises(BadMessage, match=str(EVENT_BYTES_MAX)):
         decode_event(record(data={"x": "a" * fits}) + b" ")
+
+
+@pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"a":', "}")])
+def test_nesting_ends_at_a_depth_of_ours_whoever_reads(left: str, right: str) -> None:
+    """A JSON reader's own limit goes with the stack it stands on: taken at the door, unreadable in the audit."""
+    raw = record(data={"x": 1})
+    deepest = raw.replace(b'"x":1', f'"x":{left * (NESTING_MAX - 2)}1{right * (NESTING_MAX - 2)}'.encode())
+    deeper = raw.replace(b'"x":1', f'"x":{left * (NESTING_MAX - 1)}1{right * (NESTING_MAX - 1)}'.encode())
+    event = decode_event(deepest)
+    assert expected_event(deepest, event.tap.journal, event.tap.sequence, event.source) is not None
+    assert expected_event(deeper, event.tap.journal, event.tap.sequence, event.source) is None
+    with pytest.raises(BadMessage, match=f"nests deeper than {NESTING_MAX}"):
+        decode_event(deeper)
+    # Many beside each other, and brackets within texts, are no depth.
+    assert decode_event(raw.replace(b'"x":1', b'"x":[' + b"[]," * 200 + b'[]],"y":"' + b"[{" * 200 + b'\\""'))
 
 
 def test_data_of_another_shape_is_refused() -> None:
