@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -12,6 +13,8 @@ import msgspec
 from protocol.errors import BadMessage
 from protocol.taps import STATION_KINDS
 
+TEXT_CHARACTERS_MAX: Final = 200
+"""A release's name, and a column of a card: they go into each tap's record, which has room for some thousand."""
 RELEASE_BYTES_MAX: Final = 16 * 1024 * 1024
 """A release unpacked; 20,000 pupils with names take about 2 MB."""
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -66,4 +69,6 @@ def unpack_release(body: bytes) -> Release:
     width = len(COLUMNS[release.kind])
     if any(len(row) != width for row in release.cards.values()):
         raise BadMessage("a card of the release has other columns than its station kind")
+    if max(map(len, chain([release.release], *release.cards.values()))) > TEXT_CHARACTERS_MAX:
+        raise BadMessage(f"a name or column of the release is longer than {TEXT_CHARACTERS_MAX} characters")
     return release

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import BadMessage
-from protocol.roster import COLUMNS, RELEASE_BYTES_MAX, Release, pack_release, unpack_release
+from protocol.roster import COLUMNS, RELEASE_BYTES_MAX, TEXT_CHARACTERS_MAX, Release, pack_release, unpack_release
 from protocol.taps import STATION_KINDS
 
 KINDS = st.sampled_from(STATION_KINDS)
@@ -52,8 +52,10 @@ def packed(**change: Any) -> bytes:
         {"kind": "canteen"},
         {"blocked": {"hk1:b": "debt"}},
         {"blocked": {"hk1:b": None}},
+        {"release": "r" * (TEXT_CHARACTERS_MAX + 1)},
+        {"cards": {"hk1:a": ["s" * (TEXT_CHARACTERS_MAX + 1)]}},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:40],
 )
 def test_a_release_that_breaks_a_rule_is_refused_whole(change: dict[str, Any]) -> None:
     assert unpack_release(packed()).cards
