@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from protocol.envelope import is_digest, is_journal_id
@@ -11,6 +13,10 @@ from protocol.taps import SEQUENCE_MAX
 
 MISSING_MAX = 256
 """Holes listed in one mark; where there are more, `through` is lowered to before the first unlisted one."""
+
+
+WALL_MS_MAX: Final = 253_300_000_000_000
+"""Unix ms in the year 9996: a hub's clock beyond can't be written as a record's time."""
 
 
 class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -75,6 +81,9 @@ def decode_receipt(body: bytes) -> Receipt:
         for mark in (marks.hub, marks.city):
             if mark is not None:
                 _check(mark)
+    time = receipt.time
+    if time is not None and not (0 <= time.hub <= WALL_MS_MAX and 0 <= time.err <= WALL_MS_MAX):
+        raise BadMessage("the receipt tells a time that can't be")
     return receipt
 
 

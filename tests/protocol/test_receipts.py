@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.envelope import digest
+from protocol.envelope import digest, rfc3339
 from protocol.errors import BadMessage
 from protocol.ranges import RangeSet
 from protocol.receipts import (
     MISSING_MAX,
+    WALL_MS_MAX,
     HubTime,
     JournalMarks,
     Mark,
@@ -105,6 +106,16 @@ def test_an_impossible_mark_is_refused(mark: dict[str, Any]) -> None:
 def test_the_citys_mark_is_held_to_the_same() -> None:
     whole = json.loads(body())
     whole["journals"][JOURNAL]["city"] = {"through": 2, "head": None}
+    with pytest.raises(BadMessage):
+        decode_receipt(json.dumps(whole).encode())
+
+
+@pytest.mark.parametrize(("hub", "err"), [(-1, 0), (WALL_MS_MAX + 1, 0), (10**30, 0), (1, -1), (1, 10**30)])
+def test_a_time_that_no_record_could_say_is_refused(hub: int, err: int) -> None:
+    whole = json.loads(body()) | {"time": {"hub": WALL_MS_MAX, "err": 0, "echo_mono": 1, "echo_boot": "7d3e0c2a"}}
+    time = decode_receipt(json.dumps(whole).encode()).time
+    assert time is not None and rfc3339(time.hub).startswith("9996-")
+    whole["time"] |= {"hub": hub, "err": err}
     with pytest.raises(BadMessage):
         decode_receipt(json.dumps(whole).encode())
 
