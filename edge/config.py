@@ -95,7 +95,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as problem:
         raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:
+        # Beside tomllib's own: bytes that are no text, numbers of thousands of digits, tables within tables.
         raise ConfigError(f"{path} is not TOML: {problem}") from problem
 
 

@@ -90,7 +90,8 @@ def load_hub_config(path: Path) -> HubConfig:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as problem:
         raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:
+        # Beside tomllib's own: bytes that are no text, numbers of thousands of digits, tables within tables.
         raise ConfigError(f"{path} is not TOML: {problem}") from problem
     return hub_config_from(str(path), document)
 

@@ -137,7 +137,11 @@ def _is_text(value: Any, high: float) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    try:
+        text = f'"{value}"' if isinstance(value, str) else str(value)
+    except ValueError:
+        # A hexadecimal number may have more digits than Python writes in decimal.
+        text = "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

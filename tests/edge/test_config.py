@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edge.config import KEYS, REPEAT_WINDOW_S, config_from, load_config, parse_url
+from hub.config import load_hub_config
 from k12edge.cli import EXIT_USAGE, main
 from protocol.errors import ConfigError
 from protocol.settings import TABLES_MAX, Key
@@ -133,6 +134,24 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is not TOML"):
         load_config(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a=" + "[" * 5_000, "a=" + "{b=" * 5_000, "a=" + "9" * 5_000, "a." * 5_000 + "b=1\n[", "gateway=0x" + "f" * 5_000],
+    ids=range(5),
+)
+@pytest.mark.parametrize("load", [load_config, load_hub_config])
+def test_what_a_toml_reader_stumbles_over_is_a_wrong_file(tmp_path: Path, load: Any, text: str) -> None:
+    (tmp_path / "wrong.toml").write_text(text, encoding="ascii")
+    with pytest.raises(ConfigError, match=r"wrong\.toml"):
+        load(tmp_path / "wrong.toml")
+
+
+def test_a_number_of_thousands_of_digits_is_named() -> None:
+    time = {"source": "declared", "declared_error_ms": int("f" * 5_000, 16)}
+    with pytest.raises(ConfigError, match="declared_error_ms = a number of thousands of digits"):
+        config_from("f", {**WHOLE, "time": time})
 
 
 @pytest.mark.parametrize(
