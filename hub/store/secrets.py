@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 import msgspec
 
@@ -44,6 +45,8 @@ class _Export(msgspec.Struct):
 
 
 FORMAT = "k12edge-hub-keys-1"
+NUMBER_MAX: Final = (1 << 31) - 1
+"""Numbers of card keys; a key a day takes six million years."""
 
 
 class Secrets:
@@ -131,7 +134,7 @@ class Secrets:
             seeds = octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES)
             keys = [(number, octets_of(secret, KEY_BYTES)) for number, secret in saved.card_keys]
             _check(saved)
-        except (msgspec.DecodeError, BadMessage) as problem:
+        except (msgspec.DecodeError, BadMessage, RecursionError, ValueError) as problem:
             raise KeysRefused(f"{name} is not a key file: {problem}") from problem
         if saved.format != FORMAT or saved.school != school:
             raise KeysRefused(f"{name} is a {saved.format} of school {saved.school}, this hub is of {school}")
@@ -153,7 +156,7 @@ class Secrets:
 
 
 def _check(saved: _Export) -> None:
-    if not saved.card_keys or any(number < 1 for number, _ in saved.card_keys):
+    if not saved.card_keys or any(not 1 <= number <= NUMBER_MAX for number, _ in saved.card_keys):
         raise BadMessage("it holds no card key, or one with a wrong number")
     if len({number for number, _ in saved.card_keys}) != len(saved.card_keys):
         raise BadMessage("two card keys have one number")

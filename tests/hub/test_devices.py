@@ -335,6 +335,7 @@ def test_a_key_file_is_written_once_for_its_owner_only(room: HubRoom, tmp_path: 
         {"card_keys": [[0, "A" * 43]]},
         {"devices": [{"device": "../x", "key": "A" * 43, "box": "A" * 43}]},
         {"devices": [["cong", "key", "box", None]]},
+        {"card_keys": [[2**63, "A" * 43]]},
     ],
 )
 def test_a_wrong_key_file_changes_nothing(room: HubRoom, tmp_path: Path, change: dict[str, object]) -> None:
@@ -345,3 +346,10 @@ def test_a_wrong_key_file_changes_nothing(room: HubRoom, tmp_path: Path, change:
     with pytest.raises(KeysRefused):
         room.import_keys(file)
     assert room.store.secrets.identity() == before and room.store.secrets.card_keys()
+
+
+@pytest.mark.parametrize("octets", [b"[" * 5_000, b'{"format":"\xff"}', b""], ids=range(3))
+def test_a_key_file_of_any_bytes_is_refused_in_words(room: HubRoom, tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "keys.json").write_bytes(octets)
+    with pytest.raises(KeysRefused, match="is not a key file"):
+        room.import_keys(tmp_path / "keys.json")
