@@ -68,6 +68,9 @@ class DeviceKeys:
         for path in (self._path, self._spare):
             if self._load(path):
                 self._open_raw_box()
+                if self._saved.hub_box is not None and not _sealable(self._saved.hub_box):
+                    # A tap must never fail for it; the hub says its box again.
+                    self._saved.hub_box = None
                 if self.damaged or not self._same():
                     self._save()
                 return
@@ -87,7 +90,7 @@ class DeviceKeys:
             return False
         try:
             self._take(_opened(path.read_bytes()))
-        except (msgspec.DecodeError, ValueError, BadMessage, IsADirectoryError) as problem:
+        except (msgspec.DecodeError, ValueError, RecursionError, BadMessage, IsADirectoryError) as problem:
             aside = path.with_name(f"{path.stem}-damaged-{secrets.token_hex(4)}.json")
             os.rename(path, aside)
             self.damaged.append(f"{aside.name}: {problem}")

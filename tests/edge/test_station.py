@@ -205,6 +205,26 @@ def test_a_bit_changed_anywhere_in_the_keys_or_a_roster_changes_no_key_and_stops
         assert (store.current("gate") is None) == bool(store.damaged)
 
 
+@pytest.mark.parametrize("box", ["", "AAAA", "A" * 42 + "!", "A" * 44])
+def test_a_damaged_box_of_the_hub_costs_neither_a_tap_nor_the_identity(tmp_path: Path, box: str) -> None:
+    hub = hub_state(Identity(bytes(32), b"\x01" * 32))
+    first = DeviceKeys(tmp_path, None)
+    assert first.meet_hub(hub)
+    text = (tmp_path / "keys.json").read_text(encoding="ascii")
+    assert hub.box in text
+    (tmp_path / "keys.json").write_text(text.replace(hub.box, box), encoding="ascii")
+    second = DeviceKeys(tmp_path, None)
+    assert second.damaged is None and second.identity == first.identity
+    assert seal(second.raw_box(), b"a:DEADBEEF")
+    second.vouch(hub)
+    assert second.meet_hub(hub) and second.raw_box() == hub.box
+
+
+def test_keys_nested_without_end_are_damaged(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(b'{"a":' * 5_000)
+    assert DeviceKeys(tmp_path, None).damaged is not None
+
+
 def test_keys_of_an_earlier_version_get_their_box(tmp_path: Path) -> None:
     first = DeviceKeys(tmp_path, None)
     (tmp_path / "keys-copy.json").unlink()
