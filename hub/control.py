@@ -17,7 +17,7 @@ import msgspec
 from hub.config import HubConfig
 from hub.lock import InstanceLock
 from hub.papers import PAPER_BYTES_MAX, read_paper, unwrapped, wrapped, write_paper
-from protocol.errors import AlreadyRunning, K12EdgeError, NeedsHands
+from protocol.errors import AlreadyRunning, BadMessage, K12EdgeError, NeedsHands
 
 log = logging.getLogger("k12edge.control")
 
@@ -50,6 +50,14 @@ class Reply(msgspec.Struct):
     code: str | None = None
     hint: str | None = None
     paper: str | None = None
+
+
+def read_request(line: bytes) -> Request:
+    """One line taken apart; raises BadMessage."""
+    try:
+        return msgspec.json.decode(line, type=Request)
+    except (msgspec.DecodeError, RecursionError, ValueError) as problem:
+        raise BadMessage(f"not a request: {problem}") from problem
 
 
 class HubRefused(NeedsHands):
@@ -187,12 +195,12 @@ class ControlSocket:
         try:
             with line:
                 line.settimeout(ASKING_S)
-                request = msgspec.json.decode(_line(line, LINE_BYTES_MAX), type=Request)
+                request = read_request(_line(line, LINE_BYTES_MAX))
                 with self._one:
                     answer = self._answer(request)
                 line.settimeout(TIMEOUT_S)
                 line.sendall(msgspec.json.encode(answer) + b"\n")
-        except (OSError, msgspec.DecodeError) as problem:
+        except (OSError, BadMessage) as problem:
             log.warning("a request could not be answered: %s", problem)
         finally:
             self._places.release()

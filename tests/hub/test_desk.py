@@ -169,7 +169,13 @@ def test_the_socket_takes_nonsense_and_a_dead_one_is_passed_over(tmp_path: Path)
     folder.mkdir(parents=True)
     hub = HubProcess(folder).start()
     try:
-        for nonsense in (b"\n", b"{\n", b'{"action":"nothing","words":{}}\n', b"\xff" * 70_000):
+        for nonsense in (
+            b"\n",
+            b"{\n",
+            b'{"action":"nothing","words":{}}\n',
+            b"\xff" * 70_000,
+            b'{"a":' * 9_000 + b"\n",
+        ):
             with socket.socket(socket.AF_UNIX) as line:
                 with _short(hub.data_dir / "hub.sock") as name:
                     line.connect(name)
