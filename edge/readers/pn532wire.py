@@ -16,6 +16,8 @@ START: Final = b"\x00\x00\xff"
 """Preamble and start code (UM0701-02, 6.2.1.1)."""
 ACK: Final = bytes.fromhex("0000ff00ff00")
 NACK: Final = bytes.fromhex("0000ffff0000")
+FRAMES_MAX: Final = 16
+"""Frames read between two writes; an exchange has two or three. A line that goes on without end is noise."""
 FRAME_BYTES_MAX: Final = 300
 """The longest extended frame is 265 data bytes and 11 around them; anything longer is noise."""
 
@@ -23,76 +25,29 @@ ADAPTER_S: Final = 0.02
 """What a USB adapter may still hold after tcdrain: its latency timer (16 ms on FTDI) and a byte's time."""
 
 
-class Pn532Wire:
-    """What nfcpy's chip set calls a transport: `write` a frame, `read` the next within some milliseconds.
+class Frames:
+    """What came over a line and isn't yet taken: noise before a frame is skipped, so it costs no more than it hit."""
 
-    Noise before a frame is skipped, so that one bad byte costs no more than the frame that it hit.
-    """
+    __slots__ = ("_buffer",)
 
-    TYPE = "TTY"
-
-    def __init__(self, path: str, baud: int) -> None:
-        """Open the tty for ourselves alone; raises OSError, serial.SerialException, termios.error."""
-        self._tty = serial.Serial(path, baud, timeout=0, write_timeout=1.0, exclusive=True)
-        self._descriptor = self._tty.fileno()
+    def __init__(self) -> None:
+        """Nothing came yet."""
         self._buffer = bytearray()
-        self.port = path
-        self.ended = False
 
-    @property
-    def baudrate(self) -> int:
-        """The line's speed in baud."""
-        return int(self._tty.baudrate)
+    def __len__(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return len(self._buffer)
 
-    @baudrate.setter
-    def baudrate(self, value: int) -> None:
-        self._tty.baudrate = value
-
-    def write(self, frame: bytes | bytearray) -> None:
-        """Send a frame; whatever was left to read belongs to an earlier exchange and is dropped."""
+    def clear(self) -> None:
+        """Forget what came."""
         self._buffer.clear()
-        try:
-            termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        except termios.error as problem:
-            self.ended = True
-            raise OSError(errno.EIO, "the reader's line has ended") from problem
-        view = memoryview(bytes(frame))
-        deadline = time.monotonic() + 1.0
-        while view:
-            _, writable, _ = select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
-            if not writable:
-                raise OSError(errno.ETIMEDOUT, "the reader's line takes no data")
-            view = view[os.write(self._descriptor, view) :]
 
-    def drain(self) -> None:
-        """Wait until all that was written has left at the present speed."""
-        termios.tcdrain(self._descriptor)
-        # A USB adapter's own buffer is beyond the kernel's sight; it empties within a frame of its bus or two.
-        time.sleep(ADAPTER_S)
+    def feed(self, octets: bytes) -> None:
+        """More came."""
+        self._buffer += octets
 
-    def read(self, timeout: float) -> bytearray:
-        """The next frame within `timeout` ms; raises OSError(ETIMEDOUT), or EIO when the line has ended."""
-        deadline = time.monotonic() + timeout / 1000
-        while True:
-            frame = self._take()
-            if frame is not None:
-                return frame
-            remaining = deadline - time.monotonic()
-            readable, _, _ = select.select([self._descriptor], [], [], max(0.0, remaining))
-            if not readable:
-                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-            try:
-                octets = os.read(self._descriptor, 512)
-            except OSError:
-                self.ended = True
-                raise
-            if not octets:
-                self.ended = True
-                raise OSError(errno.EIO, "the reader's line has ended")
-            self._buffer += octets
-
-    def _take(self) -> bytearray | None:
-        """A whole frame from the buffer, None while more is needed."""
+    def take(self) -> bytearray | None:
+        """The next whole frame, None while more is needed. Whether its data adds up is the chip set's to check."""
         buffer = self._buffer
         while True:
             at = buffer.find(START)
@@ -122,6 +77,80 @@ class Pn532Wire:
             frame = bytearray(buffer[:length])
             del buffer[:length]
             return frame
+
+
+class Pn532Wire:
+    """What nfcpy's chip set calls a transport: `write` a frame, `read` the next within some milliseconds.
+
+    See Frames for what it does with noise.
+    """
+
+    TYPE = "TTY"
+
+    def __init__(self, path: str, baud: int) -> None:
+        """Open the tty for ourselves alone; raises OSError, serial.SerialException, termios.error."""
+        self._tty = serial.Serial(path, baud, timeout=0, write_timeout=1.0, exclusive=True)
+        self._descriptor = self._tty.fileno()
+        self._frames = Frames()
+        self._read = 0
+        self.port = path
+        self.ended = False
+
+    @property
+    def baudrate(self) -> int:
+        """The line's speed in baud."""
+        return int(self._tty.baudrate)
+
+    @baudrate.setter
+    def baudrate(self, value: int) -> None:
+        self._tty.baudrate = value
+
+    def write(self, frame: bytes | bytearray) -> None:
+        """Send a frame; whatever was left to read belongs to an earlier exchange and is dropped."""
+        self._frames.clear()
+        self._read = 0
+        try:
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        except termios.error as problem:
+            self.ended = True
+            raise OSError(errno.EIO, "the reader's line has ended") from problem
+        view = memoryview(bytes(frame))
+        deadline = time.monotonic() + 1.0
+        while view:
+            _, writable, _ = select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
+            if not writable:
+                raise OSError(errno.ETIMEDOUT, "the reader's line takes no data")
+            view = view[os.write(self._descriptor, view) :]
+
+    def drain(self) -> None:
+        """Wait until all that was written has left at the present speed."""
+        termios.tcdrain(self._descriptor)
+        # A USB adapter's own buffer is beyond the kernel's sight; it empties within a frame of its bus or two.
+        time.sleep(ADAPTER_S)
+
+    def read(self, timeout: float) -> bytearray:
+        """The next frame within `timeout` ms; raises OSError(ETIMEDOUT), or EIO when the line has ended."""
+        deadline = time.monotonic() + timeout / 1000
+        while True:
+            frame = self._frames.take()
+            if frame is not None:
+                self._read += 1
+                if self._read > FRAMES_MAX:
+                    raise OSError(errno.EIO, "the reader's line doesn't stop")
+                return frame
+            remaining = deadline - time.monotonic()
+            readable, _, _ = select.select([self._descriptor], [], [], max(0.0, remaining))
+            if not readable:
+                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            try:
+                octets = os.read(self._descriptor, 512)
+            except OSError:
+                self.ended = True
+                raise
+            if not octets:
+                self.ended = True
+                raise OSError(errno.EIO, "the reader's line has ended")
+            self._frames.feed(octets)
 
     def close(self) -> None:
         """Give the tty back; never raises."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import pty
 import random
 import threading
 import time
+import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import serial
+from nfc.clf.pn53x import Chipset
 
 from edge.ports import CardSeen
 from edge.readers.pn532 import Pn532Reader, parse_targets
+from edge.readers.pn532wire import FRAME_BYTES_MAX, FRAMES_MAX, Frames, Pn532Wire
 from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
 from protocol.errors import ReaderLost
 from sim.emulators.bench import Bench
-from sim.emulators.pn532 import Faults, FieldCard, Pn532Emulator
+from sim.emulators.pn532 import ACK, Faults, FieldCard, Pn532Emulator, framed
 
 CARD = FieldCard(bytes.fromhex("04A1B2C3D4E580"))
 OTHER = FieldCard(bytes.fromhex("DEADBEEF"))
@@ -135,6 +141,50 @@ def test_faults_on_the_wire_lose_no_card_that_stays_a_moment(chip: Pn532Emulator
         assert kept.wait(lambda number=number: len(kept.seen) > number), (fault, number)  # type: ignore[misc]
         chip.remove()
     assert len(kept.seen) == 8
+
+
+def test_a_line_that_never_stops_ends_an_exchange() -> None:
+    """nfcpy reads acknowledgements for as long as they come; a line that repeats one must not hold the thread."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    wire = Pn532Wire(os.ttyname(slave), 115200)
+    try:
+        for _ in range(2):
+            wire.write(b"")
+            os.write(master, ACK * (FRAMES_MAX + 1))
+            with pytest.raises(OSError, match="doesn't stop"):
+                Chipset(wire, logging.getLogger("none")).command(0x02, None, 0.5)
+    finally:
+        wire.close()
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "00",
+        "0000ff",
+        "0000ff05fb",
+        "0000ff0ff1",
+        "0000fffa06",
+        "0000ffffff01 09f6",
+        "0000ffffffffff02",
+        "00ff",
+        "ff" * 400,
+    ],
+)
+def test_behind_any_noise_a_frame_is_found_again(noise: str) -> None:
+    frame = framed(b"\xd5\x4b\x01" + CARD.listed(1))
+    frames = Frames()
+    frames.feed(bytes.fromhex(noise.replace(" ", "")))
+    for _ in range(FRAME_BYTES_MAX // len(frame) + 2):
+        frames.feed(frame)
+        while (found := frames.take()) is not None:
+            if found == frame:
+                return
+        assert len(frames) <= FRAME_BYTES_MAX
+    raise AssertionError(noise)
 
 
 def test_no_device_is_a_lost_reader(tmp_path: Path) -> None:
