@@ -1,0 +1,1 @@
+"""Fuzzing: every parser of the road against hostile inputs, each named by parser, seed and number."""
