@@ -199,6 +199,41 @@ def test_what_is_kept_of_a_boot_is_bounded_and_the_best() -> None:
     assert msgspec.json.decode(msgspec.json.encode(kept), type=BootAnchors) == kept
 
 
+def test_what_is_kept_of_a_boot_does_not_go_by_the_order_of_arrival() -> None:
+    anchors = [Anchor("b", number, number, 1 + (number * 7) % 191, "hub") for number in range(3 * STATED_MAX)]
+    best = sorted(anchor.err for anchor in anchors)[:STATED_MAX]
+    for seed in range(5):
+        kept = BootAnchors()
+        for anchor in Random(seed).sample(anchors, len(anchors)):
+            kept.state(anchor)
+        assert [anchor.err for anchor in kept.stated] == best
+
+
+def test_a_records_own_certain_reading_dates_it_where_no_kept_one_is_better() -> None:
+    """Of readings only a boot's first, last and best are kept; drift makes them poor in the middle of a month."""
+    line, month_ms = Timeline(), 30 * DAY_MS
+    middle = tap(JOURNALS[0], 3, BOOTS[0], month_ms // 2, BIRTH_MS + month_ms // 2, 12)
+    for one in (
+        tap(JOURNALS[0], 2, BOOTS[0], 0, BIRTH_MS, 10),
+        middle,
+        tap(JOURNALS[0], 4, BOOTS[0], month_ms, BIRTH_MS + month_ms, 10),
+    ):
+        line.learn(one)
+    found = line.effective(middle)
+    assert found.not_before_ms is not None and found.best_ms - found.not_before_ms == 12
+
+
+def test_a_journal_that_is_heard_again_stays_where_it_was() -> None:
+    line = Timeline()
+    line.learn(opened(JOURNALS[0], None, BOOTS[0], BIRTH_MS, 10))
+    line.learn(opened(JOURNALS[1], None, BOOTS[1], BIRTH_MS + 9_000, 10))
+    line.learn(opened(JOURNALS[2], JOURNALS[0], BOOTS[2], 0))
+    before = line.effective(tap(JOURNALS[2], 2, BOOTS[2], 5, 7))
+    line.learn(opened(JOURNALS[2], JOURNALS[1], BOOTS[2], 0))
+    assert line.effective(tap(JOURNALS[2], 2, BOOTS[2], 5, 7)) == before
+    assert before.not_before_ms == BIRTH_MS - 10
+
+
 def test_a_circle_of_journals_ends() -> None:
     line = Timeline()
     line.learn(opened(JOURNALS[0], JOURNALS[1], BOOTS[0], 0))

@@ -83,6 +83,8 @@ def test_a_page_tells_bytes_as_they_are_and_where_to_go_on() -> None:
         "quality": "bounded",
     }
     assert json.loads(encode_page([(7, raw, Effective(0, None, None, "estimated"))], more=False))["next"] is None
+    three = [(number, raw, Effective(0, None, None, "estimated")) for number in (7, 8, 11)]
+    assert json.loads(encode_page(three, more=True))["next"] == "11"
     assert json.loads(encode_page([], more=False)) == {"items": [], "next": None}
 
 
