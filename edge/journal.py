@@ -226,21 +226,26 @@ class SqliteJournal:
                 database.execute("INSERT INTO journal (number, journal, boot) VALUES (?, ?, ?)", self._row)
             changed = self._write_marks() if riding else set()
             database.execute("COMMIT")
-        except STORAGE_ERRORS as problem:
+        except BaseException as problem:
             self._undo(problem)
             raise
         if changed:
             self._marks_changed -= changed
             self._marks_flushed_ms = now_ms
 
-    def _undo(self, problem: Exception) -> None:
-        """After a failed commit: roll back; where the storage itself failed, reopen before the next one."""
+    def _undo(self, problem: BaseException) -> None:
+        """After a failed commit: roll back; unless the disk was just full, reopen before the next one.
+
+        A fault of ours (no memory is left) must not leave a transaction open: the next record would seem committed.
+        """
         try:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
         except STORAGE_ERRORS as second:
             problem = second
-        error = explained(problem, "the commit failed")
+        what = "the commit failed"
+        ours = JournalFailed(f"{what}: {type(problem).__name__}")
+        error = explained(problem, what) if isinstance(problem, STORAGE_ERRORS) else ours
         if not isinstance(error, JournalFull):
             self._failed = error
 
@@ -350,6 +355,9 @@ class SqliteJournal:
         except STORAGE_ERRORS as problem:
             self._undo(problem)
             raise explained(problem, "maintenance of the journal failed") from problem
+        except BaseException as problem:
+            self._undo(problem)
+            raise
         self._marks_changed -= changed
 
     def _write_marks(self) -> set[str]:
