@@ -39,7 +39,7 @@ class Records(Parser):
     """`event`: one record, and what hub and city derive from it."""
 
     name = "event"
-    every = 400
+    every = 1000
 
     def __init__(self, folder: Path) -> None:
         """See Parser."""
@@ -86,7 +86,7 @@ class Batches(Parser):
     """`batch`: a header line and its records; what stands in each place is judged by the intake."""
 
     name = "batch"
-    every = 400
+    every = 1000
 
     def __init__(self, folder: Path) -> None:
         """See Parser."""
@@ -171,7 +171,7 @@ class DeviceStates(Parser):
     """`state`: a gateway's state message's body, held to its bounds by the hub."""
 
     name = "state"
-    every = 400
+    every = 1000
     CROWDS = (
         (b'"journals":{', b'"%016x":{"first_held":1,"last":1,"head":null,"pruned_through":0}', (1023, 1024, 1030, 9000)),
         (b'"readers":{', b'"r-%d":"ready"', (63, 64)),

@@ -17,6 +17,7 @@ from hub.forwarding import Answer, Forwarding, Owed, PerEvent, Result
 from hub.parts import Store
 from hub.receipts import Receipts
 from hub.reception import Followups, Reception
+from hub.store.ledger import PARKED_VERSIONS_MAX
 from protocol.audit import encode_page
 from protocol.batch import BATCH_EVENTS_MAX, encode_batch
 from protocol.envelope import decode_event, digest_bytes
@@ -27,8 +28,8 @@ from protocol.topics import device_topic
 from sim.fuzz.messages import DEVICE, GATEWAY, JOURNALS, SCHOOL, device_state, lines
 from sim.fuzz.parser import must
 
-USES_MAX: Final = 60
-"""Then a new ledger: one that was filled with faults long ago says little about the next input."""
+USES_MAX: Final = PARKED_VERSIONS_MAX - 1
+"""Then a new ledger: of one place it keeps no more versions than that, and each use may add one."""
 STEP_MS: Final = 4_000_000
 """Between two submissions; longer than any pause and any record's wait."""
 
