@@ -23,7 +23,8 @@ from protocol.batch import decode_batch, verify_batch
 from protocol.cards import CardKey
 from protocol.envelope import EVENT_BYTES_MAX
 from protocol.errors import JournalFull
-from protocol.receipts import JournalMarks, Mark, Receipt, encode_receipt
+from protocol.ranges import RangeSet
+from protocol.receipts import HubTime, JournalMarks, Mark, Receipt, encode_receipt
 from protocol.roster import Release, pack_release
 from protocol.signing import Identity, open_message, seal, sign_message
 from protocol.status import DeviceConfig, DeviceState, decode_body
@@ -204,6 +205,34 @@ def test_strangers_are_heard_by_nobody_and_told_once(desk: Desk) -> None:
     desk.hear(RECEIPT, desk.receipt(1))
     desk.step()
     assert desk.uplink.owed() == 0, "a false word of the hub's state changes nothing"
+
+
+def test_what_was_settled_is_remembered_by_the_file(desk: Desk) -> None:
+    for _ in range(3):
+        tap(desk.journal)
+    desk.hub_ready()
+    desk.step()
+    desk.hear(RECEIPT, desk.receipt(3))
+    desk.step()
+    desk.journal.flush_marks(force=True)
+    row = desk.reader.journals()[-1]
+    assert row.hub == RangeSet([(1, 3)]), "a restart offers only what is owed"
+
+
+@pytest.mark.parametrize(
+    ("retained", "boot", "anchors"), [(False, CLOCK.boot, 1), (True, CLOCK.boot, 0), (False, "00000001", 0)]
+)
+def test_only_an_answer_of_now_to_this_boot_tells_the_time(
+    desk: Desk, retained: bool, boot: str, anchors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker keeps receipts for years, and a boot's clock begins anew."""
+    monkeypatch.setattr(CLOCK, "_anchor", None)
+    desk.hub_ready()
+    desk.step()
+    time = HubTime(1_800_000_000_000, 5, CLOCK.mono_ns() // 1_000_000, boot)
+    desk.hear(RECEIPT, encode_receipt(Receipt("e1", {}, time)), retained=retained)
+    desk.step()
+    assert len(desk.anchors) == anchors and (CLOCK.anchor is not None) == bool(anchors)
 
 
 def test_garbage_on_every_topic_is_an_alarm_and_no_end(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -16,13 +17,15 @@ from edge.journal import SqliteJournal
 from edge.journalfile import FILE_NAME
 from edge.pruning import JOURNAL_ROWS_MAX, KEEP_MS_MIN, Cut, keep_ms, plan, prune
 from edge.rescue import Rescue
+from edge.salvage import open_journal
 from edge.upkeep import Upkeep
 from edge.uplink import Uplink
 from edge.verify import VALID, verify_path
-from protocol.envelope import digest
+from protocol.envelope import clock_data, digest
 from protocol.ranges import RangeSet
 from protocol.receipts import JournalMarks, Mark, Receipt
-from tests.edge.room import CLOCK, begin, records, tap
+from protocol.taps import Draft
+from tests.edge.room import CLOCK, begin, parts, records, tap
 
 TAPS = 20
 LATER_MS = 10**14
@@ -168,6 +171,59 @@ def test_rows_of_emptied_runs_are_bounded_from_the_oldest_on(book: Book, tmp_pat
     book.receipted(book.old, TAPS + 2, 3)
     assert book.prune() == 3
     assert len(book.reader.journals()) == JOURNAL_ROWS_MAX
+
+
+@pytest.mark.parametrize("salvaged", [0, 1])
+def test_a_run_that_still_holds_records_keeps_its_row_however_old_it_is(book: Book, salvaged: int) -> None:
+    def work(database: sqlite3.Connection) -> None:
+        database.execute("UPDATE journal SET salvaged = ? WHERE number = 1", (salvaged,))
+        database.execute("UPDATE journal SET number = number + 1000 WHERE number > 1")
+        database.execute("UPDATE event SET position = position + (1000 << 40) WHERE position >= 2 << 40")
+        database.executemany(
+            "INSERT INTO journal (number, journal, boot, salvaged) VALUES (?, ?, 'x', ?)",
+            [(number, f"{number:016x}", number % 2) for number in range(2, JOURNAL_ROWS_MAX + 50)],
+        )
+
+    book.journal.maintain(work)
+    book.reader.journals()
+    book.receipted(book.old, TAPS + 2, 3)
+    assert book.prune() == 3
+    assert book.reader.journals()[0].journal == book.old
+    assert len(book.reader.lines(book.old, 4, TAPS + 2)) == TAPS - 1
+
+
+@pytest.mark.parametrize(
+    ("error_ms", "pruned"), [(1_000, True), (120_000, False), (None, False)], ids=["sure", "less sure", "unsure"]
+)
+def test_upkeep_prunes_what_is_old_even_if_its_clock_is_ahead(
+    tmp_path: Path, error_ms: int | None, pruned: bool
+) -> None:
+    """Records of a week and a minute ago: by a clock that may be two minutes ahead, or by any bound, not yet."""
+    clock = SystemClock("hub") if error_ms is None else SystemClock("declared", error_ms)
+    made = {**parts(tmp_path), "clock": SystemClock("hub")}
+    journal, _ = open_journal(tmp_path, **made)
+    reading = clock.read()
+    plain = clock_data(replace(reading, sync="none", err_ms=None))
+    for _ in range(TAPS):
+        journal.append(Draft("care.tap", 0, {"clock": plain}), "cong", "x", "accepted")
+    uplink, reader = Uplink(Random(1)), BookReader(journal.path)
+    uplink.add_journal(journal.journal, TAPS + 1, 1, RangeSet(), RangeSet(), running=True)
+    uplink.connected(0, ready=True, epoch="e")
+
+    def work(database: sqlite3.Connection) -> None:
+        offset_ms = reading.wall_ms - reading.mono_ms - KEEP_MS_MIN - 60_000
+        database.execute("INSERT OR REPLACE INTO boot VALUES (?, ?)", (reading.boot, offset_ms))
+
+    journal.maintain(work)
+    reader.journals()
+    mark = Mark(TAPS + 1, journal.head)
+    uplink.receipt(Receipt("e", {journal.journal: JournalMarks(mark, mark)}), reader.digest_at, 0)
+    rescue = Rescue(journal, lambda _: None, lambda: None)
+    upkeep = Upkeep(journal, made["identity"], clock, lambda: 0, lambda: 0, rescue)
+    upkeep._prune(reader, uplink)
+    assert upkeep.pruned_records == (TAPS if pruned else 0)
+    reader.close()
+    journal.close()
 
 
 def test_upkeep_writes_an_anchor_once_and_a_boots_offset(book: Book, tmp_path: Path) -> None:

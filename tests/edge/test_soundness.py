@@ -92,6 +92,15 @@ def test_a_row_that_hides_records_is_damage_and_every_record_comes_back(
     assert _reopened(tmp_path) == [], "what came back is sound"
 
 
+@pytest.mark.parametrize("first", [1, 3, TAPS + 2])
+def test_records_missing_at_the_front_that_nobody_pruned_are_damage(tmp_path: Path, first: int) -> None:
+    truth = _two_runs(tmp_path)
+    _change(tmp_path, f"DELETE FROM event WHERE position <= (1 << {SEQUENCE_BITS}) + {first}")
+    assert len(_reopened(tmp_path)) == 1
+    held = {decode_event(raw).id for raw in records(tmp_path / FILE_NAME)}
+    assert {name for name in list(truth)[TAPS + 2 :]} <= held
+
+
 @pytest.mark.parametrize(
     "steps",
     [

@@ -48,14 +48,16 @@ class Shown:
 class Place:
     """A station on a real journal."""
 
-    def __init__(self, data: Path, kind: StationKind = "gate", key: CardKey = KEY, **release: Any) -> None:
+    def __init__(
+        self, data: Path, kind: StationKind = "gate", key: CardKey = KEY, *, name: str = "cong", **release: Any
+    ) -> None:
         self.data = data
         self.journal: SqliteJournal = begin(data)
         self.signals = Shown(data)
         self.box = Identity(bytes(32), b"\x01" * 32)
         cards = {KEY.keyed(A): ["st-1"] + ["x"] * (2 * (kind != "gate"))}
         self.release = Release("r-1", 1, "s", kind, [1], cards, {}) if release.get("roster", True) else None
-        plan = StationPlan("cong", kind, "in" if kind == "gate" else None, REPEAT_WINDOW_S[kind] * 1000)
+        plan = StationPlan(name, kind, "in" if kind == "gate" else None, REPEAT_WINDOW_S[kind] * 1000)
         self.station = Station(
             plan,
             clock=CLOCK,
@@ -269,6 +271,27 @@ def test_windows_are_rebuilt_from_the_journal(tmp_path: Path) -> None:
     assert again.take(B, now_s) == "refused", "refusals aren't taps; the card is judged again"
     assert again.take(A, now_s + 2) == "accepted"
     again.journal.close()
+
+
+def test_a_tap_at_another_station_of_the_gateway_is_no_repeat_here(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    now_ns = CLOCK.mono_ns()
+    place.station.take(CardSeen(A, now_ns - 10**9))
+    event, reading = events(tmp_path)[-1], CLOCK.read()
+    place.journal.close()
+    again = Place(tmp_path, name="ra")
+    again.station.remember(event, reading.mono_ms, reading.best_ms, reading.boot)
+    again.station.take(CardSeen(A, now_ns))
+    assert again.signals.shown[-1].signal == "accepted"
+    again.journal.close()
+
+
+def test_a_card_is_not_looked_up_in_a_roster_that_was_made_with_another_key(tmp_path: Path) -> None:
+    """The school changes its card key, and the new roster isn't here yet: nobody is refused for it."""
+    place = Place(tmp_path, key=CardKey(2, b"\x07" * 32))
+    assert place.take(A, 0) == "accepted"
+    assert place.last()["reason"] == "no-card-key"
+    place.journal.close()
 
 
 def test_windows_reach_over_a_reboot_by_the_wall_clock(tmp_path: Path) -> None:

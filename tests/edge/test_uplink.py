@@ -322,6 +322,24 @@ def test_a_new_hub_is_asked_about_every_journal_and_refilled_journal_by_journal(
     assert uplink.owed() == 2001
 
 
+def test_what_one_hub_confirmed_is_asked_of_the_next_and_owed_where_it_holds_something_else() -> None:
+    uplink, keeper = ready(last=1, old=5), Keeper()
+    keeper.take(Offer(OLD, 1, 5, live=False))
+    tell(uplink)
+    uplink.receipt(keeper.receipt(OLD, NOW, city=True), digest_at, 0)
+    assert uplink.owed() == 1 and not uplink.unasked() and tell(uplink) == [(NOW, 1, 1)]
+    uplink.connected(1, ready=True, epoch="e2")
+    assert uplink.unasked()
+    assert tell(uplink) == [(NOW, 1, 1), (OLD, 1, 5)]
+    assert not uplink.unasked()
+    other = Receipt("e2", {OLD: JournalMarks(Mark(5, digest_at(NOW, 5)))})
+    heard = uplink.receipt(other, digest_at, 2)
+    assert heard.alarms == ("receipt-contradicts",)
+    assert [(one.journal, one.hub, one.city) for one in heard.settled] == [(OLD, NONE, NONE)]
+    assert uplink.owed() == 6 and not uplink.prunable(OLD)
+    assert (OLD, 1, 5, False) in _ranges(uplink.next_offers(3))
+
+
 def test_journals_that_no_receipt_names_do_not_keep_the_others_from_being_asked_about() -> None:
     uplink = Uplink(Random(1))
     for number in range(2, 132):
@@ -353,6 +371,17 @@ def test_pruning_waits_for_both_keepers_in_the_present_epoch_and_the_hub_is_told
     assert not uplink.prunable(OLD)
     assert uplink.receipt(Receipt("e2", {OLD: JournalMarks(Mark(0, None))}), digest_at, 0).alarms == ()
     assert uplink.owed() == 7, "what is pruned is the city's, the rest is owed to the new hub"
+
+
+def test_what_the_city_holds_and_the_hub_lacks_stays() -> None:
+    """A hub restored from a backup is filled again from the gateway, whatever the city has."""
+    uplink, keeper = ready(last=10), Keeper()
+    keeper.take(Offer(NOW, 1, 4, live=False))
+    keeper.take(Offer(NOW, 7, 10, live=False))
+    hub = keeper.receipt(NOW).journals[NOW].hub
+    whole = Receipt("e1", {NOW: JournalMarks(hub, Mark(10, digest_at(NOW, 10)))})
+    assert uplink.receipt(whole, digest_at, 0).alarms == ()
+    assert uplink.prunable(NOW) == RangeSet([(1, 4), (7, 10)])
 
 
 def test_the_citys_mark_may_go_back_since_a_dead_letter_is_sent_again() -> None:
