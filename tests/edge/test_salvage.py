@@ -155,6 +155,35 @@ def test_a_torn_end_of_the_log_is_no_damage(killed: tuple[Path, dict[str, bytes]
     assert len(truth.keys() - held.keys()) == 1
 
 
+def test_a_last_frame_that_was_written_by_parts_is_no_damage(killed: tuple[Path, dict[str, bytes]]) -> None:
+    """A power cut leaves some sectors of the last transaction. Its record may be readable; nobody was told of it."""
+    data, truth = killed
+    log = data / f"{FILE_NAME}-wal"
+    octets = bytearray(log.read_bytes())
+    octets[-PAGE_BYTES + 200] ^= 1
+    log.write_bytes(octets)
+    aside, held = reopened(data)
+    assert aside == []
+    assert len(truth.keys() - held.keys()) == 1
+
+
+def test_a_record_that_came_back_is_not_replaced_by_a_later_find(killed: tuple[Path, dict[str, bytes]]) -> None:
+    """It may have been offered and receipted meanwhile; other bytes under its name would be a fork."""
+    data, truth = killed
+    (data / f"{FILE_NAME}-wal").unlink()
+    shutil.copyfile(data / FILE_NAME, data / "second")
+    mark_damaged(data)
+    set_suspect_aside(data)
+    _, first = reopened(data)
+    octets = (data / "second").read_bytes()
+    assert octets.count(b"hk1:00000000003") == 1
+    (data / "journal-damaged-22222222.db").write_bytes(octets.replace(b"hk1:00000000003", b"hk1:99999999999"))
+    (data / "second").unlink()
+    _, second = reopened(data)
+    name = next(name for name, raw in truth.items() if b"hk1:00000000003" in raw)
+    assert second[name] == first[name] == truth[name]
+
+
 def test_a_log_left_alone_between_two_renames_still_counts(killed: tuple[Path, dict[str, bytes]]) -> None:
     data, truth = killed
     whole = read_damaged(data / FILE_NAME)

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from edge.devicekeys import DeviceKeys
 from edge.journalfile import FILE_NAME
 from edge.journalrows import SEQUENCE_BITS, head_text
 from edge.verify import BAD, UNREADABLE, VALID
 from k12edge.cli import main
 from protocol.envelope import decode_event, digest, encode_event, unix_ms_of
 from protocol.signing import Identity
+from protocol.taps import TapId
 from tests.edge.room import SOURCE, begin, data_of, events, records, tap
 
 TAPS = 30
@@ -272,6 +274,27 @@ def test_records_said_to_be_pruned_that_nobody_signed_for(copy: Path, capsys: py
         assert code == BAD and bad in (f"{journal}.1", f"{journal}.5")
 
 
+def test_the_one_record_behind_a_checkpoint_replaced(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No successor contradicts it, and its own words are true: only what it names as its predecessor isn't."""
+    last = TAPS + 2
+    lines, name = records(copy)[last : 2 * last], runs(copy)[1]
+    head, key = digest(lines[-2]), DeviceKeys(copy, None).identity
+    false = lines[-1].replace(f'"prev":"{head}"'.encode(), f'"prev":"{digest(b"x")}"'.encode())
+    assert false != lines[-1]
+    change(
+        copy,
+        (
+            "UPDATE journal SET pruned_through = ?, pruned_head = ?, pruned_sig = ? WHERE number = 2",
+            (last - 1, head, key.sign(head_text(name, last - 1, head))),
+        ),
+        ("DELETE FROM event WHERE position BETWEEN ? AND ?", (position(2, 1), position(2, last - 1))),
+    )
+    assert verified(capsys, copy)[0] == VALID
+    change(copy, ("UPDATE event SET raw = ? WHERE position = ?", (false, position(2, last))))
+    code, first, _ = verified(capsys, copy)
+    assert code == BAD and first is not None and first.startswith(name)
+
+
 def test_the_first_records_of_an_only_run_taken_out_and_said_to_be_pruned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -465,6 +488,23 @@ def test_a_cut_tail_is_named_by_a_witness_and_by_nobody_else(
 def test_a_cut_tail_of_an_earlier_run_is_named_by_the_next(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(copy, ("DELETE FROM event WHERE position BETWEEN ? AND ?", (position(1, 20), position(2, 0))))
     assert verified(capsys, copy)[:2] == (BAD, f"{runs(copy)[0]}.20")
+
+
+def test_the_last_record_of_an_earlier_run_replaced_is_named_by_the_next(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last, name = TAPS + 2, runs(copy)[0]
+    other = encode_event(
+        TapId(name, last),
+        source=SOURCE,
+        kind="device.alarm",
+        time_ms=0,
+        recorded_ms=0,
+        prev=digest(records(copy)[last - 2]),
+        data={"code": "x", "detail": "y"},
+    )
+    change(copy, ("UPDATE event SET raw = ? WHERE position = ?", (other, position(1, last))))
+    assert verified(capsys, copy)[:2] == (BAD, f"{name}.{last}")
 
 
 def test_a_file_rolled_back_to_an_earlier_copy_is_named_by_a_witness(
