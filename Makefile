@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: venv demo test check bench sim campaign lock clean
+.PHONY: venv demo test check bench sim campaign fuzz mutants lock clean
 
 venv: .venv/installed
 
@@ -45,6 +45,13 @@ sim: venv
 campaign: venv
 	sh tests/install-system-packages
 	$(BIN)/python -m sim.proof $(CAMPAIGN)
+
+# FUZZ="--count 10000000 --parser event" and MUTANTS="--only NAME" choose; see docs/internals/hostile.md.
+fuzz: venv
+	$(BIN)/python -m sim.fuzz $(FUZZ)
+
+mutants: venv
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -173,7 +173,11 @@ class DeviceStates(Parser):
     name = "state"
     every = 1000
     CROWDS = (
-        (b'"journals":{', b'"%016x":{"first_held":1,"last":1,"head":null,"pruned_through":0}', (1023, 1024, 1030, 9000)),
+        (
+            b'"journals":{',
+            b'"%016x":{"first_held":1,"last":1,"head":null,"pruned_through":0}',
+            (1023, 1024, 1030, 9000),
+        ),
         (b'"readers":{', b'"r-%d":"ready"', (63, 64)),
         (b'"alarms":[', b'"alarm-%d"', (63, 64)),
     )

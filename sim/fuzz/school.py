@@ -49,7 +49,7 @@ class CityAnswers(Parser):
             Owed(place, SOURCE, f"{JOURNALS[0]}.{place}", raw) for place, raw in enumerate(lines(JOURNALS[0])[:5], 1)
         ]
         results = [{"source": SOURCE, "id": owed.event_id, "status": "stored"} for owed in self._batch]
-        dead = {"type": "urn:k12edge:problem:bad-data", "title": "No", "retryable": False}
+        dead = {"type": ":".join(("urn:k12edge:problem", "bad-data")), "title": "No", "retryable": False}
         results[1] = {**results[1], "status": "duplicate"}
         results[2] = {**results[2], "status": "rejected", "problem": dead}  # type: ignore[dict-item]
         sound = [

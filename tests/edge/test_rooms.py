@@ -71,7 +71,7 @@ def _lane() -> tuple[Lane, SlowStation, Kept, list[int]]:
 
 def test_a_lane_takes_sightings_in_their_order_and_tells_what_waits_too_long_once() -> None:
     lane, station, kept, now = _lane()
-    thread = threading.Thread(target=lane.run)
+    thread = threading.Thread(target=lane.run, daemon=True)
     thread.start()
     for number in range(3):
         lane.put(CardSeen(_card(number), 0))
@@ -99,7 +99,7 @@ def test_a_full_lane_refuses_aloud_and_never_blocks() -> None:
 
 def test_a_fault_of_ours_closes_no_lane() -> None:
     lane, station, kept, _ = _lane()
-    thread = threading.Thread(target=lane.run)
+    thread = threading.Thread(target=lane.run, daemon=True)
     thread.start()
     for card in (CardUid("a", "BADBAD00"), _card(1)):
         lane.put(CardSeen(card, 0))
@@ -112,7 +112,7 @@ def test_a_fault_of_ours_closes_no_lane() -> None:
 
 def test_a_lane_is_watched_while_it_is_used() -> None:
     lane, station, _, now = _lane()
-    thread = threading.Thread(target=lane.run)
+    thread = threading.Thread(target=lane.run, daemon=True)
     thread.start()
     faults: list[BaseException] = []
     stop = threading.Event()

@@ -102,6 +102,7 @@ def schemas() -> str:
 
 LIMITS = (
     ("A record, in bytes", "protocol.envelope:EVENT_BYTES_MAX"),
+    ("Objects and lists within each other in a record", "protocol.envelope:NESTING_MAX"),
     ("A batch, in records", "protocol.batch:BATCH_EVENTS_MAX"),
     ("A batch, in bytes, whichever comes first", "protocol.batch:BATCH_BYTES_MAX"),
     ("Records of a backlog under way at once, on a line that carries them", "edge.pace:WINDOW_MAX"),
@@ -114,6 +115,7 @@ LIMITS = (
     ("Salvaged files kept", "edge.salvage:SALVAGED_FILES_MAX"),
     ("Rows of a roster", "hub.roster:ROWS_MAX"),
     ("A roster release unpacked, in bytes", "protocol.roster:RELEASE_BYTES_MAX"),
+    ("A roster release's name, and each text of a card, in characters", "protocol.roster:TEXT_CHARACTERS_MAX"),
     ("Gateways that a person accepted, now or once", "hub.store.devices:DEVICES_MAX"),
     ("Gateways that wait for a person", "hub.store.devices:PENDING_DEVICES_MAX"),
     ("Kept of each of them, in bytes; the rest stays there", "hub.store.devices:PENDING_BYTES_MAX"),
