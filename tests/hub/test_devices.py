@@ -26,6 +26,8 @@ def test_a_pending_device_is_kept_receipted_and_not_counted(room: HubRoom) -> No
     follow = room.batch(gateway, gateway.batch(run, 1, 6))
     marks = room.marks(gateway, follow)[run.journal]
     assert marks.hub.through == 6 and marks.city is None
+    again = room.batch(gateway, gateway.batch(run, 1, 6))
+    assert room.marks(gateway, again)[run.journal] == marks, "offered again it is receipted again"
     assert not room.events() and room.status.whole()["pending"] == 1
     assert room.status.whole()["devices"][0]["standing"] == "pending"
     room.accept(gateway)

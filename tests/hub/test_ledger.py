@@ -81,6 +81,20 @@ def test_a_transaction_that_fails_leaves_neither_rows_nor_memory(room: HubRoom) 
     # The same again is taken as if nothing had been.
     room.batch(gateway, gateway.batch(run, 4))
     assert [raw for _, raw in room.events()] == run.lines
+    # A journal that was met in it is met for the first time again.
+    other = gateway.run(2)
+
+    def met() -> None:
+        with room.store.database.transaction():
+            room.batch(gateway, gateway.batch(other))
+            raise Cut
+
+    with pytest.raises(Cut):
+        met()
+    assert room.store.ledger.books.find(other.journal) is None
+    assert [book.journal for book in room.store.ledger.books.of_device(gateway.device)] == [run.journal]
+    room.batch(gateway, gateway.batch(other))
+    assert [raw for _, raw in room.events()] == run.lines + other.lines
     # The hub's own journal has no hole where a record of it was undone.
     room.batch(gateway, gateway.batch(run, 2, lines=[lines[6]]))
     assert list(room.own.book.held) == [(1, 2)]

@@ -65,11 +65,15 @@ class Running:
             room.own,
             room.store.clock,
             lambda device: None,
-            lambda: None,
+            self._wake,
         )
+        self.woken = 0
         self.mailroom.use(self.outbox)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self.mailroom.run)
         self.marks = 0
+
+    def _wake(self) -> None:
+        self.woken += 1
 
     def bring(self, gateway: Gateway, *payloads: bytes) -> None:
         for payload in payloads:
@@ -96,6 +100,30 @@ def test_a_receipt_speaks_only_of_what_is_committed(running: Running) -> None:
     running.thread.start()
     running.receipted(run)
     until(lambda: len(running.outbox.acknowledged) == running.marks, "all are acknowledged")
+
+
+def test_a_states_records_may_come_before_it_in_one_group(running: Running) -> None:
+    """Brokers order messages within a topic only; the state names the key that the records are signed with."""
+    gateway = Gateway()
+    run = gateway.run(5)
+    running.room.store.desk.carry_out("devices-accept", {"device": gateway.device, "fingerprint": None})
+    running.bring(gateway, gateway.batch(run))
+    running.mailroom.on_message(Message(gateway.topic("state"), gateway.state(), 99, 1))
+    running.thread.start()
+    running.receipted(run)
+    assert "unknown-device" not in running.room.alarms()
+
+
+def test_the_road_to_the_city_is_told_of_new_records_and_of_no_others(running: Running) -> None:
+    gateway = running.room.known(Gateway())
+    run = gateway.run(5)
+    running.bring(gateway, gateway.batch(run))
+    running.thread.start()
+    running.receipted(run)
+    until(lambda: running.woken == 1, "the forwarder is woken")
+    running.bring(gateway, gateway.batch(run))
+    until(lambda: len(running.outbox.acknowledged) == 2, "the duplicate is taken")
+    assert running.woken == 1
 
 
 def test_a_message_that_meets_a_fault_of_ours_stops_no_other(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
