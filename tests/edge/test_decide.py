@@ -113,3 +113,13 @@ def test_it_is_bounded() -> None:
     assert not recent.pupil_if_repeat("9", 10)[0]
     assert recent.pupil_if_repeat("10", 10)[0]
     assert len(recent._seen) == REMEMBERED_CARDS_MAX
+
+
+def test_at_the_bound_the_card_that_was_accepted_longest_ago_is_forgotten() -> None:
+    recent = RecentTaps(5_000)
+    for number in range(REMEMBERED_CARDS_MAX):
+        recent.accepted(str(number), number, None)
+    recent.accepted("0", REMEMBERED_CARDS_MAX, None)
+    recent.accepted("new", REMEMBERED_CARDS_MAX + 1, None)
+    assert recent.pupil_if_repeat("0", REMEMBERED_CARDS_MAX + 2)[0]
+    assert not recent.pupil_if_repeat("1", 2)[0]

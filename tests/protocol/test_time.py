@@ -90,6 +90,13 @@ def test_every_keeper_chooses_alike(anchors: list[Anchor], mono: int) -> None:
     assert effective_time("b", mono, 0, anchors) == effective_time("b", mono, 0, sorted(anchors, key=str))
 
 
+def test_the_anchor_with_the_least_bound_there_counts() -> None:
+    early, late = Anchor("b", 0, BIRTH_MS, 50, "ntp"), Anchor("b", 10 * DAY_MS, BIRTH_MS + 10 * DAY_MS, 900, "hub")
+    for mono, bound_ms in ((1_000, 51), (9 * DAY_MS, 900 + 8_640), (10 * DAY_MS, 900)):
+        found = effective_time("b", mono, 0, [late, early])
+        assert found.not_before_ms is not None and found.best_ms - found.not_before_ms == bound_ms
+
+
 def test_the_bound_grows_with_the_drift_and_is_rounded_up() -> None:
     anchor = Anchor("b", 1_000, 0, 7, "ntp")
     assert error_at(anchor, 1_000) == 7
