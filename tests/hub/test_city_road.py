@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import resource
 import shutil
+import threading
+import tracemalloc
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub.city.k12records import ANSWER_BYTES_MAX, CityClient
+from hub.forwarding import Unreachable
 from tests.hub.handmade import Gateway, Run
 from tests.hub.hostile import HostileCity
 from tests.hub.running import HubProcess, Wire, until
@@ -339,3 +346,38 @@ def test_the_api_takes_hostile_requests_without_a_fault_of_its_own(hub: HubProce
     assert post(hub, "/v1/dead-letters/1/resend", {}, origin="http://evil.example") == 403
     assert post(hub, "/v1/dead-letters/1/resend", {}, **{"content-type": "text/plain"}) == 415
     assert post(hub, "/v1/status", {}) == 405
+
+
+class _Bomb(BaseHTTPRequestHandler):
+    """Answers each push with little that unpacks to much."""
+
+    BODY = gzip.compress(bytes(200_000_000), 9)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-encoding", "gzip")
+        self.send_header("content-length", str(len(self.BODY)))
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(self.BODY)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_answer_that_unpacks_without_end_is_no_answer_and_fills_no_memory() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Bomb)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client = CityClient(f"http://127.0.0.1:{server.server_port}")
+    tracemalloc.start()
+    try:
+        answer = client.submit([b"{}"])
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        client.close()
+        server.shutdown()
+        server.server_close()
+    assert isinstance(answer, Unreachable) and answer.answered
+    assert peak_bytes < 8 * ANSWER_BYTES_MAX

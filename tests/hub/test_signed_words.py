@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from hub.announcer import Announcer
+from hub.announcer import REMIND_LOOKS, Announcer
+from hub.papers import wrapped
 from protocol.signing import Identity, sign_message, verify
 from protocol.status import HubState, hub_text
+from protocol.taps import STATION_KINDS
 from protocol.topics import device_topic
 from tests.hub.handmade import SCHOOL, Gateway
 from tests.hub.room import HubRoom
@@ -67,6 +69,23 @@ def test_the_hub_signs_what_it_says_of_itself(room: HubRoom) -> None:
     state = msgspec.json.decode(body, type=HubState)
     assert topic.endswith("hub/state") and state.sig is not None
     verify(room.store.secrets.identity().key, hub_text(state), state.sig)
+
+
+def test_a_gateway_that_names_another_roster_is_sent_them_again_by_and_by(room: HubRoom) -> None:
+    made, told = announcer(room)
+    text = "pupil_key,display_name,class,card_uid\nst-1,An,6A,04A1B2C3D4E580\n"
+    room.store.desk.carry_out("roster-import", {"file": "r.csv", "paper": wrapped(text.encode())})
+    gateway = room.known(Gateway())
+    gateway.run(1)
+    made.turn(anew=True)
+    first = [topic for topic, _ in told.sent if "/roster/" in topic]
+    assert len(first) == len(STATION_KINDS)
+    told.sent.clear()
+    room.state(gateway)
+    for _ in range(REMIND_LOOKS):
+        made.turn(anew=False)
+    assert [topic for topic, _ in told.sent if "/roster/" in topic] == first
+    assert len([topic for topic, _ in told.sent if topic.endswith("hub/state")]) == REMIND_LOOKS
 
 
 def test_card_keys_go_to_accepted_devices_only(room: HubRoom, tmp_path: Path) -> None:
