@@ -19,6 +19,7 @@ from sim.fuzz.files import KeyStores, Pages, Witnesses
 from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Frames, Receipts, Replays
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
 from sim.fuzz.parser import Parser
+from sim.fuzz.queries import Queries
 from sim.fuzz.rosters import Rosters
 from sim.fuzz.running import Outcome, explained, own_folder, run
 from sim.fuzz.school import CityAnswers, ControlRequests, KeyFiles, RosterSheets
@@ -29,7 +30,7 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         Pn532Frames, Batches, Records, Receipts, Rosters, Configurations, CityAnswers, DeviceStates, HubStates,
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses,
-        DriverLine,
+        Queries, DriverLine,
     )
 }  # fmt: skip
 """Every parser; the first seven take whatever a stranger's line, card or server can send."""

@@ -53,6 +53,12 @@ class LedgerRoom:
         assert self._store is not None
         return self._store
 
+    @property
+    def opened(self) -> Store:
+        """The store as it is, after its first use."""
+        assert self._store is not None
+        return self._store
+
     def _open(self) -> None:
         self._folder.mkdir(parents=True)
         document = {

@@ -24,7 +24,7 @@ from sim.fuzz.parser import Parser, must
 from sim.fuzz.running import input_of, run, take_all
 
 COUNTS = {
-    "config": 500, "roster": 1000, "keys": 300, "keyfile": 200, "pages": 500, "driver": 3,
+    "config": 500, "roster": 1000, "keys": 300, "keyfile": 200, "pages": 500, "driver": 3, "query": 150,
     "witness": 600, "replay": 800,
 }  # fmt: skip
 SEED = 7
