@@ -373,6 +373,16 @@ def test_pruning_waits_for_both_keepers_in_the_present_epoch_and_the_hub_is_told
     assert uplink.owed() == 7, "what is pruned is the city's, the rest is owed to the new hub"
 
 
+def test_what_was_pruned_before_a_restart_is_neither_owed_nor_offered() -> None:
+    """The marks of a damaged row count for nothing; the records that were pruned are gone all the same."""
+    uplink = Uplink(Random(1))
+    uplink.add_journal(OLD, 10, 5, NONE, NONE)
+    uplink.add_journal(NOW, 1, 1, NONE, NONE, running=True)
+    uplink.connected(0, ready=True, epoch="e1")
+    assert uplink.owed() == 7 and uplink.oldest_owed() == (OLD, 5)
+    assert [(offer.journal, offer.first) for offer in uplink.next_offers(0)] == [(OLD, 5), (NOW, 1)]
+
+
 def test_what_the_city_holds_and_the_hub_lacks_stays() -> None:
     """A hub restored from a backup is filled again from the gateway, whatever the city has."""
     uplink, keeper = ready(last=10), Keeper()
