@@ -234,18 +234,14 @@ class SqliteJournal:
             self._marks_flushed_ms = now_ms
 
     def _undo(self, problem: BaseException) -> None:
-        """After a failed commit: roll back; unless the disk was just full, reopen before the next one.
-
-        A fault of ours (no memory is left) must not leave a transaction open: the next record would seem committed.
-        """
+        """After a failed commit, or a fault of ours within one: roll back; unless the disk was full, reopen next."""
         try:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
         except STORAGE_ERRORS as second:
             problem = second
-        what = "the commit failed"
-        ours = JournalFailed(f"{what}: {type(problem).__name__}")
-        error = explained(problem, what) if isinstance(problem, STORAGE_ERRORS) else ours
+        ours = JournalFailed(f"the commit failed: {type(problem).__name__}")
+        error = explained(problem, "the commit failed") if isinstance(problem, STORAGE_ERRORS) else ours
         if not isinstance(error, JournalFull):
             self._failed = error
 
