@@ -274,6 +274,8 @@ class GatewayBox:
 
     def warn(self, warning: Warning_) -> None:
         """See ports.Signals."""
+        if warning.code == "internal-fault":
+            self.truth.broken("no part fails by itself", f"{self.name} alarms {warning.code}")
         if self._watching is not None and warning.caution == "alarm" and warning.station is not None:
             self.truth.alarmed(self._watching, warning.code)
         else:

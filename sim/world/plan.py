@@ -31,12 +31,16 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a run is: who taps for how many days, and what goes wrong. `noise` draws arrivals, latencies, clocks."""
+    """What a run is: who taps for how many days, and what goes wrong. `noise` draws arrivals, latencies, clocks.
+
+    `crowds`: how many of a day's crowds there are; with one the day ends when all have arrived.
+    """
 
     noise: int
     days: int
     pupils: int
     faults: tuple[Fault, ...] = ()
+    crowds: int = len(CROWDS_MIN)
 
 
 def draw(seed: int, days: int, pupils: int, kinds: Sequence[tuple[str, float, float]]) -> Plan:

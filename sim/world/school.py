@@ -18,7 +18,7 @@ from sim.school import Pupil, make_school
 from sim.world.city import CityBox
 from sim.world.gateway import GatewayBox
 from sim.world.hub import HubBox
-from sim.world.loop import DAY, HOUR, MINUTE, MS, SECOND, Loop
+from sim.world.loop import DAY, MINUTE, MS, SECOND, Loop
 from sim.world.machine import SimMachine
 from sim.world.plan import CROWDS_MIN, MEALTIME, Plan, pace
 from sim.world.truth import Truth
@@ -29,7 +29,8 @@ MONDAY_NS: Final = 1_795_387_800 * SECOND
 """2026-11-23 05:50 in Ho Chi Minh City (22:50 UTC the day before)."""
 STRANGERS: Final = 0.01
 """Cards that no roster knows, of all taps; as many are held twice, and a tenth as many show a random number."""
-COPIES: Final = "abc"
+HOME_MIN: Final = 30
+"""From the last tap of a day to its end, in minutes."""
 
 
 class School:
@@ -141,7 +142,7 @@ class School:
         rng = self.draw(f"day {day}")
         start_ns = self.began_ns + day * DAY
         spread = pace(len(self.pupils))
-        for crowd, (middle_min, around_min) in enumerate(CROWDS_MIN):
+        for crowd, (middle_min, around_min) in enumerate(CROWDS_MIN[: self.plan.crowds]):
             box = 1 if crowd == MEALTIME else 0
             for number in range(int(len(self.pupils) * (1 + STRANGERS)) + 1):
                 at_min = middle_min + spread * max(-around_min, min(around_min, rng.gauss(0, around_min / 2.5)))
@@ -168,7 +169,8 @@ class School:
 
     def day_end_ns(self, day: int) -> int:
         """When the last one has gone home."""
-        return self.began_ns + day * DAY + int(11.5 * HOUR)
+        middle_min, around_min = CROWDS_MIN[self.plan.crowds - 1]
+        return self.began_ns + day * DAY + (middle_min + around_min + HOME_MIN) * MINUTE
 
     # --- mending ------------------------------------------------------------------------------------------------------
 

@@ -35,11 +35,11 @@ def shrink(outcome: Outcome, again: Callable[[Plan], Outcome] = run) -> Outcome:
 def _smaller(plan: Plan) -> Iterator[Plan]:
     """Plans that leave something out, the boldest first."""
     faults, count = plan.faults, len(plan.faults)
-    part = count // 2
+    part = (count + 1) // 2
     while part >= 1:
         for start in range(0, count, part):
             yield replace(plan, faults=faults[:start] + faults[start + part :])
-        part //= 2
+        part = part // 2
     if plan.pupils > 8:
         yield replace(plan, pupils=plan.pupils // 4)
         yield replace(plan, pupils=plan.pupils // 2)

@@ -28,7 +28,7 @@ NAMES = [(kind.name, kind.shortest_s, kind.longest_s) for kind in KINDS]
 ARRIVAL_S = 50 * 60.0
 
 
-@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("seed", range(1, 5))
 def test_a_day_full_of_faults_keeps_every_promise(seed: int) -> None:
     outcome = run(draw(seed, 1, 120, NAMES))
     assert outcome.kept, "\n".join(story(outcome))
@@ -60,15 +60,15 @@ def test_every_kind_of_fault_takes_effect(kind: str) -> None:
     faults = [Fault(kind, ARRIVAL_S - 60 + 20 * at, min(found.longest_s, 120.0), seed=at) for at in range(times)]
     if kind in ("city-413", "city-shuffled"):
         # For larger batches than a tap or two.
-        faults.insert(0, Fault("city-unreachable", ARRIVAL_S - 120, 70.0, seed=1))
-    outcome = run(Plan(5, 1, 60, tuple(faults)))
+        faults.insert(0, Fault("city-unreachable", ARRIVAL_S - 120, 115.0, seed=1))
+    outcome = run(Plan(5, 1, 60, tuple(faults), crowds=1))
     assert outcome.kept, "\n".join(story(outcome))
     row = next(row for row in covered(outcome.fired) if row.name == kind)
     assert row.struck and row.effects, (row, outcome.fired)
 
 
 def test_the_table_names_what_never_happened() -> None:
-    rows = covered(run(Plan(1, 1, 10)).fired)
+    rows = covered(run(Plan(1, 1, 10, crowds=1)).fired)
     assert uncovered(rows) == [kind.name for kind in KINDS]
     assert len(table(rows)) == len(KINDS) + 1
 
@@ -96,28 +96,36 @@ def _receipted_unstored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ledger, "store", store)
 
 
-def _cursor_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the city's lost reply left open is taken for answered."""
+def _never_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the city asked to be sent again is not remembered, and the cursor has passed it."""
 
-    def write(self: ForwardRows, window: Any, batch: Any, changes: Any, now_ms: int) -> Any:
-        self._run("UPDATE forward_cursor SET position = max(position, ?)", (window.through,))
-        return real(self, window, batch, changes, now_ms)
+    def write(self: ForwardRows, change: Any, now_ms: int, *, new: bool) -> None:
+        if change.status != "waiting":
+            real(self, change, now_ms, new=new)
 
-    real = ForwardRows.write
-    monkeypatch.setattr(ForwardRows, "write", write)
+    real = ForwardRows._write_change
+    monkeypatch.setattr(ForwardRows, "_write_change", write)
 
 
 def _settled_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The uplink takes the broker's word instead of the hub's receipt."""
+    """The uplink takes what it sent for held, whatever the hub's receipts say."""
+    sent: dict[str, list[tuple[int, int]]] = {}
 
     def offers(self: Uplink, now_ms: int) -> Any:
-        found = real(self, now_ms)
+        found = real_offers(self, now_ms)
         for offer in found:
-            self._books[offer.journal].settled.add(offer.first, offer.last)
+            sent.setdefault(offer.journal, []).append((offer.first, offer.last))
         return found
 
-    real = Uplink.next_offers
+    def settle(self: Uplink, book: Any, *said: Any) -> Any:
+        found = real_settle(self, book, *said)
+        for first, last in sent.get(book.journal, ()):
+            book.settled.add(first, last)
+        return found
+
+    real_offers, real_settle = Uplink.next_offers, Uplink._settle
     monkeypatch.setattr(Uplink, "next_offers", offers)
+    monkeypatch.setattr(Uplink, "_settle", settle)
 
 
 def _forgetful_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +207,7 @@ def _blind_dedupe(monkeypatch: pytest.MonkeyPatch) -> None:
 BREAKS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], set[str], str | None]] = [
     ("shown before it is written", _shown_first, {"durable before shown"}, None),
     ("receipted and not stored", _receipted_unstored, {"journals equal hub", "no part fails by itself"}, None),
-    ("the cursor goes ahead", _cursor_ahead, {"everything arrives", "journals equal city"}, "city-lost-reply"),
+    ("never sent again", _never_again, {"everything arrives"}, "city-unknown"),
     ("settled by the broker's word", _settled_unseen, {"everything arrives"}, "broker-loses"),
     ("receipts forget", _forgetful_receipts, {"receipts don't go back"}, None),
     ("the times are too sure", _too_sure, {"the interval holds the truth"}, None),
@@ -225,20 +233,38 @@ def test_a_broken_promise_is_seen(
 ) -> None:
     monkeypatch.setattr("sim.world.run.DRAIN_H", 1)
     breaks(monkeypatch)
-    faults = () if fault is None else tuple(Fault(fault, ARRIVAL_S - 40 + 25 * at, 60.0, seed=at) for at in range(3))
-    outcome = run(Plan(3, 1, 40, faults))
+    # Seed 5 draws a large share, where a kind of fault has one.
+    faults = () if fault is None else tuple(Fault(fault, ARRIVAL_S - 40 + 25 * at, 60.0, seed=5) for at in range(3))
+    outcome = run(Plan(3, 1, 40, faults, crowds=1))
     assert rules & {problem.rule for problem in outcome.problems}, (what, outcome.problems[:3])
 
 
 def test_a_broken_seed_is_shrunk_to_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.world.run.DRAIN_H", 1)
-    _settled_unseen(monkeypatch)
+    _never_again(monkeypatch)
     noise = [Fault("city-429", ARRIVAL_S + at, 5.0, seed=at) for at in range(4)]
-    cause = Fault("broker-loses", ARRIVAL_S - 60, 120.0, seed=1)
-    least = shrink(run(Plan(3, 1, 24, (*noise[:2], cause, *noise[2:]))))
-    assert [fault.kind for fault in least.plan.faults] == ["broker-loses"]
+    cause = Fault("city-unknown", ARRIVAL_S - 60, 120.0, seed=5)
+    least = shrink(run(Plan(3, 1, 40, (*noise[:2], cause, *noise[2:]), crowds=1)))
+    assert [fault.kind for fault in least.plan.faults] == ["city-unknown"]
     told = "\n".join(story(least))
-    assert "the broker acknowledges and loses" in told and "BROKEN: everything arrives" in told
+    assert "the city doesn't know some pupils yet" in told and "BROKEN: everything arrives" in told
+
+
+def test_what_breaks_by_itself_is_shrunk_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _twice(monkeypatch)
+    least = shrink(run(Plan(3, 1, 30, (Fault("city-429", ARRIVAL_S, 5.0, seed=1),), crowds=1)))
+    assert least.plan.faults == () and least.plan.pupils < 30
+
+
+def test_a_fault_of_ours_within_a_part_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateway and hub go on in spite of it, so it must be told."""
+
+    def fails(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Uplink, "_settle", fails)
+    outcome = run(Plan(3, 1, 20, crowds=1))
+    assert [problem.rule for problem in outcome.problems] == ["no part fails by itself"]
 
 
 def test_no_room_catches_a_crash() -> None:

@@ -36,7 +36,7 @@ KINDS: Final = (
     Kind(
         "city-shuffled",
         "the city answers in another order",
-        _mood("shuffled", OFTEN),
+        _mood("shuffled", (0.5, 1.0)),
         60,
         1800,
         ("city answered in another order",),
