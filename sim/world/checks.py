@@ -102,8 +102,11 @@ class Receipted:
         book = store.ledger.books.find(journal)
         if book is None or store.database.connection.in_transaction:
             return
-        found = store.database.connection.execute(
-            "SELECT 1 FROM events WHERE journal = ? AND sequence = ?", (book.number, through)
+        # Past the part's own statements, before which it may crash: this look is none of its steps.
+        found = sqlite3.Connection.execute(
+            store.database.connection,
+            "SELECT 1 FROM events WHERE journal = ? AND sequence = ?",
+            (book.number, through),
         ).fetchone()
         if found is None and through not in book.parked:
             self._school.truth.broken("a receipt names what is held", f"{journal}.{through}")

@@ -171,6 +171,10 @@ class HubBox:
             self.kill()
             self.start()
 
+    def perform(self, work: Callable[[], None]) -> None:
+        """Let somebody work at the running hub; it may crash under their hands."""
+        self._run(work)
+
     def carry(self, action: str, words: dict[str, str | None]) -> bytes | None:
         """A person's command, at the running hub; the paper that it gives. Raises NeedsHands."""
         assert self.assembly is not None
