@@ -219,7 +219,7 @@ def test_upkeep_prunes_what_is_old_even_if_its_clock_is_ahead(
     mark = Mark(TAPS + 1, journal.head)
     uplink.receipt(Receipt("e", {journal.journal: JournalMarks(mark, mark)}), reader.digest_at, 0)
     rescue = Rescue(journal, lambda _: None, lambda: None)
-    upkeep = Upkeep(journal, made["identity"], clock, lambda: 0, lambda: 0, rescue)
+    upkeep = Upkeep(journal, made["identity"], clock, lambda: 0, lambda: 0, rescue, lambda *_: None)
     upkeep._prune(reader, uplink)
     assert upkeep.pruned_records == (TAPS if pruned else 0)
     reader.close()

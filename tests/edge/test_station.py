@@ -214,9 +214,11 @@ def test_a_damaged_box_of_the_hub_costs_neither_a_tap_nor_the_identity(tmp_path:
     assert first.meet_hub(hub)
     text = (tmp_path / "keys.json").read_text(encoding="ascii")
     assert hub.box in text
+    # As an earlier version left it, whose files have no digest.
+    text = "{" + text[text.index('"sign_seed"') :]
     (tmp_path / "keys.json").write_text(text.replace(hub.box, box), encoding="ascii")
     second = DeviceKeys(tmp_path, None)
-    assert second.damaged is None and second.identity == first.identity
+    assert second.damaged == [] and second.identity == first.identity
     assert seal(second.raw_box(), b"a:DEADBEEF")
     second.vouch(hub)
     assert second.meet_hub(hub) and second.raw_box() == hub.box
@@ -224,7 +226,7 @@ def test_a_damaged_box_of_the_hub_costs_neither_a_tap_nor_the_identity(tmp_path:
 
 def test_keys_nested_without_end_are_damaged(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_bytes(b'{"a":' * 5_000)
-    assert DeviceKeys(tmp_path, None).damaged is not None
+    assert len(DeviceKeys(tmp_path, None).damaged) == 1
 
 
 def test_keys_of_an_earlier_version_get_their_box(tmp_path: Path) -> None:

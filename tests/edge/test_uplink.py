@@ -380,7 +380,7 @@ def test_what_was_pruned_before_a_restart_is_neither_owed_nor_offered() -> None:
     uplink.add_journal(NOW, 1, 1, NONE, NONE, running=True)
     uplink.connected(0, ready=True, epoch="e1")
     assert uplink.owed() == 7 and uplink.oldest_owed() == (OLD, 5)
-    assert [(offer.journal, offer.first) for offer in uplink.next_offers(0)] == [(OLD, 5), (NOW, 1)]
+    assert [(offer.journal, offer.first) for offer in uplink.next_offers(0)] == [(NOW, 1), (OLD, 5)]
 
 
 def test_what_the_city_holds_and_the_hub_lacks_stays() -> None:
