@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,10 +22,12 @@ from edge.salvage import open_journal
 from edge.upkeep import Upkeep
 from edge.uplink import Uplink
 from edge.verify import VALID, verify_path
+from edge.waterline import FILE_NAME as WATERLINE
 from protocol.envelope import clock_data, digest
 from protocol.ranges import RangeSet
 from protocol.receipts import JournalMarks, Mark, Receipt
 from protocol.taps import Draft
+from protocol.time import Anchor
 from tests.edge.room import CLOCK, begin, parts, records, tap
 
 TAPS = 20
@@ -241,3 +244,18 @@ def test_upkeep_writes_an_anchor_once_and_a_boots_offset(book: Book, tmp_path: P
     count = found.execute("SELECT count(*) FROM event WHERE instr(raw, 'boot.anchored') AND instr(raw, '\"hub\"')")
     assert count.fetchone()[0] == 1 and told == []
     found.close()
+
+
+def test_upkeep_looks_at_the_waterline_and_then_moves_it(book: Book, tmp_path: Path) -> None:
+    line = {"journal": book.old, "last": TAPS + 9, "head": "A" * 43}
+    (tmp_path / WATERLINE).write_text(json.dumps(line), encoding="ascii")
+    told: list[tuple[str, str]] = []
+    rescue = Rescue(book.journal, lambda _: None, lambda: None)
+    upkeep = Upkeep(
+        book.journal, book.identity, book.clock, lambda: 0, lambda: 86_400, rescue, lambda *it: told.append(it)
+    )
+    upkeep.anchor(Anchor(book.clock.boot, 0, 1_800_000_000_000, 5, "hub"))
+    upkeep(book.reader, book.uplink, book.clock.mono_ns() // 1_000_000)
+    assert [code for code, _ in told] == ["records-gone"]
+    moved = json.loads((tmp_path / WATERLINE).read_text(encoding="ascii"))
+    assert (moved["journal"], moved["last"]) == book.journal.end()[:2]

@@ -169,6 +169,20 @@ def test_damaged_keys_are_kept_aside_and_their_copy_counts(tmp_path: Path) -> No
     assert DeviceKeys(tmp_path, None).damaged == []
 
 
+def test_keys_that_have_no_copy_get_one(tmp_path: Path) -> None:
+    """An earlier version kept none; and a copy that is older than the keys would bring back an older time."""
+    keys, copy = tmp_path / "keys.json", tmp_path / "keys-copy.json"
+    first = DeviceKeys(tmp_path, None)
+    older = copy.read_bytes()
+    assert first.meet_hub(hub_state(Identity(bytes(32), b"\x01" * 32)))
+    copy.unlink()
+    DeviceKeys(tmp_path, None)
+    assert copy.read_bytes() == keys.read_bytes()
+    copy.write_bytes(older)
+    DeviceKeys(tmp_path, None)
+    assert copy.read_bytes() == keys.read_bytes() != older
+
+
 @pytest.mark.parametrize("damage", ["cut", "folder"])
 def test_where_keys_and_copy_are_damaged_a_new_identity_begins(tmp_path: Path, damage: str) -> None:
     first = DeviceKeys(tmp_path, None)

@@ -202,9 +202,10 @@ def test_a_refused_offer_comes_again_at_once_and_a_shortened_one_goes_on_where_i
 
 
 def test_a_receipt_that_does_not_name_our_bytes_settles_nothing_and_is_told() -> None:
-    for mark in (Mark(5, digest_at(NOW, 4)), Mark(6, digest_at(NOW, 6))):
+    right, wrong, beyond = Mark(5, digest_at(NOW, 5)), Mark(5, digest_at(NOW, 4)), Mark(6, digest_at(NOW, 6))
+    for marks in (JournalMarks(wrong), JournalMarks(beyond), JournalMarks(right, wrong)):
         uplink = ready(last=5)
-        heard = uplink.receipt(Receipt("e1", {NOW: JournalMarks(mark)}), digest_at, 0)
+        heard = uplink.receipt(Receipt("e1", {NOW: marks}), digest_at, 0)
         assert heard.alarms == ("receipt-contradicts",)
         assert uplink.owed() == 5
         assert _ranges(uplink.next_offers(0)) == [(NOW, 1, 5, True)]
@@ -230,6 +231,16 @@ def test_what_a_damaged_file_lost_and_the_hub_holds_is_no_contradiction() -> Non
     heard = uplink.receipt(keeper.receipt(OLD), digest_at, 0)
     assert heard.alarms == ()
     assert uplink.oldest_owed() == (NOW, 1)
+
+
+def test_what_cannot_be_compared_is_believed_of_damaged_files_and_unreadable_records_only() -> None:
+    receipt = Receipt("e1", {OLD: JournalMarks(Mark(5, digest_at(OLD, 5)))})
+    for salvaged, unreadable in ((False, False), (True, False), (False, True)):
+        uplink = ready(old=5, salvaged=salvaged)
+        if unreadable:
+            uplink.unreadable(OLD, 5, 5)
+        heard = uplink.receipt(receipt, lambda *_: None, 0)
+        assert (heard.alarms == ()) == (salvaged or unreadable)
 
 
 def test_unreadable_records_are_not_offered_and_raise_no_silence() -> None:

@@ -98,6 +98,37 @@ def test_what_broke_under_the_last_run_isn_t_built_upon(config: HubConfig) -> No
     store.database.close()
 
 
+def test_a_page_that_breaks_under_a_run_is_set_aside_by_the_next_start(config: HubConfig) -> None:
+    known, path = before(config), config.data_dir / FILE_NAME
+    with sqlite3.connect(path) as database:
+        page = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'alarms'").fetchone()[0]
+        size = database.execute("PRAGMA page_size").fetchone()[0]
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    store, _ = open_store(config)
+    with pytest.raises(LedgerDamaged), store.database.transaction():
+        store.ledger.alarm("disk-low", "-", "the first row that reads the page", 0)
+    store.database.close()
+    store, _ = open_store(config)
+    assert who(store) == known and alarms(store) == [LedgerDamaged.code]
+    assert len(list(config.data_dir.glob("ledger-damaged-*.db"))) == 1
+    store.database.close()
+
+
+def test_a_ledger_that_lacks_an_accepted_gateway_gets_it_back_from_the_copy(config: HubConfig) -> None:
+    known, path = before(config), config.data_dir / FILE_NAME
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM device_keys")
+        database.execute("DELETE FROM devices")
+    database.close()
+    store, _ = open_store(config)
+    assert who(store) == known and alarms(store) == [LedgerDamaged.code]
+    store.database.close()
+
+
 def lost_log(config: HubConfig) -> None:
     """As after a frame of the log was damaged, in which everything stood: an empty file is left."""
     for path in config.data_dir.glob(f"{FILE_NAME}*"):
@@ -145,11 +176,12 @@ def test_without_the_copy_it_begins_as_another_hub_and_asks_for_the_keys(config:
 
 
 def test_of_damaged_ledgers_only_some_are_kept(config: HubConfig) -> None:
-    for _ in range(ASIDE_MAX + 2):
-        garbage(config.data_dir / FILE_NAME)
+    for size in (9, 2, 3, 1, 4, 5):
+        (config.data_dir / FILE_NAME).write_bytes(b"no database" * 1000 * size)
         store, _ = open_store(config)
         store.database.close()
-    assert len(list(config.data_dir.glob("ledger-damaged-*.db"))) == ASIDE_MAX
+    sizes = [path.stat().st_size // 11_000 for path in config.data_dir.glob("ledger-damaged-*.db")]
+    assert sorted(sizes) == [3, 4, 5, 9] and len(sizes) == ASIDE_MAX, "the largest"
 
 
 def test_a_newer_schema_is_no_damage(config: HubConfig) -> None:
