@@ -11,10 +11,10 @@ from tests.mutants.mutant import Edit, Mutant, apply, faults, listed
 MUTANTS = listed()
 ROOMS = {
     "protocol": "anchors audit batch envelope ranges receipts signing time",
-    "edge": "clock decide delivery devicekeys journal journalfile lane pruning rescue rosterstore salvage slots"
-    " soundness station upkeep uplink verify readers/presence",
-    "hub": "announcer forwarder forwarding intake mailroom receipts reception city/k12records store/books"
-    " store/database store/forwardrows store/ledger",
+    "edge": "assembly clock decide delivery devicekeys journal journalfile lane owed pace pruning rescue rosterstore"
+    " salvage slots soundness station upkeep uplink verify waterline readers/presence",
+    "hub": "announcer clock forwarder forwarding intake mailroom mending parts receipts reception city/k12records"
+    " store/books store/database store/forwardrows store/ledger",
 }
 
 
