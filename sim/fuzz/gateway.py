@@ -212,6 +212,12 @@ class Configurations(Parser):
                 make_reader(address)
 
 
+def _forget_keys(folder: Path) -> None:
+    """The next gateway in the folder is another one; its keys have a copy."""
+    for path in folder.glob("keys*"):
+        path.unlink()
+
+
 class HubStates(Parser):
     """`hubstate`: what a hub says of itself; the gateway pins its keys."""
 
@@ -235,7 +241,7 @@ class HubStates(Parser):
 
     def follow(self, octets: bytes, taken: HubState) -> None:
         """The gateway meets it: what it seals from now on can be sealed, also after a restart."""
-        (self.folder / "keys.json").unlink(missing_ok=True)
+        _forget_keys(self.folder)
         keys = DeviceKeys(self.folder, None)
         with suppress(BadMessage):
             keys.vouch(taken)
@@ -243,7 +249,7 @@ class HubStates(Parser):
         seal(keys.raw_box(), b"a:04A1B2C3D4E580")
         keys.handover()
         again = DeviceKeys(self.folder, None)
-        must(again.damaged is None and again.raw_box() == keys.raw_box(), "the keys read otherwise from the disk")
+        must(not again.damaged and again.raw_box() == keys.raw_box(), "the keys read otherwise from the disk")
 
 
 class DeviceConfigs(Parser):
@@ -255,7 +261,7 @@ class DeviceConfigs(Parser):
     def __init__(self, folder: Path) -> None:
         """See Parser."""
         super().__init__(folder)
-        (folder / "keys.json").unlink(missing_ok=True)
+        _forget_keys(folder)
         box = DeviceKeys(folder, None).identity.box
         self._saved = (folder / "keys.json").read_bytes()
         sealed = [(1, seal(box, bytes(32))), (2, seal(box, bytes(range(32)))), (3, seal(box, b"short"))]
@@ -274,6 +280,7 @@ class DeviceConfigs(Parser):
 
     def follow(self, octets: bytes, taken: DeviceConfig) -> None:
         """The gateway takes all of the keys or none, and has them after a restart."""
+        _forget_keys(self.folder)
         (self.folder / "keys.json").write_bytes(self._saved)
         keys = DeviceKeys(self.folder, None)
         card = CardUid("a", "04A1B2C3D4E580")
@@ -285,7 +292,7 @@ class DeviceConfigs(Parser):
         must(done or keys.card_key().keyed(card) == before, "a configuration that was refused changed the keys")
         again = DeviceKeys(self.folder, None)
         must(
-            again.damaged is None and again.card_key().keyed(card) == keys.card_key().keyed(card),
+            not again.damaged and again.card_key().keyed(card) == keys.card_key().keyed(card),
             "other keys on the disk",
         )
 
