@@ -217,7 +217,7 @@ class GatewayJudge:
                 outcome.corrupt.append(f"{name}: {opened_.alarms}, on a card that doesn't lie")
             if opened_.aside:
                 outcome.more["set aside"] += 1
-                if not self.aside_expected:
+                if not (self.aside_expected or self.excused):
                     outcome.corrupt.append(f"{name}: {', '.join(opened_.aside)} was set aside")
             # The lock is held, so the files are read where they lie; the closing has moved the log into the database.
             database = sqlite3.connect(f"{(folder / FILE_NAME).as_uri()}?mode=ro", uri=True)

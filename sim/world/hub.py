@@ -176,12 +176,22 @@ class HubBox:
         self._run(work)
 
     def carry(self, action: str, words: dict[str, str | None]) -> bytes | None:
-        """A person's command, at the running hub; the paper that it gives. Raises NeedsHands."""
-        assert self.assembly is not None
+        """A person's command, at the running hub; the paper that it gives. Raises K12EdgeError, as the command does."""
         paper: list[bytes | None] = []
+        refused: list[K12EdgeError] = []
+
+        def work() -> None:
+            assert self.assembly is not None
+            try:
+                paper.append(self.assembly.carry(action, words)[1])
+            except K12EdgeError as problem:
+                refused.append(problem)
+
         self.stalled_until_ns = 0
-        self._run(lambda: paper.append(self.assembly.carry(action, words)[1] if self.assembly is not None else None))
+        self._run(work)
         self._plan_mail(0)
+        if refused:
+            raise refused[0]
         return paper[0] if paper else None
 
     def crash_before_answer(self) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from csv import writer
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from protocol.cards import CardUid
+from protocol.errors import K12EdgeError
 from protocol.signing import fingerprint
 from sim.demo.chain import COUNTERS, GATES
 from sim.road import SCHOOL
@@ -67,6 +69,7 @@ class School:
         self.healing = False
         self.hub_anew = False
         self.copied: set[str] = set()
+        self.renewed: set[str] = set()
 
     def draw(self, name: str) -> Random:
         """A stream of chance."""
@@ -112,13 +115,24 @@ class School:
 
     def accept(self, device: str, shown: str | None = None) -> None:
         """A person accepts a gateway at the hub, and once it was met exports the keys, as the handbook asks."""
-        self.hub.carry("devices-accept", {"device": device, "fingerprint": shown})
+        self.command("devices-accept", {"device": device, "fingerprint": shown})
         self.loop.after(3 * MINUTE, self.export_keys)
+
+    def command(self, action: str, words: dict[str, str | None]) -> None:
+        """A person's command, given again a minute later while the hub refuses it (its disk is full) or is down."""
+        try:
+            if self.hub.up:
+                self.hub.carry(action, words)
+                return
+        except K12EdgeError:
+            self.truth.count("command refused")
+        self.loop.after(MINUTE, lambda: self.command(action, words))
 
     def export_keys(self) -> None:
         """A person keeps the hub's keys in a safe."""
         if self.hub.up:
-            self.keys = self.hub.carry("keys-export", {"file": "keys.json"}) or self.keys
+            with suppress(K12EdgeError):
+                self.keys = self.hub.carry("keys-export", {"file": "keys.json"}) or self.keys
 
     def import_roster(self, pupils: Sequence[Pupil], cards: dict[str, bytes] | None = None) -> None:
         """The office imports the roster; `cards` are pupils' new ones."""
@@ -129,11 +143,7 @@ class School:
             uid = (cards or {}).get(pupil.key, pupil.uid)
             rows.writerow((pupil.key, pupil.name, pupil.school_class, f"a:{uid.hex().upper()}"))
         paper = base64.b64encode(text.getvalue().encode("utf-8")).decode("ascii")
-
-        def work() -> None:
-            self.hub.carry("roster-import", {"file": "roster.csv", "paper": paper})
-
-        self.when_up(work)
+        self.command("roster-import", {"file": "roster.csv", "paper": paper})
 
     # --- a day --------------------------------------------------------------------------------------------------------
 
@@ -187,7 +197,7 @@ class School:
             self.loop.after(SECOND, self.new_hub)
             return
         paper = base64.b64encode(keys).decode("ascii")
-        self.hub.carry("keys-import", {"file": "keys.json", "paper": paper})
+        self.command("keys-import", {"file": "keys.json", "paper": paper})
         self.import_roster(self.pupils)
         for box in self.gateways:
             self.when_up(lambda box=box: self._accept_again(box))  # type: ignore[misc]

@@ -20,10 +20,8 @@ COPIES_MAX: Final = 4
 
 def _cloned(school: School, rng: Random) -> None:
     """A copy of a gateway's card runs in a second box: one identity, two devices."""
-    if len(school.gateways) >= COPIES_MAX:
-        return
     original = rng.choice(school.gateways)
-    if not original.up:
+    if len(school.gateways) >= COPIES_MAX or not original.up or original.config.gateway_id in school.renewed:
         return
     name = f"{original.name}-copy{len(school.gateways)}"
     machine = SimMachine(school.loop, school.draw(f"clock of {name}"))
@@ -69,14 +67,18 @@ def _lose(school: School, box: GatewayBox) -> None:
 
 
 def _replaced(school: School, rng: Random) -> None:
-    """A gateway gets a new, empty card; a person accepts its new key."""
+    """A gateway gets a new, empty card; a person accepts its new key.
+
+    Not where a copy of the old one runs: with another key accepted, what a copy records is a stranger's.
+    """
     box = rng.choice(school.gateways)
-    if not box.up:
+    if not box.up or sum(one.config.gateway_id == box.config.gateway_id for one in school.gateways) > 1:
         return
     _lose(school, box)
     box.storage.replace(None)
     box.machine.reboot(battery=False)
     school.truth.count("card replaced")
+    school.renewed.add(box.config.gateway_id)
 
     def accept() -> None:
         if box.assembly is None or not school.hub.up:
