@@ -23,6 +23,7 @@ from protocol.signing import (
     verify,
 )
 
+BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 MINE = Identity(bytes(range(32)), bytes(range(32, 64)))
 OTHER = Identity(bytes(range(1, 33)), bytes(range(33, 65)))
 TOPIC = "k12/1/s1/dev/gate/state"
@@ -99,11 +100,12 @@ def test_a_box_opens_for_its_owner_only(secret: bytes) -> None:
         OTHER.open(sealed)
 
 
-@given(st.data())
-def test_a_changed_box_is_refused(data: st.DataObject) -> None:
+@given(st.integers(0, 106), st.integers(1, len(BASE64URL) - 1))
+def test_a_changed_box_is_refused(place: int, further: int) -> None:
+    # What is drawn depends on nothing of the box, which is another one each time.
     sealed = seal(MINE.box, b"thirty-two bytes of a secret key")
-    place = data.draw(st.integers(0, len(sealed) - 1))
-    letter = data.draw(st.sampled_from("ABCDEFabcdef0123456789-_").filter(lambda found: found != sealed[place]))
+    assert len(sealed) == 107
+    letter = BASE64URL[(BASE64URL.index(sealed[place]) + further) % len(BASE64URL)]
     with pytest.raises(SealRefused):
         MINE.open(sealed[:place] + letter + sealed[place + 1 :])
 
