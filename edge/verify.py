@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.bookcopy import journal_files, opened
-from edge.journalfile import STORAGE_ERRORS, explained
+from edge.journalfile import FILE_NAME, STORAGE_ERRORS, explained
 from edge.journalrows import NUMBER_MAX, SEQUENCE_BITS, head_text
 from edge.pruning import JOURNAL_ROWS_MAX
 from edge.salvage import lost_behind
@@ -359,10 +359,10 @@ def _later_journals(report: Report, file: Path, journals: list[_Journal], witnes
     A gateway forgets only its oldest, emptied journals, so what follows one that is in the file must be in the file.
     Where the witness knows none of the file's journals, the whole file is another one.
     """
+    if file.name != FILE_NAME:
+        return
     mine = {journal.journal for journal in journals}
     sources = {journal.source for journal in journals if journal.source is not None}
-    if any(journal.salvaged for journal in journals) or file.name != "journal.db":
-        return
     theirs = {name: held for name, held in witness.journals.items() if held.source in sources and name not in mine}
     replaced = not any(name in mine for name in witness.journals)
     after = set(mine)

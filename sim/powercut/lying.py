@@ -115,10 +115,7 @@ def audited(lie: Lie, state: dict[str, bytes], outcome: Outcome, name: str) -> t
         outcome.more["states with records gone"] += 1
         outcome.more["named by the gateway itself"] += by_itself
         outcome.more["named by the witness"] += by_witness
-        # Beside salvaged journals the audit looks for no whole ones (docs/promise.md): the gateway alarms then.
-        salvaged = bool(opened.aside)
-        outcome.more["named by the gateway alone, after a salvage"] += salvaged and not by_witness
-        if not (by_witness or salvaged):
+        if not by_witness:
             outcome.unnamed.append(f"{name}: {gone} records are gone, and the witness names nothing")
     elif by_witness or opened.alarms:
         outcome.corrupt.append(f"{name}: nothing is gone, and yet it is blamed: {opened.alarms} {report.lines}")

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from edge.devicekeys import DeviceKeys
-from edge.journalfile import FILE_NAME
+from edge.journalfile import FILE_NAME, set_aside
 from edge.journalrows import SEQUENCE_BITS, head_text
+from edge.salvage import salvage
 from edge.verify import BAD, UNREADABLE, VALID
 from k12edge.cli import main
 from protocol.envelope import decode_event, digest, encode_event, unix_ms_of
@@ -518,6 +519,23 @@ def test_a_file_rolled_back_to_an_earlier_copy_is_named_by_a_witness(
     assert verified(capsys, copy, "--witness", told)[:2] == (BAD, f"{lost}.1")
     begin(copy).close()
     assert verified(capsys, copy, "--witness", told)[:2] == (BAD, f"{lost}.1"), "also when it went on since"
+
+
+def test_a_journal_that_is_missing_whole_is_named_beside_those_that_came_back(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lying card: the file is rolled back *and* damaged, and what it still held was brought back."""
+    shutil.copytree(copy, tmp_path / "later")
+    begin(tmp_path / "later").close()
+    lost = runs(tmp_path / "later")[2]
+    complete, told = str(witness(copy, tmp_path / "w1.json")), str(witness(tmp_path / "later", tmp_path / "w2.json"))
+    set_aside(copy / FILE_NAME, "00000001")
+    journal = begin(copy)
+    salvage(copy, journal)
+    journal.close()
+    code, _, lines = verified(capsys, copy, "--witness", complete)
+    assert code == VALID, f"nothing is missing: {lines}"
+    assert verified(capsys, copy, "--witness", told)[:2] == (BAD, f"{lost}.1")
 
 
 def test_a_file_replaced_by_a_fresh_one_is_named_by_a_witness(
