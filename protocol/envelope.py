@@ -106,6 +106,7 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
+_everything = msgspec.json.Decoder()
 
 
 def encode_event(
@@ -174,6 +175,8 @@ def decode_event(raw: bytes | memoryview) -> Event:
         raise BadMessage(f"record {tap}: data is not an object")
     if _nests_deep(raw):
         raise BadMessage(f"record {tap} nests deeper than {NESTING_MAX}")
+    if not _readable(raw):
+        raise BadMessage(f"record {tap} has a number that not every reader takes (JSON's are doubles: RFC 8259, 6)")
     return event
 
 
@@ -199,6 +202,7 @@ def expected_event(raw: bytes, journal: str, sequence: int, source: str) -> Even
         or event.dataschema != _SCHEMAS[name]
         or (event.prev is None) != (sequence == 1)
         or _nests_deep(raw)
+        or not _readable(raw)
     ):
         return None
     return event
@@ -218,6 +222,15 @@ def _nests_deep(raw: bytes | memoryview) -> bool:
         if depth > NESTING_MAX:
             return True
     return False
+
+
+def _readable(raw: bytes | memoryview) -> bool:
+    """Whether a reader that takes apart everything, unknown members too, can: the decoder above skips those."""
+    try:
+        _everything.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return False
+    return True
 
 
 def decode_data(event: Event, shape: type[T]) -> T:

@@ -199,6 +199,21 @@ def test_nesting_ends_at_a_depth_of_ours_whoever_reads(left: str, right: str) ->
     assert decode_event(raw.replace(b'"x":1', b'"x":[' + b"[]," * 200 + b'[]],"y":"' + b"[{" * 200 + b'\\""'))
 
 
+@pytest.mark.parametrize("number", ["9" * 4301, "1e999", "-1E400", "1" + "0" * 300 + "e300"])
+def test_a_number_that_other_readers_refuse_is_refused_at_the_door(number: str) -> None:
+    """Where it was only skipped over, the record stood in the ledger and no page of the audit could be read."""
+    raw = record(data={"x": 1})
+    tap = decode_event(raw).tap
+    for place in (f'"x":{number}', f'"x":[{{"y":{number}}}]'):
+        wrong = raw.replace(b'"x":1', place.encode())
+        with pytest.raises(BadMessage, match="a number that not every reader takes"):
+            decode_event(wrong)
+        assert expected_event(wrong, tap.journal, tap.sequence, decode_event(raw).source) is None
+    # As a text, or in the size that every reader takes, it is nothing special.
+    assert decode_event(raw.replace(b'"x":1', f'"x":"{number}"'.encode()))
+    assert decode_event(raw.replace(b'"x":1', b'"x":' + b"9" * 300))
+
+
 def test_data_of_another_shape_is_refused() -> None:
     with pytest.raises(BadMessage, match="not of its type"):
         decode_data(decode_event(record()), TapData)
