@@ -12,7 +12,7 @@ import msgspec
 from edge.bookreader import BookReader, RecordMissing
 from edge.inbox import Inbox
 from edge.journal import SqliteJournal
-from edge.statement import Statement, will_message
+from edge.statement import Occasions, Statement, will_message
 from edge.uplink import Heard, Uplink
 from protocol.batch import encode_batch
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("k12edge.delivery")
 
-STATE_EVERY_MS: Final = 30_000
-"""How often a gateway says how it is, and asks the hub's clock, while connected."""
-STATE_AGAIN_MS: Final = 2_000
-"""Sooner than that a gateway doesn't say again whether it owes anything."""
 HEALTH_MS: Final = 1_000
 TEND_AGAIN_MS: Final = 5_000
 FAILED_PAUSE_MS: Final = 1_000
@@ -86,10 +82,7 @@ class Delivery:
         self._connected = False
         self._hub: HubState | None = None
         self._hub_said = b""
-        self._state_due_ms = 0
-        self._announce = False
-        self._told_idle = False
-        self._told_more = False
+        self._occasions = Occasions()
         self._prepared = False
         self._tend_due_ms = 0
         self._salvaged: set[str] = set()
@@ -125,7 +118,7 @@ class Delivery:
         self._connected = connected
         if connected:
             self._connections += 1
-            self._announce = True
+            self._occasions.at_once = True
         self._wake.set()
 
     def nudge(self) -> None:
@@ -210,7 +203,7 @@ class Delivery:
                 salvaged=row.salvaged,
             )
         self._last_seen = 0
-        self._announce = True
+        self._occasions.at_once = True
 
     def _now_ms(self) -> int:
         return self._clock.mono_ns() // 1_000_000
@@ -256,14 +249,16 @@ class Delivery:
         return self._prepared
 
     def _say_state(self, reader: BookReader, now_ms: int) -> None:
-        """Say how we are when it is time: at a change of the hub, of what is owed, with journals still to be named."""
-        again = now_ms >= self._state_due_ms - STATE_EVERY_MS + STATE_AGAIN_MS
-        idle = self._uplink.owed() == 0
-        turned = again and idle != self._told_idle
-        more = (again or self._told_more) and self._uplink.unasked()
-        if self._announce or turned or more or now_ms >= self._state_due_ms:
-            self._told_idle, self._told_more = idle, False
-            self._publish_state(reader)
+        """Say how we are when it is time."""
+        owing = self._uplink.owed() > 0
+        if not self._occasions.due(now_ms, owing=owing, unasked=self._uplink.unasked()):
+            return
+        # Before the statement is made: a connection that comes meanwhile asks for another.
+        self._occasions.at_once = False
+        if self._published(reader):
+            self._occasions.told(now_ms, owing=owing)
+        else:
+            self._occasions.at_once = True
 
     def _offer(self, reader: BookReader) -> None:
         assert self._link is not None
@@ -350,7 +345,7 @@ class Delivery:
         if self._hub is None:
             log.info("hub ready, fingerprint %s", fingerprint(state.key))
         if self._hub is None or self._hub.epoch != state.epoch:
-            self._announce = True
+            self._occasions.at_once = True
         self._hub, self._hub_said = state, payload
         self.backup_interval_s = state.backup_interval_s
         self._uplink.connected(self._now_ms(), ready=True, epoch=state.epoch)
@@ -369,7 +364,7 @@ class Delivery:
                 return None
 
         heard: Heard = self._uplink.receipt(receipt, digest_at, self._now_ms(), retained=retained)
-        self._told_more |= heard.confirmed > 0
+        self._occasions.confirmed |= heard.confirmed > 0
         for change in heard.settled:
             self._journal.settle(change.journal, change.hub, change.city)
         for code in heard.alarms:
@@ -386,14 +381,12 @@ class Delivery:
         if self._keys.configure(decode_body(body, DeviceConfig)):
             log.info("card keys received")
 
-    def _publish_state(self, reader: BookReader) -> None:
+    def _published(self, reader: BookReader) -> bool:
         assert self._link is not None
         topic = device_topic(self._school, self._device, "state")
         state = self._statement.made(reader, self._connections)
         signed = sign_message(self._keys.identity, topic, msgspec.json.encode(state))
-        self._announce = False
         if not self._link.publish(topic, signed, retain=True):
-            self._announce = True
-        else:
-            self._uplink.told(state.journals)
-            self._state_due_ms = self._now_ms() + STATE_EVERY_MS
+            return False
+        self._uplink.told(state.journals)
+        return True

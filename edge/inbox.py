@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,18 +20,19 @@ class Inbox:
     def __init__(self, receipts: str, topics: set[str]) -> None:
         """`receipts` is the topic of receipts, `topics` are the others."""
         self._receipts, self._topics = receipts, topics
-        self._queue: queue.Queue[Heard] = queue.Queue(INBOX_MAX)
+        self._waiting: deque[Heard] = deque()
         self._latest: dict[str, tuple[bytes, bool]] = {}
         self._lock = threading.Lock()
         self.dropped = 0
 
     def put(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Keep a message; from any thread, never blocks."""
+        """Keep a message; from the link's thread, never blocks."""
         if topic == self._receipts:
-            try:
-                self._queue.put_nowait((topic, payload, retained))
-            except queue.Full:
+            # One thread puts and one takes: between the look and the step there is only more room.
+            if len(self._waiting) >= INBOX_MAX:
                 self.dropped += 1
+            else:
+                self._waiting.append((topic, payload, retained))
         elif topic in self._topics:
             with self._lock:
                 self._latest.pop(topic, None)
@@ -45,8 +46,5 @@ class Inbox:
 
     def receipts(self) -> Iterator[Heard]:
         """Take the receipts that wait, as many as are kept at most."""
-        for _ in range(INBOX_MAX):
-            try:
-                yield self._queue.get_nowait()
-            except queue.Empty:
-                return
+        for _ in range(len(self._waiting)):
+            yield self._waiting.popleft()

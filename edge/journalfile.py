@@ -130,12 +130,13 @@ Places = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 def places(path: Path) -> Places:
     """What lies under the names now. Raises OSError; opens nothing, since closing would drop SQLite's locks."""
-    return _place(path), _place(path.with_name(path.name + "-wal"))
+    name = os.fspath(path)
+    return _place(name), _place(name + "-wal")
 
 
-def _place(path: Path) -> tuple[int, int] | None:
+def _place(name: str) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(name)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino

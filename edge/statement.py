@@ -20,6 +20,44 @@ if TYPE_CHECKING:
 
 TOLD_MAX: Final = 64
 """Journals in one state message; a receipt answers as many."""
+EVERY_MS: Final = 30_000
+"""How often a gateway says how it is, and asks the hub's clock, while connected."""
+AGAIN_MS: Final = 2_000
+"""Sooner than that a gateway doesn't say again whether it owes anything."""
+OWING_MS: Final = 2_000
+"""What is receipted sooner than that was never worth a message: at a gate every pupil would make two."""
+
+
+class Occasions:
+    """When a gateway says how it is: every so often, on a new connection, and when what it owes has changed."""
+
+    def __init__(self) -> None:
+        """Nothing was said yet."""
+        self.at_once = False
+        """Something changed that the hub must hear of, whatever the time. Another thread sets it."""
+        self.confirmed = False
+        """A receipt named journals that were asked about, so the next ones can be."""
+        self._due_ms = 0
+        self._owing_ms: int | None = None
+        self._told_owing = False
+
+    def due(self, now_ms: int, *, owing: bool, unasked: bool) -> bool:
+        """Whether now is one. `owing`: the hub lacks records; `unasked`: journals wait to be asked about."""
+        if not owing:
+            self._owing_ms = None
+        elif self._owing_ms is None:
+            self._owing_ms = now_ms
+        lasts = self._owing_ms is not None and now_ms - self._owing_ms >= OWING_MS
+        turned = not owing if self._told_owing else lasts
+        again = now_ms >= self._due_ms - EVERY_MS + AGAIN_MS
+        more = unasked and (again or self.confirmed)
+        return self.at_once or more or (again and turned) or now_ms >= self._due_ms
+
+    def told(self, now_ms: int, *, owing: bool) -> None:
+        """A state was handed to the link."""
+        self._due_ms = now_ms + EVERY_MS
+        self._told_owing = owing
+        self.confirmed = False
 
 
 class Statement:
