@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hub.announcer import Announcer
 from hub.fleet import Fleet
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hub.config import HubConfig
     from hub.ports import City, Link
     from hub.store.ownjournal import OwnJournal
+
+WELCOME_MS: Final = 250
+"""A person who accepted a gateway looks at its light."""
 
 
 class Assembly:
@@ -112,4 +115,4 @@ class Assembly:
                 self.store.devices.next_config_version(device, self.store.clock.now_ms())
             self.reception.replay_soon(device)
         self.announcer.configuration(device)
-        self.mailroom.receipt_due(device)
+        self.mailroom.receipt_due(device, within_ms=WELCOME_MS)

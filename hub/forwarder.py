@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("k12edge.forwarder")
 
 IDLE_MS: Final = 5_000
+GATHER_MS: Final = 2_000
+"""After an answer what comes next is gathered for so long, unless a whole batch waits: in a crowd a request for every
+tap would cost the hub's disk a sync each, and the city as many requests as pupils."""
 FAILED_PAUSE_MS: Final = 1_000
 
 
@@ -39,7 +42,7 @@ class Forwarder:
         self._client, self._clock, self._told = client, clock, told
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._failed_until_ms = 0
+        self._failed_until_ms = self._gather_until_ms = 0
         self.trouble: str | None = None
         self.progress = 0
 
@@ -65,9 +68,13 @@ class Forwarder:
         """Submit one batch; the ms to wait before the next turn, unless something new comes."""
         self.progress += 1
         now_ms = self._clock.mono_ms()
-        if now_ms < self._failed_until_ms:
-            return self._failed_until_ms - now_ms
+        # While the city is left alone nothing is read: in an outage every tap would read the whole window again.
+        until_ms = max(self._failed_until_ms, self._forwarding.paused_until_ms)
+        if now_ms < until_ms:
+            return min(IDLE_MS, until_ms - now_ms)
         try:
+            if now_ms < self._gather_until_ms and not self._plenty():
+                return self._gather_until_ms - now_ms
             return 0 if self._step() else self._idle_ms()
         except K12EdgeError as problem:
             log.error("the ledger can't be used: %s", problem)
@@ -88,17 +95,22 @@ class Forwarder:
             wait_ms = due_ms - self._clock.now_ms()
         return max(20, min(IDLE_MS, wait_ms))
 
+    def _plenty(self) -> bool:
+        with self._ledger.database.lock:
+            return self._rows.new() >= BATCH_MAX
+
     def _step(self) -> bool:
-        """Submit one batch; False when nothing is due."""
+        """Submit one batch; False when nothing else is due."""
         now_ms = self._clock.now_ms()
         database = self._ledger.database
         with database.transaction():
-            self._rows.release_anchored()
-            self._rows.bring_near(now_ms)
+            if self._rows.put_off():
+                self._rows.release_anchored()
+                self._rows.bring_near(now_ms)
             window = self._rows.window(now_ms, BATCH_MAX)
             if window.held_back and not window.owed:
                 self._rows.write(window, [], [], now_ms)
-                return True
+                return window.full
         batch = self._forwarding.next_batch(self._clock.mono_ms(), window.owed)
         if not batch:
             return False
@@ -115,7 +127,11 @@ class Forwarder:
         self._note(self._forwarding.pause_reason)
         for device, journal in touched:
             self._told(device, journal)
-        return True
+        # What came meanwhile has woken us; what waits has its due time.
+        more = window.full or len(verdict.changes) < len(window.owed)
+        if not more:
+            self._gather_until_ms = self._clock.mono_ms() + GATHER_MS
+        return more
 
     def _note(self, reason: str | None) -> None:
         if reason != self.trouble:

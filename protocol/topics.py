@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +38,7 @@ def roster_topic(school: str, kind: str) -> str:
     return f"{ROOT}/{school}/roster/{kind}"
 
 
+@functools.lru_cache(maxsize=256)
 def parse_device_topic(topic: str) -> DeviceTopic | None:
     """Take a device topic apart, or None when it isn't one."""
     parts = topic.split("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import gzip
 import logging
 import re
@@ -127,13 +128,17 @@ class CityClient:
     def _read(
         self, method: str, url: str, headers: dict[str, str], body: bytes, most: int
     ) -> tuple[int, httpx2.Headers, bytes]:
-        with self._http.stream(method, url, headers=headers, content=body) as response:
+        with self._http.stream(method, _taken_apart(url), headers=headers, content=body) as response:
             answer, deadline = bytearray(), time.monotonic() + WHOLE_S
             for piece in response.iter_bytes():
                 answer += piece
                 if len(answer) > most or time.monotonic() > deadline:
                     raise _TooMuch(f"an answer of more than {most} bytes or {WHOLE_S:g} s")
             return response.status_code, response.headers, bytes(answer)
+
+
+_taken_apart = functools.lru_cache(maxsize=4)(httpx2.URL)
+"""Two addresses are asked again and again. Raises httpx2.InvalidURL."""
 
 
 def judged(status: int, headers: httpx2.Headers, body: bytes, now_s: float) -> Answer:

@@ -20,13 +20,14 @@ RETRIES_SHARE: Final = 100
 class Window:
     """What to work on: records to submit, and new ones to be held back (position, due_ms, boot).
 
-    `through` is the last new position looked at.
+    `through` is the last new position looked at; `full` says that more may be due than found room.
     """
 
     owed: tuple[Owed, ...]
     held_back: tuple[tuple[int, int, str], ...]
     cursor: int
     through: int
+    full: bool
 
 
 class ForwardRows:
@@ -45,17 +46,24 @@ class ForwardRows:
         assert isinstance(found, int)
         return found
 
+    def new(self) -> int:
+        """How many records came behind the cursor, at most."""
+        newest = self._run("SELECT max(position) FROM events")[0][0]
+        assert newest is None or isinstance(newest, int)
+        return 0 if newest is None else newest - self.cursor()
+
     def window(self, now_ms: int, limit: int) -> Window:
         """What is due now: records tried before first, then new ones."""
-        cursor = self.cursor()
+        cursor, most_tried = self.cursor(), min(limit, RETRIES_SHARE)
         owed = [
-            self._owed(position, raw, attempts)
+            self._tried(position, raw, attempts)
             for position, raw, attempts in self._run(
                 "SELECT e.position, e.raw, x.attempts FROM forward_exceptions x JOIN events e USING (position)"
                 " WHERE x.state IN ('waiting', 'held-back') AND x.due_ms <= ? ORDER BY x.due_ms, x.position LIMIT ?",
-                (now_ms, min(limit, RETRIES_SHARE)),
+                (now_ms, most_tried),
             )
         ]
+        tried = len(owed)
         held_back: list[tuple[int, int, str]] = []
         through = cursor
         for position, raw, received_ms in self._run(
@@ -64,29 +72,35 @@ class ForwardRows:
         ):
             assert isinstance(position, int) and isinstance(received_ms, int)
             through = position
-            item = self._owed(position, raw, 0)
-            boot = self._unanchored(item)
+            item, boot = self._new(position, raw)
             # A clock that was ahead and is right now makes nothing wait longer.
             due_ms = min(received_ms, now_ms) + self._hold_ms
             if boot is not None and due_ms > now_ms:
                 held_back.append((position, due_ms, boot))
             else:
                 owed.append(item)
-        return Window(tuple(owed), tuple(held_back), cursor, through)
+        full = tried >= most_tried or len(owed) + len(held_back) >= limit
+        return Window(tuple(owed), tuple(held_back), cursor, through, full)
 
     @staticmethod
-    def _owed(position: object, raw: object, attempts: object) -> Owed:
+    def _tried(position: object, raw: object, attempts: object) -> Owed:
         assert isinstance(position, int) and isinstance(raw, bytes) and isinstance(attempts, int)
         event = decode_event(raw)
         return Owed(position, event.source, event.id, raw, attempts)
 
-    def _unanchored(self, owed: Owed) -> str | None:
-        """`<source> <boot>` of a record whose time nothing vouches for yet."""
-        event = decode_event(owed.raw)
+    def _new(self, position: int, raw: object) -> tuple[Owed, str | None]:
+        """A record, and `<source> <boot>` where nothing vouches for its time yet."""
+        assert isinstance(raw, bytes)
+        event = decode_event(raw)
+        owed = Owed(position, event.source, event.id, raw, 0)
         found = dated(event)
         if found is None or found.own is not None or self._anchors.of(event.source).anchored(found.boot):
-            return None
-        return f"{event.source} {found.boot}"
+            return owed, None
+        return owed, f"{event.source} {found.boot}"
+
+    def put_off(self) -> bool:
+        """Whether any record before the cursor waits to be submitted again."""
+        return self.next_due_ms() is not None
 
     def release_anchored(self) -> int:
         """Records whose boot has met an anchor by now wait no longer; within a transaction. Returns how many boots."""

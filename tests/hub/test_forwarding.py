@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -31,8 +30,8 @@ from hub.forwarding import (
     TooLarge,
     Unreachable,
 )
-from protocol.envelope import decode_event, rfc3339
-from tests.hub.handmade import BOOT, T0_MS, Gateway
+from protocol.envelope import decode_event
+from tests.hub.handmade import Gateway
 from tests.hub.room import HubRoom
 from tests.hub.running import until
 
@@ -307,42 +306,6 @@ def test_records_without_a_certain_time_wait_for_their_anchor_then_go(tmp_path: 
     assert not [name for name in sent if name.startswith(late.journal)]
     drive(room, city, room.store.clock.now_ms() + 900_001)
     assert len([name for name in sent if name.startswith(late.journal)]) == 2
-    room.close()
-
-
-class Kind:
-    """A city that stores whatever comes."""
-
-    def __init__(self) -> None:
-        self.held: list[str] = []
-
-    def submit(self, batch: Sequence[bytes]) -> Answer:
-        events = [decode_event(raw) for raw in batch]
-        self.held += [event.id for event in events]
-        return PerEvent({(event.source, event.id): Result("stored") for event in events})
-
-    def close(self) -> None: ...
-
-
-def test_held_records_go_as_soon_as_their_boot_is_anchored_and_gateways_are_told(tmp_path: Path) -> None:
-    room = HubRoom(tmp_path / "hub", hold_s=900)
-    gateway, city, told = room.known(Gateway()), Kind(), []
-    run = gateway.run(3, err_ms=None)
-    store = room.store
-    forwarder = Forwarder(
-        store.ledger, store.forward, Forwarding(Random(1)), city, store.clock, lambda *name: told.append(name)
-    )
-    room.batch(gateway, gateway.batch(run))
-    assert any(forwarder.turn() for _ in range(9)), "nothing is owed any more"
-    assert not [name for name in city.held if name.startswith(run.journal)] and told == []
-    run.add("boot.anchored", {"boot": BOOT, "mono": 1, "wall": rfc3339(T0_MS), "err": 5, "source": "hub"}, err_ms=None)
-    room.batch(gateway, gateway.batch(run, 5))
-    assert any(forwarder.turn() for _ in range(9)), "nothing is owed any more"
-    assert sorted(name for name in city.held if name.startswith(run.journal)) == [
-        f"{run.journal}.{n}" for n in range(1, 6)
-    ]
-    assert set(told) == {(gateway.device, run.journal)}
-    assert store.forward.cursor() == len(city.held)
     room.close()
 
 
