@@ -47,6 +47,7 @@ class CityBox(httpx2.BaseTransport):
         self.moods = Moods()
         self.store: CityStore | None = None
         self.before_answer: Callable[[], None] = lambda: None
+        self.requests = 0
 
     def start(self) -> None:
         """It runs (again)."""
@@ -85,6 +86,7 @@ class CityBox(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """See httpx2.BaseTransport. Raises ConnectError, RemoteProtocolError."""
         moods = self.moods
+        self.requests += 1
         if self.store is None or self._drawn(moods.unreachable, "unreachable"):
             raise httpx2.ConnectError("refused", request=request)
         if self._drawn(moods.accepted, "said 202"):

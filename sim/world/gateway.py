@@ -33,6 +33,10 @@ REFUSED_MAX: Final = 1_000
 """Starts in a row that may fail while a disk does."""
 STRETCH: Final = 15
 """A gateway where nothing happens is asked this much more rarely than it would ask itself: it would find nothing."""
+STRETCH_BETWEEN: Final = 4
+"""The same between two taps of a crowd, when nothing is under way."""
+QUIET_S: Final = 5
+"""Nothing was shown for so long: the state messages and checkpoints that follow a tap are done."""
 FULL_PAUSE_S: Final = 2.0
 """As edge.app.FULL_PAUSE_S."""
 
@@ -213,8 +217,9 @@ class GatewayBox:
         if assembly is None:
             return
         wait_ms = assembly.delivery.turn()
-        quiet = wait_ms >= IDLE_MS and self._loop.now_ns - self._active_ns > 30 * SECOND
-        self._plan(wait_ms * MS * (STRETCH if quiet else 1))
+        if wait_ms >= IDLE_MS:
+            wait_ms *= STRETCH if self._loop.now_ns - self._active_ns > QUIET_S * SECOND else STRETCH_BETWEEN
+        self._plan(wait_ms * MS)
 
     def _state(self, connected: bool) -> None:
         if self.assembly is not None:

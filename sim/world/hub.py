@@ -242,15 +242,15 @@ class HubBox:
         assembly = self.assembly
         if assembly is None or assembly.forwarder is None:
             return
+        requests = self._city.requests
         wait_ns = assembly.forwarder.turn() * MS
-        if not wait_ns:
-            # The answer is written; it took as long as a request takes, and nothing else is submitted meanwhile.
-            wait_ns = self._city.latency_ns()
-            self._answers_ns = self._loop.now_ns + wait_ns
-        elif wait_ns >= FORWARD_IDLE_S * SECOND:
+        if wait_ns >= FORWARD_IDLE_S * SECOND:
             # Nothing is owed: what comes wakes it.
             wait_ns = int(LOOK_S * SECOND)
-        self._plan_forward(wait_ns)
+        if self._city.requests > requests:
+            # The answer is written; it took as long as a request takes, and nothing else is submitted meanwhile.
+            self._answers_ns = self._loop.now_ns + self._city.latency_ns()
+        self._plan_forward(max(wait_ns, self._answers_ns - self._loop.now_ns))
         self._plan_mail(min(assembly.mailroom.wait_ms() * MS, int(LOOK_S * SECOND)) + 1)
 
     def _say(self) -> None:

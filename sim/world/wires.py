@@ -10,7 +10,7 @@ from typing import Final
 
 from sim.world.loop import MS, SECOND, Loop, Timer
 
-LATENCY_MS: Final = (1, 12)
+LATENCY_NS: Final = (1 * MS, 12 * MS)
 """Of one hop in a school's network, either way."""
 GATEWAY_WINDOW: Final = 32
 """As edge.mqtt.IN_FLIGHT_MAX."""
@@ -71,7 +71,7 @@ class Broker:
 
     def latency_ns(self) -> int:
         """Of one hop."""
-        return self._rng.randrange(LATENCY_MS[0] * MS, LATENCY_MS[1] * MS)
+        return LATENCY_NS[0] + int(self._rng.random() * (LATENCY_NS[1] - LATENCY_NS[0]))
 
     def stop(self, *, forget: bool) -> None:
         """It dies: all connections end; it may have `forgotten` what it kept."""
