@@ -31,7 +31,7 @@ from sim.world.wires import Broker, Line, Packet
 IDLE_MS: Final = 1_000
 REFUSED_MAX: Final = 1_000
 """Starts in a row that may fail while a disk does."""
-STRETCH: Final = 15
+STRETCH: Final = 30
 """A gateway where nothing happens is asked this much more rarely than it would ask itself: it would find nothing."""
 STRETCH_BETWEEN: Final = 4
 """The same between two taps of a crowd, when nothing is under way."""

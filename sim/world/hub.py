@@ -32,7 +32,7 @@ FORWARD_IDLE_S: Final = 5.0
 """As hub.forwarder.IDLE_MS."""
 ANNOUNCE_S: Final = 10.0
 """As hub.announcer.READY_EVERY_S."""
-ANNOUNCE_IDLE_S: Final = 60.0
+ANNOUNCE_IDLE_S: Final = 300.0
 """How often it announces itself here when no connection has changed for MOVED_S: nothing would follow from more."""
 MOVED_S: Final = 300.0
 LOOK_S: Final = 30.0
