@@ -25,7 +25,7 @@ from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from edge.signals import LineSignals
 from edge.statement import will_message
-from edge.watchdog import Watchdog, notify
+from host.watchdog import Watchdog, notify, waits
 from protocol.errors import ConfigError, JournalFailed, JournalFull, ReaderRefused
 from protocol.settings import is_loopback
 
@@ -197,6 +197,7 @@ def run_gateway(config: GatewayConfig, ending: Ending) -> int:
             gateway = Gateway(config, ending)
         except (JournalFull, JournalFailed) as problem:
             _say(config, problem)
+            waits(FULL_PAUSE_S)
             ending.wait(FULL_PAUSE_S)
             continue
         gateway.run()

@@ -2,86 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import threading
-import time
-from pathlib import Path
 from typing import Final
 
 from edge.config import TimeSource
+from host.machine import Machine
 from protocol.taps import ClockReading
 from protocol.time import Anchor, error_at
 
 log = logging.getLogger("k12edge.clock")
 
-STA_UNSYNC: Final = 0x0040
-"""adjtimex(2): the kernel's clock is not synchronised."""
-RESOLUTION_MS: Final = 1
-"""Readings are cut to whole milliseconds."""
 STEP_MS: Final = 10
 """The kernel slews by at most 0.5 ms a second; more than this within one is a step."""
-AGED_US: Final = 500
-"""How much a kernel's bound grows in the second until it is asked again."""
 TOGETHER_NS: Final = 200_000
 LOOKS_MAX: Final = 4
 """Two clocks are read within TOGETHER_NS, or as near as LOOKS_MAX tries bring it: a thread may have to wait between."""
 STALE_MS: Final = 250
 """A recorded anchor whose bound has grown to this calls for another: after 40 minutes, by the drift allowed for."""
-
-
-class _Timex(ctypes.Structure):
-    """struct timex of adjtimex(2) on 64-bit Linux; only the first fields are read."""
-
-    _fields_ = [
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 256),
-    ]
-
-
-def kernel_error_ms() -> int | None:
-    """The kernel's own bound on its clock's error in ms, None when it isn't synchronised or can't say."""
-    timex = _Timex()
-    try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
-    except (OSError, AttributeError):
-        return None
-    if state < 0 or state == 5 or timex.status & STA_UNSYNC:
-        return None
-    return -(-int(timex.maxerror + AGED_US) // 1000) + RESOLUTION_MS
-
-
-def boot_id() -> str:
-    """The first 8 hex digits of the kernel's id of this boot; zeros where it has none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", "")[:8]
-    except OSError:
-        return "00000000"
-
-
-class Machine:
-    """The machine under a clock: the only words about time that don't come from the hub or a person."""
-
-    def boot(self) -> str:
-        """The id of this boot, 8 hex digits."""
-        return boot_id()
-
-    def boottime_ns(self) -> int:
-        """CLOCK_BOOTTIME in nanoseconds."""
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-    def wall_ns(self) -> int:
-        """The wall clock, Unix nanoseconds."""
-        return time.time_ns()
-
-    def error_ms(self) -> int | None:
-        """The kernel's bound on its wall clock's error, None when it isn't synchronised."""
-        return kernel_error_ms()
 
 
 def _apart(found: tuple[int, int, int]) -> int:

@@ -69,6 +69,8 @@ class Announcer:
         self._link: Link | None = None
         self._wake, self._stopped = threading.Event(), threading.Event()
         self._reminder = Reminder()
+        self.progress = 0
+        """Turns taken: the watchdog's pulse."""
 
     def use(self, link: Link) -> None:
         """Speak by this link."""
@@ -101,6 +103,7 @@ class Announcer:
 
     def turn(self, *, anew: bool) -> None:
         """Say that the hub is ready; all the rest too on a new link, or what a gateway lacks."""
+        self.progress += 1
         try:
             self._publish(*self.state("ready"))
             if anew or self._reminder.due(self._anyone_behind()):

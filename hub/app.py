@@ -16,6 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
+from host.watchdog import Watchdog, notify, waits
 from hub.assembly import Assembly
 from hub.broker import BrokerFailed, EmbeddedBroker, free_bytes
 from hub.config import HubConfig
@@ -41,6 +42,10 @@ AGAIN_S: Final = 0.5
 FULL_PAUSE_S: Final = 2.0
 KEEP_KEYS_S: Final = 60.0
 """A gateway that a person accepted before it was met is bound at its first contact, which nobody tells us."""
+PATIENCE_S: Final = 120
+"""A disk may take as long for a sync, and does nothing else meanwhile."""
+FORWARDER_PATIENCE_S: Final = 300
+"""A request takes 70 s at most, and a city that asks to log in anew is asked four times."""
 FULL_BYTES: Final = 64 * 1024
 """With less free than that a hub or broker that can't start has a full disk."""
 
@@ -64,6 +69,7 @@ class Hub:
         """Open the ledger, take the addresses; raises NeedsHands."""
         self.config, self.ending = config, ending
         self.again = False
+        self._stop = threading.Event()
         self._parts = ExitStack()
         try:
             self._open()
@@ -186,13 +192,29 @@ class Hub:
         self._print_addresses()
         web = WebServer(self._socket, self.store, self.status, assembly.wake_forwarder)
         threads.append(_thread("web", web.run))
+        _thread("watchdog", lambda: self._watchdog(web).run(self._stop))
+        notify("READY=1")
         log.info(
             "hub %s of %s, fingerprint %s", self.config.hub_id, self.config.school, fingerprint(assembly.identity.key)
         )
         while not (self.ending.asked or self.again):
             keep_keys(self.store, self.config)
             self.ending.wait(KEEP_KEYS_S)
+        self._stop.set()
+        if not self.again:
+            # Beginning anew is no end: systemd would take the word for it, and kill what goes on.
+            notify("STOPPING=1")
         self._end(web, threads)
+
+    def _watchdog(self, web: WebServer) -> Watchdog:
+        watchdog = Watchdog()
+        mailroom, announcer, forwarder = self.assembly.mailroom, self.assembly.announcer, self.assembly.forwarder
+        watchdog.watch("mailroom", lambda: mailroom.progress, PATIENCE_S)
+        watchdog.watch("announcer", lambda: announcer.progress, PATIENCE_S)
+        watchdog.watch("web", lambda: web.progress, PATIENCE_S)
+        if forwarder is not None:
+            watchdog.watch("forwarder", lambda: forwarder.progress, FORWARDER_PATIENCE_S)
+        return watchdog
 
     def _print_addresses(self) -> None:
         """`listening URL` for each address, those that were left to us first."""
@@ -265,11 +287,13 @@ def run_hub(config: HubConfig, ending: Ending) -> int:
                 log.error("%s: the disk fails: %s; %s", LedgerFailed.code, problem, LedgerFailed.hint)
             else:
                 raise
+            waits(FULL_PAUSE_S)
             ending.wait(FULL_PAUSE_S)
             continue
         if not hub.again:
             break
         log.warning("the hub begins anew")
+        waits(AGAIN_S)
         ending.wait(AGAIN_S)
     return 0
 

@@ -2,64 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
-import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
+from host.machine import Machine
 from hub.config import HubTimeSource
 from protocol.time import Anchor, error_at
 
-STA_UNSYNC: Final = 0x0040
-"""adjtimex(2): the kernel's clock is not synchronised."""
 BORN_MS: Final = 1_767_225_600_000
 """2026-01-01 UTC: a clock before it was never set."""
 LOOK_NS: Final = 1_000_000_000
 STEP_MS: Final = 10
 """The kernel slews by at most 0.5 ms a second; more than this within one is a step."""
-AGED_US: Final = 500
-"""How much a kernel's bound grows in the second until it is asked again."""
 TOGETHER_NS: Final = 200_000
 LOOKS_MAX: Final = 4
 """Two clocks are read within TOGETHER_NS, or as near as LOOKS_MAX tries bring it: a thread may have to wait between."""
-
-
-class _Timex(ctypes.Structure):
-    """struct timex of adjtimex(2) on 64-bit Linux; only the first fields are read."""
-
-    _fields_ = [
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 256),
-    ]
-
-
-class Machine:
-    """The machine under the clock."""
-
-    def boot(self) -> str:
-        """The first 8 hex digits of the kernel's id of this boot; zeros where it has none."""
-        try:
-            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").replace("-", "")[:8]
-        except OSError:
-            return "00000000"
-
-    def boottime_ns(self) -> int:
-        """CLOCK_BOOTTIME in nanoseconds: it never steps, and counts through sleep."""
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-    def wall_ns(self) -> int:
-        """The wall clock, Unix nanoseconds."""
-        return time.time_ns()
-
-    def error_ms(self) -> int | None:
-        """The kernel's bound on its wall clock's error, None when it isn't synchronised."""
-        return _kernel_error_ms()
 
 
 class HubClock:
@@ -149,14 +106,3 @@ class HubClock:
             if self._kernel_ms is not None:
                 self._certain = Anchor(self.boot(), mono_ms, wall_ms, self._kernel_ms + apart_ms, "ntp")
         return self._kernel_ms
-
-
-def _kernel_error_ms() -> int | None:
-    timex = _Timex()
-    try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
-    except (OSError, AttributeError):
-        return None
-    if state < 0 or state == 5 or timex.status & STA_UNSYNC:
-        return None
-    return -(-int(timex.maxerror + AGED_US) // 1000) + 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from hub.clock import HubClock, Machine
+from host.machine import Machine
+from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.desk import Desk, Outcome
 from hub.store.anchorrows import AnchorRows

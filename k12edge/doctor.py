@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge.clock import kernel_error_ms
+from host.machine import kernel_error_ms
 from protocol.errors import ConfigError
 
 FORGETFUL = ("tmpfs", "ramfs", "rootfs")

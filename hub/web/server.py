@@ -19,6 +19,8 @@ class WebServer:
         self._listener, self._store, self._status, self._wake = listener, store, status, wake
         self._stopping = False
         self._server: Any = None
+        self.progress: int | None = None
+        """Ticks of the server's loop, None while its libraries are loaded: the watchdog's pulse."""
 
     def run(self) -> None:
         """Serve until `stop`."""
@@ -30,7 +32,14 @@ class WebServer:
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
         )
-        self._server = uvicorn.Server(config)
+        self._server = server = uvicorn.Server(config)
+        tick = server.on_tick
+
+        async def ticked(counter: int) -> bool:
+            self.progress = counter
+            return await tick(counter)
+
+        server.on_tick = ticked  # type: ignore[method-assign]  # Called by its loop ten times a second.
         self._server.should_exit = self._stopping
         if not self._stopping:
             self._server.run(sockets=[self._listener])

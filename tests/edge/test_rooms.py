@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.clock import STEP_MS, Machine, SystemClock
+from edge.clock import STEP_MS, SystemClock
 from edge.health import CODES_MAX, STANDS_MS, Health
 from edge.lane import WAIT_AFTER_MS, WAITING_MAX, Lane
 from edge.ports import CardSeen, Recorded, Warning_
 from edge.signals import LineSignals
-from edge.watchdog import LOOK_S, Watchdog, notify
+from host.machine import Machine
+from host.watchdog import LOOK_S, Watchdog, notify
 from protocol.cards import CardUid
 from protocol.errors import ConfigError
 from protocol.taps import TapId
@@ -166,7 +167,7 @@ def test_systemd_is_told_while_all_move_and_the_process_ends_when_one_hangs(
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         notify("READY=1")
         assert line.recv(64) == b"READY=1"
-        monkeypatch.setattr("edge.watchdog.LOOK_S", 0.02)
+        monkeypatch.setattr("host.watchdog.LOOK_S", 0.02)
         hung: list[str] = []
         watchdog = Watchdog(hung.append)
         watchdog._watched.clear()
@@ -307,8 +308,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> dict[str, int | None]:
         said["asked"] = (said["asked"] or 0) + 1
         return said["error"]
 
-    monkeypatch.setattr("edge.clock.kernel_error_ms", error)
-    monkeypatch.setattr("edge.clock.time.time_ns", lambda: real() + (said["step"] or 0) * 1_000_000)
+    monkeypatch.setattr("host.machine.kernel_error_ms", error)
+    monkeypatch.setattr("host.machine.time.time_ns", lambda: real() + (said["step"] or 0) * 1_000_000)
     return said
 
 
@@ -329,8 +330,8 @@ def test_a_thread_held_up_between_two_clocks_looks_again_or_widens_its_bound(
         holdups[0] -= 1
         return 10**18 + ahead_ns[0]
 
-    monkeypatch.setattr("edge.clock.time.time_ns", held_up)
-    monkeypatch.setattr("edge.clock.time.clock_gettime_ns", lambda _: 10**15 + ahead_ns[0])
+    monkeypatch.setattr("host.machine.time.time_ns", held_up)
+    monkeypatch.setattr("host.machine.time.clock_gettime_ns", lambda _: 10**15 + ahead_ns[0])
     clock = SystemClock()
     reading = clock.read()
     assert (reading.wall_ms - reading.mono_ms, reading.err_ms) == ((10**18 - 10**15) // 10**6, 12), "it looks again"

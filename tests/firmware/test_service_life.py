@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.watchdog import Watchdog
+from host.watchdog import HUNG_EXIT, Watchdog
 from sim.emulators.bench import Bench
 from tests.firmware.service import STOP_S, Service, configure
 from tests.firmware.unitfiles import GATEWAY, HUB, one
@@ -182,15 +183,16 @@ def test_readiness_waits_for_neither_reader_nor_hub(tmp_path: Path) -> None:
         assert service.hear("READY=1", 5.0), service.words()
 
 
-def test_the_watchdog_beats_several_times_within_its_period(tmp_path: Path) -> None:
-    configure(tmp_path, "gateway")
-    with Service(tmp_path, "gateway") as service:
+@each_role
+def test_the_watchdog_beats_several_times_within_its_period(role: str, tmp_path: Path) -> None:
+    configure(tmp_path, role)
+    with Service(tmp_path, role) as service:
         assert service.hear("READY=1")
         assert service.hear("WATCHDOG=1", 3.0)
         began_s = time.monotonic()
         assert service.hear("WATCHDOG=1", 3.0)
         period_s = time.monotonic() - began_s
-    assert period_s * 5 < float(one(GATEWAY, "WatchdogSec"))
+    assert period_s * 5 < float(one(UNIT[role], "WatchdogSec"))
 
 
 def test_a_stopped_process_gives_no_beat_and_goes_on_afterwards(tmp_path: Path) -> None:
@@ -202,6 +204,78 @@ def test_a_stopped_process_gives_no_beat_and_goes_on_afterwards(tmp_path: Path) 
         assert not service.hear("WATCHDOG=1", 2.5)
         service.process.send_signal(signal.SIGCONT)
         assert service.hear("WATCHDOG=1", 3.0)
+        assert service.end()[0] == 0
+
+
+HANGING = {
+    "gateway": """
+from edge import app
+from edge.delivery import Delivery
+app.DELIVERY_PATIENCE_S = 1
+Delivery.turn = hang
+""",
+    "mailroom": """
+from hub import app
+from hub.mailroom import Mailroom
+app.PATIENCE_S = 1
+Mailroom.turn = hang
+""",
+    "forwarder": """
+from hub import app
+from hub.forwarder import Forwarder
+app.FORWARDER_PATIENCE_S = 6
+Forwarder.turn = hang
+""",
+    "web": """
+import time
+from hub import app
+from hub import announcer
+from hub.web import api
+announcer.READY_EVERY_S = 0.2
+app.PATIENCE_S = 1
+made = api.make_app
+def make_app(*parts):
+    served = made(*parts)
+    @served.get("/hang")
+    async def hang_here():
+        time.sleep(3600)
+    return served
+api.make_app = make_app
+""",
+}
+AROUND = """
+import sys, threading
+from k12edge.cli import main
+
+def hang(*_):
+    threading.Event().wait()
+{}
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("thread", HANGING)
+def test_a_process_with_a_hung_thread_ends_and_names_it(thread: str, tmp_path: Path) -> None:
+    """systemd starts it again; everything that was shown or receipted stands in its file."""
+    role = "gateway" if thread == "gateway" else "hub"
+    path = configure(tmp_path, role)
+    if thread == "forwarder":
+        with path.open("a", encoding="utf-8") as config:
+            config.write('[city]\nkind = "k12records"\nurl = "http://127.0.0.1:9"\n')
+    with Service(tmp_path, role, program=("-c", AROUND.format(HANGING[thread]))) as service:
+        assert service.hear("READY=1"), service.words()
+        if thread == "web":
+            assert service.hear("WATCHDOG=1")
+            address = re.search(r"listening http://([0-9.]+):(\d+)", service.words())
+            assert address is not None, service.words()
+            with socket.create_connection((address[1], int(address[2])), 5) as line:
+                line.sendall(b"GET /hang HTTP/1.1\r\nhost: hub\r\n\r\n")
+                assert service.process.wait(20) == HUNG_EXIT, service.words()
+        assert service.process.wait(20) == HUNG_EXIT, service.words()
+        assert f"{'delivery' if thread == 'gateway' else thread} hangs" in service.words()
+    with Service(tmp_path, role) as service:
+        assert service.hear("READY=1"), service.words()
+        assert service.hear("WATCHDOG=1"), service.words()
         assert service.end()[0] == 0
 
 
@@ -225,7 +299,7 @@ def test_what_systemd_sends_to_a_hung_process_leaves_its_stacks_in_the_log(tmp_p
     # Stacks of running threads are read without stopping them, which may itself fault; the process ends either way.
     assert code in (-signal.SIGABRT, -signal.SIGSEGV)
     assert "Fatal Python error: Aborted" in service.words()
-    assert code == -signal.SIGSEGV or "edge/watchdog.py" in service.words()
+    assert code == -signal.SIGSEGV or "host/watchdog.py" in service.words()
     with Service(tmp_path, "gateway") as service:
         assert service.hear("READY=1"), service.words()
     assert proves(tmp_path)

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from edge.ports import Caution, Signal
-from edge.watchdog import HUNG_EXIT
+from host.watchdog import HUNG_EXIT
 from hub.intake import Fault
 from hub.store.devices import DeviceStanding
 from k12edge.cli import build_parser
@@ -28,7 +28,7 @@ from protocol.time import Quality
 from protocol.topics import DEVICE_TOPICS, device_topic, hub_state_topic, roster_topic
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("protocol", "edge", "hub", "k12edge", "sim")
+PACKAGES = ("protocol", "host", "edge", "hub", "k12edge", "sim")
 
 
 # --- the syntax trees -------------------------------------------------------------------------------------------------

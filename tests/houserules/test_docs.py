@@ -160,7 +160,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 def test_pages_that_the_code_speaks_of_exist() -> None:
-    for package in ("protocol", "edge", "hub", "k12edge", "sim", "bench", "firmware-config"):
+    for package in ("protocol", "host", "edge", "hub", "k12edge", "sim", "bench", "firmware-config"):
         for path in (ROOT / package).rglob("*"):
             if path.is_file() and path.suffix in (".py", ".toml", ".sql", ".service", ".conf", ".md"):
                 for page in re.findall(r"\bdocs/[\w/.-]+\.md", path.read_text(encoding="utf-8", errors="replace")):

@@ -18,10 +18,10 @@ class Wall:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall_ns, self.mono_ns = time.time_ns(), 10**12
         self.kernel_ms: int | None = NTP_MS
-        monkeypatch.setattr("hub.clock._kernel_error_ms", lambda: self.kernel_ms)
-        monkeypatch.setattr("hub.clock.time.time_ns", lambda: self.wall_ns)
-        monkeypatch.setattr("hub.clock.time.monotonic_ns", lambda: self.mono_ns)
-        monkeypatch.setattr("hub.clock.time.clock_gettime_ns", lambda _: self.mono_ns)
+        monkeypatch.setattr("host.machine.kernel_error_ms", lambda: self.kernel_ms)
+        monkeypatch.setattr("host.machine.time.time_ns", lambda: self.wall_ns)
+        monkeypatch.setattr("host.machine.time.monotonic_ns", lambda: self.mono_ns)
+        monkeypatch.setattr("host.machine.time.clock_gettime_ns", lambda _: self.mono_ns)
 
     def pass_ms(self, by_ms: int) -> None:
         self.wall_ns += by_ms * 1_000_000
@@ -76,6 +76,6 @@ def test_two_clocks_read_apart_say_so(wall: Wall, monkeypatch: pytest.MonkeyPatc
         wall.pass_ms(300)
         return wall.wall_ns
 
-    monkeypatch.setattr("hub.clock.time.time_ns", slowly)
+    monkeypatch.setattr("host.machine.time.time_ns", slowly)
     _, _, error_ms = clock.reading()
     assert error_ms == 800

@@ -14,6 +14,7 @@ from typing import Final
 log = logging.getLogger("k12edge.watchdog")
 
 LOOK_S: Final = 1.0
+WAITS_ROOM_US: Final = 30_000_000
 HUNG_EXIT: Final = 70
 """The exit code after a hang (EX_SOFTWARE of sysexits.h); systemd starts the service again."""
 
@@ -73,6 +74,11 @@ def notify(state: str) -> None:
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
         line.connect(address)
         line.send(state.encode("ascii"))
+
+
+def waits(for_s: float) -> None:
+    """Tell systemd that the process waits on purpose (for a disk, say), and will be heard of within `for_s`."""
+    notify(f"EXTEND_TIMEOUT_USEC={int(for_s * 1_000_000) + WAITS_ROOM_US}\nWATCHDOG=1")
 
 
 def _end(name: str) -> None:
