@@ -126,11 +126,12 @@ def _keep_log(path: Path, database: sqlite3.Connection) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The records of one journal found in a damaged file: sequence -> exact bytes."""
+    """The records of one journal found in a damaged file: sequence -> exact bytes; `last` is the last one seen."""
 
     journal: str
     boot: str
     records: dict[int, bytes]
+    last: int
 
 
 def salvage(data_dir: Path, journal: SqliteJournal, moved: Callable[[], None] = lambda: None) -> list[JournalRow]:
@@ -182,33 +183,44 @@ def read_damaged(path: Path, moved: Callable[[], None] = lambda: None) -> list[F
             raise JournalDamaged(f"{part} is larger than {FILE_BYTES_MAX} bytes; nothing of it was brought back")
         parts.append(part.read_bytes() if part.exists() else b"")
     numbers: dict[str, int] = {}
-    versions: dict[str, dict[int, list[bytes]]] = {}
-    for count, (position, raw) in enumerate(carve(*parts)):
+    versions: dict[str, dict[int, dict[bytes, bool]]] = {}
+    for count, found in enumerate(carve(*parts)):
         if count % ROWS_A_STEP == 0:
             moved()
         try:
-            tap = decode_event(raw).tap
+            tap = decode_event(found.raw).tap
         except BadMessage:
             continue
-        if tap.sequence != position & ((1 << SEQUENCE_BITS) - 1):
+        if tap.sequence != found.position & ((1 << SEQUENCE_BITS) - 1):
             continue
-        numbers[tap.journal] = position >> SEQUENCE_BITS
-        known = versions.setdefault(tap.journal, {}).setdefault(tap.sequence, [])
-        if raw not in known:
-            known.append(raw)
+        numbers[tap.journal] = found.position >> SEQUENCE_BITS
+        known = versions.setdefault(tap.journal, {}).setdefault(tap.sequence, {})
+        known[found.raw] = known.get(found.raw, False) or found.sound
     return [
-        Found(journal, "00000000", _chosen(versions[journal])) for journal in sorted(numbers, key=lambda j: numbers[j])
+        Found(journal, "00000000", _chosen(versions[journal]), max(versions[journal]))
+        for journal in sorted(numbers, key=lambda journal: numbers[journal])
     ]
 
 
-def _chosen(versions: dict[int, list[bytes]]) -> dict[int, bytes]:
-    """Of several readable versions of one record the one that its successor names; else the last written."""
+def _chosen(versions: dict[int, dict[bytes, bool]]) -> dict[int, bytes]:
+    """Which of the readable versions of each record is the one that was written; none where none can be.
+
+    What a successor names by its digest is true, whatever else that successor is. Where a true successor names none,
+    all are false. Beyond that the last sound one is believed; half a record (see Carved) never is.
+    """
     chosen: dict[int, bytes] = {}
+    true: set[int] = set()
     for sequence in sorted(versions, reverse=True):
-        after = chosen.get(sequence + 1)
-        named = None if after is None else decode_event(after).prev
-        fitting = [raw for raw in versions[sequence] if digest(raw) == named]
-        chosen[sequence] = (fitting or versions[sequence])[-1]
+        named = {decode_event(raw).prev for raw in versions.get(sequence + 1, ())}
+        fitting = [raw for raw in versions[sequence] if digest(raw) in named]
+        if fitting:
+            true.add(sequence)
+            after = chosen.get(sequence + 1)
+            fitting.sort(key=lambda raw: after is not None and decode_event(after).prev == digest(raw))
+        elif sequence + 1 not in true:
+            fitting = [raw for raw, sound in versions[sequence].items() if sound]
+        if fitting:
+            chosen[sequence] = fitting[-1]
     return dict(sorted(chosen.items()))
 
 
@@ -246,10 +258,10 @@ def _bring_back(journal: SqliteJournal, part: Found, moved: Callable[[], None]) 
 
 
 def _note_gaps(journal: SqliteJournal, found: list[Found]) -> None:
-    """Say by name which records below the last one known could not be read."""
+    """Say by name which records up to the last one seen could not be read."""
     for part in found:
         held = RangeSet((sequence, sequence) for sequence in part.records)
-        for first, last in list(held.gaps(1, held.last))[:64]:
+        for first, last in list(held.gaps(1, part.last))[:64]:
             journal.note(
                 "log.gap", {"journal": part.journal, "first": first, "last": last, "reason": "journal-damaged"}
             )

@@ -9,7 +9,7 @@ from random import Random
 
 import msgspec
 
-from edge.carving import PAYLOAD_MAX, carve, transactions
+from edge.carving import PAYLOAD_MAX, Carved, carve, transactions
 from edge.clock import SystemClock
 from edge.devicekeys import DeviceKeys
 from edge.journal import SqliteJournal
@@ -79,19 +79,20 @@ class Pages(Parser):
             file = file[: int(draw() * len(file))]
         return len(file).to_bytes(4, "big") + file + log
 
-    def take(self, octets: bytes) -> list[tuple[int, bytes]]:
+    def take(self, octets: bytes) -> list[Carved]:
         """See Parser."""
         size = int.from_bytes(octets[:4], "big")
         file, log = octets[4 : 4 + size], octets[4 + size :]
         found = list(carve(file, log))
         must(len(found) <= len(octets) // 8, "more records than there is room for")
         must(
-            all(0 < position < 1 << 64 and len(raw) <= PAYLOAD_MAX for position, raw in found), "a record that can't be"
+            all(0 < position < 1 << 64 and len(raw) <= PAYLOAD_MAX for position, raw, _ in found),
+            "a record that can't be",
         )
         must(sum(map(len, transactions(log))) <= len(octets) // 8, "more records than there is room for")
         return found
 
-    def follow(self, octets: bytes, taken: list[tuple[int, bytes]]) -> None:
+    def follow(self, octets: bytes, taken: list[Carved]) -> None:
         """What is carved comes back into a new journal, once, each record under its own name."""
         size = int.from_bytes(octets[:4], "big")
         folder = self.folder / "again"

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from edge.bookreader import BookReader
+from edge.carving import carve
 from edge.journalfile import FILE_NAME, PAGE_BYTES
 from edge.salvage import mark_damaged, open_journal, read_damaged, salvage, set_suspect_aside
 from edge.verify import VALID, verify_path
@@ -80,6 +81,66 @@ def test_a_page_destroyed_anywhere_loses_no_more_than_its_own_records(
     gaps = [data_of(event) for event in events(data / FILE_NAME) if event.name == "log.gap"]
     named = [n for gap in gaps for n in range(gap["first"], gap["last"] + 1)]
     assert [n for n in missing if n < TAPS] == [n for n in named if n < TAPS], "what is lost is named"
+
+
+def _torn(log: bytes, frame: int, older: int, sectors: int) -> bytes:
+    """The log, its last frame written in its first sectors only; behind them stands what stood there before."""
+    start, before = 32 + frame * FRAME, 32 + older * FRAME
+    written = 24 + sectors * 512
+    return log[: start + written] + log[before + written : before + FRAME]
+
+
+def _leaf_frames(log: bytes) -> list[int]:
+    """Frames with a leaf page."""
+    return [at for at in range((len(log) - 32) // FRAME) if log[32 + at * FRAME + 24] == 0x0D]
+
+
+@pytest.mark.parametrize("sectors", range(1, 8))
+def test_half_of_one_record_and_half_of_another_is_none(killed: tuple[Path, dict[str, bytes]], sectors: int) -> None:
+    """A power cut tears the frame under way; without its database nobody but us looks at the log."""
+    data, truth = killed
+    log = (data / f"{FILE_NAME}-wal").read_bytes()
+    leaves, mixed = _leaf_frames(log), 0
+    for frame, older in zip(leaves[-5:], leaves[-15:-10], strict=True):
+        torn = _torn(log, frame, older, sectors)
+        loose = {found.raw for found in carve(b"", torn) if not found.sound}
+        mixed += len(loose - set(truth.values()))
+        folder = data.parent / f"torn-{frame}"
+        folder.mkdir()
+        (folder / f"{FILE_NAME}-wal").write_bytes(torn)
+        _, held = reopened(folder)
+        told = {name: raw for name, raw in held.items() if name in truth}
+        assert told and all(truth[name] == raw for name, raw in told.items())
+    assert mixed, "some of these records are neither one nor the other"
+
+
+def test_what_a_true_successor_does_not_name_is_left_out_and_told(killed: tuple[Path, dict[str, bytes]]) -> None:
+    """A changed digit in a time is a sound record in every way but one."""
+    data, truth = killed
+    path = data / FILE_NAME
+    octets = path.read_bytes()
+    name = next(name for name in truth if name.endswith(".9"))
+    wrong = truth[name].replace(b'"recordedtime":"20', b'"recordedtime":"21')
+    assert octets.count(truth[name][:90]) == 1
+    path.write_bytes(octets.replace(truth[name][:200], wrong[:200]))
+    mark_damaged(data)
+    set_suspect_aside(data)
+    _, held = reopened(data)
+    assert name not in held and len(held.keys() & truth.keys()) == len(truth) - 1
+    gaps = [data_of(event) for event in events(path) if event.name == "log.gap"]
+    assert [(gap["first"], gap["last"]) for gap in gaps] == [(9, 9)]
+
+
+def test_the_frames_of_a_log_are_held_to_their_checksums(killed: tuple[Path, dict[str, bytes]]) -> None:
+    data, _ = killed
+    log = bytearray((data / f"{FILE_NAME}-wal").read_bytes())
+    assert all(found.sound for found in carve(b"", bytes(log))), "SQLite's own are right"
+    leaf = _leaf_frames(bytes(log))[-1]
+    whole = {found.raw for found in carve(b"", bytes(log[: 32 + leaf * FRAME])) if found.sound}
+    log[32 + leaf * FRAME + 24 + 4_000] ^= 1
+    again = list(carve(b"", bytes(log[: 32 + (leaf + 1) * FRAME])))
+    assert {found.raw for found in again if found.sound} == whole
+    assert any(not found.sound for found in again)
 
 
 def _ended(data: Path) -> dict[str, bytes]:
