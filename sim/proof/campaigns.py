@@ -52,7 +52,7 @@ CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
     CampaignPlan(
         "kills-lossy",
         "the same over lossy links between network namespaces",
-        ("sim.kills", "--stops", "--links", "lossy"),
+        ("sim.kills", "--size", "full", "--stops", "--links", "lossy"),
         ("sim.kills", "--links", "lossy"),
     ),
     CampaignPlan(

@@ -31,12 +31,9 @@ from sim.world.wires import Broker, Line, Packet
 IDLE_MS: Final = 1_000
 REFUSED_MAX: Final = 1_000
 """Starts in a row that may fail while a disk does."""
-STRETCH: Final = 30
-"""A gateway where nothing happens is asked this much more rarely than it would ask itself: it would find nothing."""
-STRETCH_BETWEEN: Final = 4
-"""The same between two taps of a crowd, when nothing is under way."""
-QUIET_S: Final = 5
-"""Nothing was shown for so long: the state messages and checkpoints that follow a tap are done."""
+STRETCH: Final = ((120, 120), (5, 30), (0, 4))
+"""(seconds since somebody tapped, times): a gateway where nothing is under way is asked so much more rarely than it would
+ask itself: it would find nothing, or say how it is to nobody who waits for it."""
 FULL_PAUSE_S: Final = 2.0
 """As edge.app.FULL_PAUSE_S."""
 
@@ -216,9 +213,12 @@ class GatewayBox:
         assembly = self.assembly
         if assembly is None:
             return
+        last = assembly.journal.last
         wait_ms = assembly.delivery.turn()
-        if wait_ms >= IDLE_MS:
-            wait_ms *= STRETCH if self._loop.now_ns - self._active_ns > QUIET_S * SECOND else STRETCH_BETWEEN
+        # A record of its own (a signed head, an anchor) is offered at its next turn.
+        if wait_ms >= IDLE_MS and assembly.journal.last == last:
+            quiet_s = (self._loop.now_ns - self._active_ns) / SECOND
+            wait_ms *= next(times for after_s, times in STRETCH if quiet_s >= after_s)
         self._plan(wait_ms * MS)
 
     def _state(self, connected: bool) -> None:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from sim.world.checks import Batches, Receipted, Times, check_all, drained, gath
 from sim.world.faults import BY_NAME
 from sim.world.gateway import GatewayBox
 from sim.world.loop import HOUR, MINUTE, SECOND
+from sim.world.naming import LOOK_NS, Named
 from sim.world.plan import Fault, Plan
 from sim.world.school import School
 from sim.world.truth import Problem
@@ -71,6 +73,9 @@ class _Run:
         self._restarts = self._school.draw("restarts")
         self._batches = Batches()
         self._ends: list[tuple[Fault, object]] = []
+        self._named = Named(self._school)
+        self._failing = 0
+        self._failed_ns = 0
 
     def whole(self) -> Outcome:
         school = self._school
@@ -104,10 +109,16 @@ class _Run:
         for fault in self._plan.faults:
             at_ns = school.began_ns + int(fault.at_s * SECOND)
             school.loop.at(at_ns, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
+        school.loop.after(LOOK_NS, self._look)
         for day in range(self._plan.days):
             school.plan_day(day)
             if school.loop.run(school.day_end_ns(day), self._broken):
                 return
+
+    def _look(self) -> None:
+        calm = not self._failing and self._school.loop.now_ns - self._failed_ns > LOOK_NS
+        self._named.look(calm=calm)
+        self._school.loop.after(LOOK_NS, self._look)
 
     def _broken(self) -> bool:
         """One broken promise is enough: what follows from it tells nothing more."""
@@ -124,9 +135,16 @@ class _Run:
             return
         end = BY_NAME[fault.kind].begin(self._school, Random(fault.seed))
         self._school.truth.count(f"struck: {fault.kind}")
+        self._failed_ns = self._school.loop.now_ns
         if end is not None:
-            self._school.loop.after(int(fault.for_s * SECOND), end)
+            self._failing += 1
+            self._school.loop.after(int(fault.for_s * SECOND), lambda: self._mend(end))
             self._ends.append((fault, end))
+
+    def _mend(self, end: Callable[[], None]) -> None:
+        end()
+        self._failing -= 1
+        self._failed_ns = self._school.loop.now_ns
 
     def _drain(self) -> bool:
         """Everything is mended; now all must arrive by itself."""

@@ -204,6 +204,17 @@ def _blind_dedupe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reception, "_take", parked)
 
 
+def _silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway offers nothing after its tenth record, and its states name no journal."""
+
+    def offers(self: Uplink, now_ms: int) -> Any:
+        return real(self, now_ms) if all(book.last < 10 for book in self._books.values()) else []
+
+    real = Uplink.next_offers
+    monkeypatch.setattr(Uplink, "next_offers", offers)
+    monkeypatch.setattr(Uplink, "to_tell", lambda *_: [])
+
+
 BREAKS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], set[str], str | None]] = [
     ("shown before it is written", _shown_first, {"durable before shown"}, None),
     ("receipted and not stored", _receipted_unstored, {"journals equal hub", "no part fails by itself"}, None),
@@ -213,6 +224,7 @@ BREAKS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], set[str], str | No
     ("the times are too sure", _too_sure, {"the interval holds the truth"}, None),
     ("written twice", _twice, {"one record a tap"}, None),
     ("raw numbers in records", _chatty, {"no raw number travels"}, None),
+    ("what is lacking has no name", _silent, {"a hole is named within a minute"}, None),
     ("no alarm for a copy", _unalarmed, {"a copied card raises an alarm"}, "card-cloned"),
     (
         "the last of a batch is dropped",
