@@ -1,6 +1,6 @@
 """The naming: what the hub lacks of a connected gateway's records it must know by name within a minute.
 
-A record older than a minute, of a gateway and a hub that have been connected for as long with nothing failing, is held by
+A record older than a minute, of a gateway and a hub that were connected for as long with nothing failing, is held by
 the hub, stands as a hole in its books, or was named to it by the gateway's last word.
 """
 

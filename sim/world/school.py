@@ -199,11 +199,15 @@ class School:
         paper = base64.b64encode(keys).decode("ascii")
         self.command("keys-import", {"file": "keys.json", "paper": paper})
         self.import_roster(self.pupils)
+        self.look_after_gateways()
+
+    def look_after_gateways(self) -> None:
+        """A hub with an older memory: a person accepts the gateways that it doesn't know, or knows by another key."""
         for box in self.gateways:
             self.when_up(lambda box=box: self._accept_again(box))  # type: ignore[misc]
 
     def _accept_again(self, box: GatewayBox) -> None:
-        """The export may be older than a gateway's card: then a person accepts its key here, too."""
+        """Export or backup may be older than a gateway's card: then a person accepts its key here, too."""
         store = self.hub.store
         if box.assembly is None or store is None:
             self.loop.after(10 * SECOND, lambda: self._accept_again(box))
@@ -214,7 +218,7 @@ class School:
             known = store.devices.find(box.config.gateway_id)
             accepted = None if known is None else known.accepted_key()
             if accepted is None or accepted.key != key:
-                self.truth.count("gateway accepted again at a new hub")
+                self.truth.count("gateway accepted again at a hub with an older memory")
                 self.accept(box.config.gateway_id, fingerprint(key))
 
         self.hub.perform(look)

@@ -102,6 +102,7 @@ def _hub_restored(school: School, rng: Random) -> None:
         school.hub.kill()
         school.hub.storage.replace(kept)
         school.restart_later(school.hub.start, rng)
+        school.look_after_gateways()
 
     school.loop.after(rng.randrange(MINUTE, 30 * MINUTE), restore)
 
