@@ -32,8 +32,8 @@ IDLE_MS: Final = 1_000
 REFUSED_MAX: Final = 1_000
 """Starts in a row that may fail while a disk does."""
 STRETCH: Final = ((120, 120), (5, 30), (0, 4))
-"""(seconds since somebody tapped, times): a gateway where nothing is under way is asked so much more rarely than it would
-ask itself: it would find nothing, or say how it is to nobody who waits for it."""
+"""(seconds since somebody tapped, times): a gateway where nothing is under way is asked so much more rarely than it
+would ask itself: it would find nothing, or say how it is to nobody who waits for it."""
 FULL_PAUSE_S: Final = 2.0
 """As edge.app.FULL_PAUSE_S."""
 
