@@ -22,7 +22,7 @@ from edge.statement import will_message
 from protocol.cards import CardUid
 from protocol.errors import JournalFull, K12EdgeError
 from protocol.topics import device_topic, hub_state_topic
-from sim.world.loop import MS, SECOND, Loop, Timer
+from sim.world.loop import MS, SECOND, Loop, Timer, Turn
 from sim.world.machine import SimMachine
 from sim.world.truth import Held, Truth
 from sim.world.underneath import Crash, Storage
@@ -71,7 +71,7 @@ class GatewayBox:
         self.starts = self._refused = 0
         self.on_crash: Callable[[GatewayBox], None] = lambda _: None
         self._anew = False
-        self._turn: Timer | None = None
+        self._turn = Turn(loop, lambda: self._run(self._deliver))
         self._start: Timer | None = None
         self._watching: Held | None = None
         self._waiting: list[deque[Held]] = [deque() for _ in self.config.stations]
@@ -136,9 +136,7 @@ class GatewayBox:
     def _down(self) -> None:
         self.assembly = None
         self._anew = False
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        self._turn.cancel()
         self.line.stop(clean=False)
         self.storage.release()
         if self._watching is not None:
@@ -180,9 +178,7 @@ class GatewayBox:
         assert assembly is not None
         self.line.stop(clean=True)
         self._drop_waiting()
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        self._turn.cancel()
         try:
             assembly.close()
         except Crash:
@@ -198,18 +194,9 @@ class GatewayBox:
         """Something came in: the delivery has its turn soon."""
         if not self.up:
             return
-        self._plan(self._rng.randrange(100_000, 2 * MS) if after_ns is None else after_ns)
-
-    def _plan(self, after_ns: int) -> None:
-        at_ns = self._loop.now_ns + after_ns
-        if self._turn is not None and self._turn.work is not None:
-            if self._turn.at_ns <= at_ns:
-                return
-            self._turn.cancel()
-        self._turn = self._loop.at(at_ns, lambda: self._run(self._deliver))
+        self._turn.plan(self._rng.randrange(100_000, 2 * MS) if after_ns is None else after_ns)
 
     def _deliver(self) -> None:
-        self._turn = None
         assembly = self.assembly
         if assembly is None:
             return
@@ -219,7 +206,7 @@ class GatewayBox:
         if wait_ms >= IDLE_MS and assembly.journal.last == last:
             quiet_s = (self._loop.now_ns - self._active_ns) / SECOND
             wait_ms *= next(times for after_s, times in STRETCH if quiet_s >= after_s)
-        self._plan(wait_ms * MS)
+        self._turn.plan(wait_ms * MS)
 
     def _state(self, connected: bool) -> None:
         if self.assembly is not None:

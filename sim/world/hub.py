@@ -19,7 +19,7 @@ from protocol.status import HubState
 from protocol.topics import parse_device_topic
 from sim.world.city import CityBox
 from sim.world.gateway import told
-from sim.world.loop import MS, SECOND, Loop, Timer
+from sim.world.loop import MS, SECOND, Loop, Turn
 from sim.world.machine import SimMachine
 from sim.world.truth import Truth
 from sim.world.underneath import Crash, Storage
@@ -78,9 +78,9 @@ class HubBox:
         broker.moved = self._noticed
         self.store: Store | None = None
         self._anew = False
-        self._mail: Timer | None = None
-        self._forward: Timer | None = None
-        self._announce: Timer | None = None
+        self._mail = Turn(loop, lambda: self._run(self._take_mail))
+        self._forward = Turn(loop, lambda: self._run(self._submit))
+        self._announce = Turn(loop, lambda: self._run(self._say))
         self._waiting = 0
         self._answers_ns = self._moved_ns = 0
         self._refused = 0
@@ -125,9 +125,9 @@ class HubBox:
         assembly.use(self)
         self.line.will = assembly.announcer.state("lost")
         self.line.start()
-        self._plan_forward(0)
+        self._forward.plan(0)
         self._plan_mail(0)
-        self._announce = self._loop.after(int(ANNOUNCE_S * SECOND), lambda: self._run(self._say))
+        self._announce.plan(int(ANNOUNCE_S * SECOND))
 
     def _open_again(self) -> None:
         self._anew = True
@@ -143,10 +143,8 @@ class HubBox:
         self.store = None
         self._anew = False
         self._waiting = 0
-        for timer in (self._mail, self._forward, self._announce):
-            if timer is not None:
-                timer.cancel()
-        self._mail = self._forward = self._announce = None
+        for turn in (self._mail, self._forward, self._announce):
+            turn.cancel()
         self.line.stop(clean=False)
         self.storage.release()
 
@@ -201,17 +199,10 @@ class HubBox:
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def _plan_mail(self, after_ns: int) -> None:
-        if not self.up:
-            return
-        at_ns = self._loop.now_ns + after_ns
-        if self._mail is not None and self._mail.work is not None:
-            if self._mail.at_ns <= at_ns:
-                return
-            self._mail.cancel()
-        self._mail = self._loop.at(at_ns, lambda: self._run(self._take_mail))
+        if self.up:
+            self._mail.plan(after_ns)
 
     def _take_mail(self) -> None:
-        self._mail = None
         assembly = self.assembly
         if assembly is None:
             return
@@ -227,18 +218,9 @@ class HubBox:
         self._moved_ns = self._loop.now_ns
 
     def _wake_forwarder(self) -> None:
-        self._plan_forward(max(self._rng.randrange(MS), self._answers_ns - self._loop.now_ns))
-
-    def _plan_forward(self, after_ns: int) -> None:
-        at_ns = self._loop.now_ns + after_ns
-        if self._forward is not None and self._forward.work is not None:
-            if self._forward.at_ns <= at_ns:
-                return
-            self._forward.cancel()
-        self._forward = self._loop.at(at_ns, lambda: self._run(self._submit))
+        self._forward.plan(max(self._rng.randrange(MS), self._answers_ns - self._loop.now_ns))
 
     def _submit(self) -> None:
-        self._forward = None
         assembly = self.assembly
         if assembly is None or assembly.forwarder is None:
             return
@@ -250,14 +232,14 @@ class HubBox:
         if self._city.requests > requests:
             # The answer is written; it took as long as a request takes, and nothing else is submitted meanwhile.
             self._answers_ns = self._loop.now_ns + self._city.latency_ns()
-        self._plan_forward(max(wait_ns, self._answers_ns - self._loop.now_ns))
+        self._forward.plan(max(wait_ns, self._answers_ns - self._loop.now_ns))
         self._plan_mail(min(assembly.mailroom.wait_ms() * MS, int(LOOK_S * SECOND)) + 1)
 
     def _say(self) -> None:
         assembly = self.assembly
         if assembly is not None:
             wait_s = ANNOUNCE_S if self._loop.now_ns - self._moved_ns < MOVED_S * SECOND else ANNOUNCE_IDLE_S
-            self._announce = self._loop.after(int(wait_s * SECOND), lambda: self._run(self._say))
+            self._announce.plan(int(wait_s * SECOND))
             assembly.announcer.turn(anew=False)
 
     # --- the line, as hub.ports.Link ----------------------------------------------------------------------------------

@@ -63,3 +63,31 @@ class Loop:
                 return True
         self.now_ns = max(self.now_ns, until_ns)
         return False
+
+
+class Turn:
+    """A part's next turn: once, and as early as anybody has asked for since the last one."""
+
+    def __init__(self, loop: Loop, work: Callable[[], None]) -> None:
+        """None is planned."""
+        self._loop, self._work = loop, work
+        self._timer: Timer | None = None
+
+    def plan(self, after_ns: int) -> None:
+        """In `after_ns` from now, unless it is to be earlier already."""
+        at_ns = self._loop.now_ns + after_ns
+        if self._timer is not None:
+            if self._timer.at_ns <= at_ns:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.at(at_ns, self._come)
+
+    def _come(self) -> None:
+        self._timer = None
+        self._work()
+
+    def cancel(self) -> None:
+        """None, until it is planned again."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
