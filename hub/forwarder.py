@@ -107,7 +107,7 @@ class Forwarder:
             if self._rows.put_off():
                 self._rows.release_anchored()
                 self._rows.bring_near(now_ms)
-            window = self._rows.window(now_ms, BATCH_MAX)
+            window = self._rows.window(now_ms, self._forwarding.size)
             if window.held_back and not window.owed:
                 self._rows.write(window, [], [], now_ms)
                 return window.full

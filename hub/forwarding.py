@@ -130,7 +130,8 @@ class Forwarding:
     def __init__(self, rng: Random) -> None:
         """Full batches, no pause."""
         self._rng = rng
-        self._size = BATCH_MAX
+        self.size = BATCH_MAX
+        """How many records are submitted at once now; nobody needs to read more."""
         self._steady = 0
         self._failures = 0
         self._buried = 0
@@ -141,7 +142,7 @@ class Forwarding:
         """What to submit now: the first of `owed`, as many as are taken at once; [] while paused."""
         if mono_ms < self.paused_until_ms:
             return []
-        return list(owed[: self._size])
+        return list(owed[: self.size])
 
     def apply(self, mono_ms: int, batch: Sequence[Owed], answer: Answer) -> Verdict:
         """What the answer to a batch means."""
@@ -149,13 +150,13 @@ class Forwarding:
             case PerEvent(results):
                 return self._judge(mono_ms, batch, results)
             case TooLarge() if len(batch) > 1:
-                self._size = max(1, len(batch) // 2)
+                self.size = max(1, len(batch) // 2)
                 return Verdict()
             case TooLarge():
                 return self._bury(mono_ms, batch[0], "urn:k12edge:problem:too-large")
             case BadRequest() if len(batch) > 1:
                 # Halving finds the poison in log2 steps; the sound half goes through on the way.
-                self._size = max(1, len(batch) // 2)
+                self.size = max(1, len(batch) // 2)
                 return Verdict()
             case BadRequest(problem):
                 return self._bury(mono_ms, batch[0], problem)
@@ -202,7 +203,7 @@ class Forwarding:
             return Verdict((self._put_off(owed, problem),), "city-refuses-all")
         self._buried += 1
         self._recovered()
-        self._size = min(BATCH_MAX, self._size * 2)
+        self.size = min(BATCH_MAX, self.size * 2)
         return Verdict((Change(owed.position, "dead", 0, owed.attempts + 1, problem),))
 
     def _failed(self, mono_ms: int, batch: Sequence[Owed], reason: str, *, answered: bool) -> Verdict:
@@ -211,7 +212,7 @@ class Forwarding:
             return Verdict()
         self._steady = STEADY
         if len(batch) > 1:
-            self._size = max(1, len(batch) // 2)
+            self.size = max(1, len(batch) // 2)
             return Verdict()
         # Alone it failed as often: the others go before it. It stays owed, nothing is known against it.
         return Verdict((self._put_off(batch[0], reason[:100]),))
@@ -220,7 +221,7 @@ class Forwarding:
         if self._steady:
             self._steady -= 1
         else:
-            self._size = min(BATCH_MAX, self._size * 2)
+            self.size = min(BATCH_MAX, self.size * 2)
 
     def _recovered(self) -> None:
         self._failures = 0
