@@ -179,17 +179,19 @@ def _test(place: str) -> str:
 
 def proof() -> str:
     """What the campaigns found when they were last run at full size: docs/proof/*.json."""
-    rows = []
+    rows, parts = [], []
     for path in sorted((ROOT / "docs" / "proof").glob("*.json")):
         kept = json.loads(path.read_text(encoding="utf-8"))
-        figures = ", ".join(
-            f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}"
-            for name, value in kept["figures"].items()
-        )
         outcome = "kept" if kept["kept"] else "BROKEN: " + "; ".join(kept["problems"][:3])
-        run = f"seed {kept['seed']}, {kept['date']}, {kept['seconds']:,.0f} s, {kept['machine']}, {kept['commit']}"
-        rows.append([f"`{kept['command']}`", kept["proves"], outcome, figures, run])
-    return table(["command", "what it proves", "outcome", "figures", "run"], rows)
+        rows.append([f"`{kept['command']}`", kept["proves"], outcome])
+        groups: dict[str, list[str]] = {}
+        for name, value in kept["figures"].items():
+            about, _, what = name.rpartition(": ")
+            groups.setdefault(about, []).append(f"{what} {value:,}" if isinstance(value, int) else f"{what} {value}")
+        run = f"Seed {kept['seed']}, {kept['date']}, {kept['seconds']:,.0f} s, {kept['machine']}, commit {kept['commit']}."
+        told = [f"- {about or 'in all'}: {', '.join(figures)}" for about, figures in groups.items()]
+        parts.append("\n".join([f"## `{kept['command']}`", "", run, "", *told]))
+    return "\n\n".join([table(["command", "what it proves", "outcome"], rows), *parts])
 
 
 MAKERS: dict[str, Callable[..., str]] = {
