@@ -188,7 +188,7 @@ def proof() -> str:
         for name, value in kept["figures"].items():
             about, _, what = name.rpartition(": ")
             groups.setdefault(about, []).append(f"{what} {value:,}" if isinstance(value, int) else f"{what} {value}")
-        run = f"Seed {kept['seed']}, {kept['date']}, {kept['seconds']:,.0f} s, {kept['machine']}, commit {kept['commit']}."
+        run = f"Seed {kept['seed']}, {kept['date']}, {kept['seconds']:,.0f} s, {kept['machine']}, {kept['commit']}."
         told = [f"- {about or 'in all'}: {', '.join(figures)}" for about, figures in groups.items()]
         parts.append("\n".join([f"## `{kept['command']}`", "", run, "", *told]))
     return "\n\n".join([table(["command", "what it proves", "outcome"], rows), *parts])
