@@ -6,6 +6,7 @@ import dataclasses
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -140,8 +141,13 @@ def rows_of(folder: Path) -> list[tuple[str, int, int]]:
         return [(row.journal, row.pruned_through + 1, row.last) for row in read_journals(database)]
 
 
-def _reading(path: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+@contextmanager
+def _reading(path: str) -> Iterator[sqlite3.Connection]:
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def gather(school: School) -> Books:
