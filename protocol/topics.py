@@ -12,6 +12,9 @@ ROOT: Final = "k12/1"
 DEVICE_TOPICS: Final = ("ev", "receipt", "state", "served", "cmd", "cfg")
 """Below k12/1/<school>/dev/<device>/. A device writes ev, state and served; the hub writes the others."""
 
+CHARACTERS_MAX: Final = 160
+"""No device topic is longer: school and device have at most 64 characters each (SLUG)."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceTopic:
@@ -38,9 +41,13 @@ def roster_topic(school: str, kind: str) -> str:
     return f"{ROOT}/{school}/roster/{kind}"
 
 
-@functools.lru_cache(maxsize=256)
 def parse_device_topic(topic: str) -> DeviceTopic | None:
     """Take a device topic apart, or None when it isn't one."""
+    return _taken_apart(topic) if len(topic) <= CHARACTERS_MAX else None
+
+
+@functools.lru_cache(maxsize=256)
+def _taken_apart(topic: str) -> DeviceTopic | None:
     parts = topic.split("/")
     if len(parts) != 6 or "/".join(parts[:2]) != ROOT or parts[3] != "dev" or parts[5] not in DEVICE_TOPICS:
         return None

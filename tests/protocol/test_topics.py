@@ -39,6 +39,13 @@ def test_what_is_no_topic_of_a_device(topic: str) -> None:
     assert parse_device_topic(topic) is None
 
 
+def test_the_longest_names_make_a_topic() -> None:
+    for leaf in DEVICE_TOPICS:
+        found = parse_device_topic(device_topic("s" * 64, "d" * 64, leaf))
+        assert found is not None and (found.school, found.device, found.leaf) == ("s" * 64, "d" * 64, leaf)
+        assert parse_device_topic(device_topic("s" * 65, "d" * 64, leaf)) is None
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_a_topic_or_none(topic: str) -> None:
     found = parse_device_topic(topic)
