@@ -58,8 +58,15 @@ CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
     CampaignPlan(
         "network", "the network's faults, one by one", ("sim.kills", "all", "--size", "full"), ("sim.kills", "all")
     ),
-    CampaignPlan("clocks", "clocks that are wrong, stepped, drifting, never set", ("sim.clocks",), ("sim.clocks",)),
-    CampaignPlan("stores", "storage that fails, files that lie broken", ("sim.stores",), ("sim.stores",)),
+    CampaignPlan(
+        "clocks",
+        "clocks that are wrong, stepped, drifting, never set",
+        ("sim.clocks", "--size", "full"),
+        ("sim.clocks",),
+    ),
+    CampaignPlan(
+        "stores", "storage that fails, files that lie broken", ("sim.stores", "--size", "full"), ("sim.stores",)
+    ),
     CampaignPlan(
         "tampering",
         "every tampering of a journal is found, and its first bad record named",

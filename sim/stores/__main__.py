@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sim.campaign import Figures, run_campaign
-from sim.stores import copies, hubs, running
+from sim.stores import copies, hubs, running, slow
 from sim.stores.boot import boots
 
 STORIES: Final[dict[str, Callable[[Path, int, int], tuple[Figures, list[str]]]]] = {
@@ -16,7 +16,7 @@ STORIES: Final[dict[str, Callable[[Path, int, int], tuple[Figures, list[str]]]]]
     "failing-once": running.failing_once,
     "read-only": running.read_only,
     "real-read-only": running.real_read_only,
-    "slow": running.slow,
+    "slow": slow.slow,
     "no-inodes": running.no_inodes,
     "no-descriptors": running.no_descriptors,
     "no-memory": running.no_memory,
@@ -29,7 +29,7 @@ STORIES: Final[dict[str, Callable[[Path, int, int], tuple[Figures, list[str]]]]]
     "hub-read-only": hubs.hub_read_only,
     "hub-slow": hubs.hub_slow,
 }
-SIZES: Final = {"small": 12, "full": 300}
+SIZES: Final = {"small": 12, "full": 100}
 
 
 def main() -> int:

@@ -21,15 +21,12 @@ from sim.parts import until
 from sim.preload.control import SYNC, WRITE, Control
 from sim.stores.gate import Gate, card
 
-WAIT_MAX_MS: Final = 300
-"""From a card to its `wait` where the storage is slow."""
-SLACK_MS: Final = 200
-"""What a loaded machine may take on top."""
 EXIT_RUNNING: Final = 3
 Told = tuple[Figures, list[str]]
 
 
-def _gate(folder: Path, count: int, **more: object) -> tuple[Gate, Control]:
+def made_gate(folder: Path, count: int, **more: object) -> tuple[Gate, Control]:
+    """A gateway whose readers show cards for as long as `count` faults take, and what lies beneath it."""
     gate = Gate(folder, shim=True, **more)  # type: ignore[arg-type]  # Gate's own keywords.
     for station in range(len(gate.replays)):
         gate.play([card(station * 100_000 + number) for number in range(40 * count + 600)], station=station)
@@ -37,7 +34,7 @@ def _gate(folder: Path, count: int, **more: object) -> tuple[Gate, Control]:
     return gate, gate.control
 
 
-def _kept(gate: Gate, problems: list[str]) -> Figures:
+def kept_by(gate: Gate, problems: list[str]) -> Figures:
     """End the gateway and hold what it promised to its file."""
     if (code := gate.stop()) != 0:
         problems.append(f"it ended with {code}")
@@ -53,7 +50,7 @@ def _kept(gate: Gate, problems: list[str]) -> Figures:
 def failing_once(folder: Path, seed: int, count: int) -> Told:
     """EIO or no space once, at some sync or write of file or log: that tap gets an alarm, the next are recorded."""
     rng = Random(seed)
-    gate, control = _gate(folder, count)
+    gate, control = made_gate(folder, count)
     problems: list[str] = []
     gate.start()
     struck = 0
@@ -75,7 +72,7 @@ def failing_once(folder: Path, seed: int, count: int) -> Told:
             if "alarm" not in gate.words()[before:]:
                 problems.append(f"fault {number}: no alarm was shown")
         control.no_rule(0)
-        figures = _kept(gate, problems)
+        figures = kept_by(gate, problems)
     finally:
         gate.end()
     return {"faults": struck, **figures}, problems
@@ -83,7 +80,7 @@ def failing_once(folder: Path, seed: int, count: int) -> Told:
 
 def read_only(folder: Path, seed: int, count: int) -> Told:
     """The file system turns read-only under it, as after an error, and back: alarms, no acceptance, then as before."""
-    gate, control = _gate(folder, count)
+    gate, control = made_gate(folder, count)
     problems: list[str] = []
     gate.start()
     try:
@@ -107,7 +104,7 @@ def read_only(folder: Path, seed: int, count: int) -> Told:
         gate.await_more("alarm", count=1, after=before)
         control.no_rule(0)
         gate.await_more("accepted", "repeated", count=1, after=before)
-        figures = _kept(gate, problems)
+        figures = kept_by(gate, problems)
     finally:
         gate.end()
     return figures, problems
@@ -123,7 +120,7 @@ def real_read_only(folder: Path, seed: int, count: int) -> Told:
     made = _ran("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0", str(image))
     if not made or not _ran("mount", "-o", "loop,errors=remount-ro", str(image), str(place)):
         raise StorySkipped("only root mounts an ext4 of its own")
-    gate, _ = _gate(folder / "gate", count, data=place / "data")
+    gate, _ = made_gate(folder / "gate", count, data=place / "data")
     try:
         device = next(line.split()[0] for line in _mounts() if line.split()[1] == str(place))
         gate.start()
@@ -144,7 +141,7 @@ def real_read_only(folder: Path, seed: int, count: int) -> Told:
         before = len(gate.words())
         gate.start()
         gate.await_more("accepted", "repeated", count=3, after=before)
-        figures = _kept(gate, problems)
+        figures = kept_by(gate, problems)
     finally:
         gate.end()
         _ran("umount", "-l", str(place))
@@ -160,60 +157,6 @@ def _ran(*words: str) -> bool:
 
 def _mounts() -> list[str]:
     return Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-
-
-def slow(folder: Path, seed: int, count: int) -> Told:
-    """Syncs of 0.3 to 5 s: `wait` soon after the card, no signal before the sync, the other reader polled on."""
-    rng = Random(seed)
-    gate, control = _gate(folder, count, stations=2)
-    problems: list[str] = []
-    worst_ms = 0
-    gate.start()
-    try:
-        gate.await_more("accepted", count=4)
-        for number in range(max(2, count // 4)):
-            delay_s = 5.0 if number == count // 4 - 1 and count > 8 else rng.choice((0.3, 0.7, 1.5))
-            before = len(gate.words())
-            control.rule(0, SYNC, FILE_NAME, times=1, delay_s=delay_s)
-            gate.await_more("accepted", count=8, after=before)
-            shown = gate.shown()[before:]
-            worst_ms = max(worst_ms, *_waits(gate, shown, delay_s, problems))
-            stations = {one["station"] for one in shown if one["signal"] in ("wait", "accepted")}
-            if len(stations) < 2:
-                problems.append(f"sync {number}: the other reader stood still")
-        figures = _kept(gate, problems)
-    finally:
-        gate.end()
-    return {**figures, "wait_worst_ms": worst_ms}, problems
-
-
-def _waits(gate: Gate, shown: list[dict[str, object]], delay_s: float, problems: list[str]) -> Iterator[int]:
-    """For each card that waited: ms from the card (as recorded) to its `wait`, which came before its answer."""
-    from protocol.envelope import decode_data, decode_event
-    from protocol.taps import TapData
-    from sim.stores.gate import records_of
-
-    seen = {}
-    for raw in records_of(gate.data / FILE_NAME).values():
-        event = decode_event(raw)
-        if event.name == "attendance.tap":
-            data = decode_data(event, TapData)
-            seen[data.card] = data.clock.mono
-    answered = {one["card"]: one["mono_ms"] for one in shown if one["tap"] is not None}
-    waits = [one for one in shown if one["signal"] == "wait" and one["card"] in answered]
-    yield 0
-    if not waits and delay_s >= 0.5:
-        problems.append(f"a sync of {delay_s} s: nobody was told to wait")
-    for one in waits:
-        card_ms, wait_ms = seen[str(one["card"])], one["mono_ms"]
-        assert isinstance(wait_ms, int)
-        answer_ms = answered[one["card"]]
-        assert isinstance(answer_ms, int)
-        if answer_ms < wait_ms:
-            problems.append(f"{one['card']} was answered before it was told to wait")
-        if wait_ms - card_ms > WAIT_MAX_MS + SLACK_MS:
-            problems.append(f"{one['card']} was told to wait after {wait_ms - card_ms} ms")
-        yield wait_ms - card_ms
 
 
 @contextmanager
@@ -233,7 +176,7 @@ def no_inodes(folder: Path, seed: int, count: int) -> Told:
     """No inode is left, at the start and while it runs: alarms where a file must be made, taps where none must."""
     problems: list[str] = []
     with small_disk(folder / "disk", "size=8m,nr_inodes=24") as disk:
-        gate, _ = _gate(folder / "gate", count, data=disk / "data")
+        gate, _ = made_gate(folder / "gate", count, data=disk / "data")
         fillers = _take_inodes(disk)
         gate.start()
         try:
@@ -256,7 +199,7 @@ def no_inodes(folder: Path, seed: int, count: int) -> Told:
                 filler.unlink()
             before = len(gate.words())
             gate.await_more("accepted", "repeated", after=before)
-            figures = _kept(gate, problems)
+            figures = kept_by(gate, problems)
         finally:
             gate.end()
     return figures, problems
@@ -274,7 +217,7 @@ def _take_inodes(disk: Path) -> list[Path]:
 
 def no_descriptors(folder: Path, seed: int, count: int) -> Told:
     """No file can be opened any more, and then one must be: refused with a signal, then as before."""
-    gate, control = _gate(folder, count)
+    gate, control = made_gate(folder, count)
     problems: list[str] = []
     gate.start()
     try:
@@ -295,7 +238,7 @@ def no_descriptors(folder: Path, seed: int, count: int) -> Told:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
         before = len(gate.words())
         gate.await_more("accepted", count=3, after=before)
-        figures = _kept(gate, problems)
+        figures = kept_by(gate, problems)
     finally:
         gate.end()
     return figures, problems
@@ -303,7 +246,7 @@ def no_descriptors(folder: Path, seed: int, count: int) -> Told:
 
 def no_memory(folder: Path, seed: int, count: int) -> Told:
     """The address space is full: every signal is true, and it records again when there is room, or after a restart."""
-    gate, control = _gate(folder, count)
+    gate, control = made_gate(folder, count)
     problems: list[str] = []
     gate.start()
     try:
@@ -327,7 +270,7 @@ def no_memory(folder: Path, seed: int, count: int) -> Told:
             gate.start()
         before = len(gate.words())
         gate.await_more("accepted", "repeated", count=3, after=before)
-        figures = _kept(gate, problems)
+        figures = kept_by(gate, problems)
     finally:
         gate.end()
     return {**figures, "ended": int(ended)}, problems
@@ -351,7 +294,7 @@ def no_log(folder: Path, seed: int, count: int) -> Told:
         ("full", "> /dev/full 2>&1"),
         ("broken", "2>&1 | true"),
     ):
-        gate, control = _gate(folder / name, count)
+        gate, control = made_gate(folder / name, count)
         command = f'exec "$0" "$@" {redirect}' if "|" not in redirect else f'"$0" "$@" {redirect}; sleep 60'
         gate.part.program = ("/bin/sh", "-c", command, sys.executable, "-m", "k12edge")
         gate.start()
@@ -375,7 +318,7 @@ def no_log(folder: Path, seed: int, count: int) -> Told:
 
 def twice(folder: Path, seed: int, count: int) -> Told:
     """A second gateway on the same directory refuses and says whose it is; the first goes on."""
-    gate, _ = _gate(folder, count)
+    gate, _ = made_gate(folder, count)
     problems: list[str] = []
     gate.start()
     try:
@@ -388,7 +331,7 @@ def twice(folder: Path, seed: int, count: int) -> Told:
             problems.append(f"the second ended with {second.returncode}: {second.stderr[-200:]}")
         before = len(gate.words())
         gate.await_more("accepted", count=3, after=before)
-        figures = _kept(gate, problems)
+        figures = kept_by(gate, problems)
     finally:
         gate.end()
     return figures, problems
