@@ -216,6 +216,8 @@ class HubBox:
 
     def _noticed(self) -> None:
         self._moved_ns = self._loop.now_ns
+        if self.up:
+            self._announce.plan(int(ANNOUNCE_S * SECOND))
 
     def _wake_forwarder(self) -> None:
         self._forward.plan(max(self._rng.randrange(MS), self._answers_ns - self._loop.now_ns))
