@@ -19,7 +19,9 @@ class CampaignPlan:
 def _fuzzed(parser: str) -> CampaignPlan:
     words = ("sim.fuzz", "--parser", parser)
     proves = f"no input to the parser of {parser} crashes, hangs or grows it"
-    return CampaignPlan(f"fuzz-{parser}", proves, (*words, "--count", "10000000"), (*words, "--count", "20000"))
+    return CampaignPlan(
+        f"fuzz-{parser}", proves, (*words, "--count", "10000000", "--jobs", "2"), (*words, "--count", "20000")
+    )
 
 
 PARSERS: Final = ("pn532", "batch", "event", "receipt", "roster", "config", "city")
