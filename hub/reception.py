@@ -18,7 +18,7 @@ from hub.store.devices import Device, DeviceKey, DeviceRefused, Devices
 from hub.store.ledger import FORKS_DEVICE_MAX, Ledger, Row
 from hub.store.ownjournal import OwnJournal
 from hub.store.secrets import Secrets
-from protocol.batch import MESSAGE_BYTES_MAX, Batch, Header, decode_batch, verify_batch
+from protocol.batch import MESSAGE_BYTES_MAX, Batch, Header, decode_batch, proven_from, verify_batch
 from protocol.envelope import decode_event, digest_bytes
 from protocol.errors import BadMessage
 from protocol.signing import SignatureRefused, fingerprint, split_message, verify
@@ -91,6 +91,8 @@ class Reception:
             return
         if found.standing == "accepted" and key.standing == "accepted":
             self._accept(device, key.key, batch, follow)
+        elif proven_from(batch):
+            self._park_message(device, payload, "bad-batch", "its records don't follow from each other")
         elif self._devices.keep_pending(device, key.key, batch.header, payload, self._clock.now_ms()):
             follow.receipt(device, batch.header.journal)
         else:
@@ -154,7 +156,13 @@ class Reception:
             )
             return
         follow.receipt(device, header.journal)
-        first, lines = header.first, batch.lines
+        proven = proven_from(batch)
+        if proven:
+            # Not taken and not receipted: what the device really holds there it offers again, under its own signature.
+            last = header.first + proven - 1
+            detail = f"what came as {header.journal}.{header.first} to {last} is not what was signed"
+            self._park_message(device, b"\n".join(batch.lines[:proven]), "bad-batch", detail)
+        first, lines = header.first + proven, batch.lines[proven:]
         before = len(book.held) + len(book.parked)
         taken = book.durable() if book.parked else book.held
         if not taken.overlaps(first, header.last):
@@ -162,7 +170,7 @@ class Reception:
         else:
             for start, piece in self._unknown(device, book, first, lines):
                 self._take(device, book, start, piece, follow)
-        if len(book.held) + len(book.parked) > before:
+        if len(book.held) + len(book.parked) > before and not proven:
             self._ledger.keep_header(book, header, key)
 
     def _unknown(self, device: str, book: Book, first: int, lines: tuple[bytes, ...]) -> list[tuple[int, list[bytes]]]:

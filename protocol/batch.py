@@ -19,14 +19,21 @@ BATCH_BYTES_MAX: Final = 512 * 1024
 MESSAGE_BYTES_MAX: Final = BATCH_BYTES_MAX + 1024
 
 
-class Header(msgspec.Struct, frozen=True):
-    """Names the journal, its first sequence here, how many records follow, the last one's digest, the signature."""
+class Header(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Names the journal, its first sequence here, how many records follow, the last one's digest, the signature.
+
+    `sig` proves the last record, and what the chain reaches from it: enough for those who hold the records later.
+    `body` is the digest of all lines as they were sent, `bodysig` its signature: so a hub knows a file that is broken
+    from a message that was changed on the way. Of a single record `head` says both.
+    """
 
     journal: str
     first: int
     count: int
     head: str
     sig: str
+    body: str | None = None
+    bodysig: str | None = None
 
     @property
     def last(self) -> int:
@@ -51,12 +58,21 @@ def signed_text(journal: str, first: int, count: int, head: str) -> bytes:
     return f"k12edge.batch.v1\n{journal}\n{first}\n{count}\n{head}".encode("ascii")
 
 
+def body_text(journal: str, first: int, count: int, body: str) -> bytes:
+    """The ASCII text that the signature of a batch's body signs."""
+    return f"k12edge.batch.body.v1\n{journal}\n{first}\n{count}\n{body}".encode("ascii")
+
+
 def encode_batch(identity: Identity, journal: str, first: int, lines: Sequence[bytes]) -> bytes:
     """Sign and join the records `first`, `first`+1, ... of a journal."""
     assert 1 <= len(lines) <= BATCH_EVENTS_MAX
-    head = digest(lines[-1])
-    header = Header(journal, first, len(lines), head, identity.sign(signed_text(journal, first, len(lines), head)))
-    return b"\n".join((_header_encoder.encode(header), *lines))
+    count, head = len(lines), digest(lines[-1])
+    sig = identity.sign(signed_text(journal, first, count, head))
+    joined = b"\n".join(lines)
+    body = digest(joined) if count > 1 else None
+    bodysig = None if body is None else identity.sign(body_text(journal, first, count, body))
+    header = Header(journal, first, count, head, sig, body, bodysig)
+    return _header_encoder.encode(header) + b"\n" + joined
 
 
 def decode_batch(payload: bytes) -> Batch:
@@ -82,9 +98,42 @@ def decode_batch(payload: bytes) -> Batch:
         raise BadMessage("a line is empty or longer than a record may be")
     if digest(parts[-1]) != header.head:
         raise BadMessage("the last record is not the one that the header's head names")
+    if (header.body is None) != (header.bodysig is None):
+        raise BadMessage("a body's digest and its signature go together")
+    if header.body is not None and digest(payload[len(parts[0]) + 1 :]) != header.body:
+        raise BadMessage("the records are not those that were sent: their digest is not the header's body")
     return Batch(header, tuple(parts[1:]))
+
+
+class _Link(msgspec.Struct):
+    prev: str | None = None
+
+
+_link_decoder = msgspec.json.Decoder(_Link)
+
+
+def proven_from(batch: Batch) -> int:
+    """The place of the first line that a batch's signatures prove: 0 where its body is signed.
+
+    Else the last record is signed by its digest, and each record names the one before. Where a line doesn't name the
+    bytes before it, those are nobody's word.
+    """
+    lines = batch.lines
+    place = 0 if batch.header.body is not None else len(lines) - 1
+    while place and _prev_of(lines[place]) == digest(lines[place - 1]):
+        place -= 1
+    return place
+
+
+def _prev_of(line: bytes) -> str | None:
+    try:
+        return _link_decoder.decode(line).prev
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return None
 
 
 def verify_batch(key: str, header: Header) -> None:
     """Return if the header was signed by `key`; raises SignatureRefused."""
     verify(key, signed_text(header.journal, header.first, header.count, header.head), header.sig)
+    if header.body is not None:
+        verify(key, body_text(header.journal, header.first, header.count, header.body), header.bodysig or "")
