@@ -135,10 +135,19 @@ class Batches(Parser):
             del records[place]
             records.append(lines(JOURNALS[1])[int(draw() * 10)])
         count = len(records) if draw() < 0.95 else len(records) + 1
-        header = b'{"journal":"%s","first":%d,"count":%d,"head":"%s","sig":"%s"}' % (
+        header = b'{"journal":"%s","first":%d,"count":%d,"head":"%s","sig":"%s"%s}' % (
             journal.encode(), start + 1, count, digest(records[-1]).encode(), self._sig.encode(),
+            self._body(records, draw()),
         )  # fmt: skip
         return b"\n".join((header, *records))
+
+    def _body(self, records: list[bytes], kind: float) -> bytes:
+        """The body's digest and signature: none, the right ones, those of other records, or one without the other."""
+        if kind < 0.6:
+            return b""
+        of = records if kind < 0.8 else [*records[::-1], b"{}"]
+        words = b',"body":"%s"' % digest(b"\n".join(of)).encode()
+        return words if kind > 0.97 else words + b',"bodysig":"%s"' % self._sig.encode()
 
     def take(self, octets: bytes) -> Batch:
         """See Parser."""
