@@ -41,7 +41,7 @@ SEED := 1
 sim: venv
 	$(BIN)/python -m sim --seed $(SEED) --seeds $(SEEDS) $(SIM)
 
-# Every campaign at full size, for a day or so; CAMPAIGN="--only NAME" or "--size small" for less.
+# Every campaign at full size, for some four hours; CAMPAIGN="--only NAME" or "--size small" for less.
 campaign: venv
 	sh tests/install-system-packages
 	$(BIN)/python -m sim.proof $(CAMPAIGN)

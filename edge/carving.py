@@ -67,11 +67,9 @@ def _frames(log: bytes) -> Iterator[_Frame]:
     """The log's frames, each held to its checksum, which goes on from the one before (fileformat2, section 4.2)."""
     before = struct.unpack(">II", log[24:WAL_HEADER_BYTES]) if len(log) >= WAL_HEADER_BYTES else (0, 0)
     orders = [ORDERS[log[:4]]] if log[:4] in ORDERS else list(ORDERS.values())
-    for at in range(WAL_HEADER_BYTES, len(log) - FRAME_HEADER_BYTES - PAGE_BYTES + 1, FRAME_HEADER_BYTES + PAGE_BYTES):
-        head, page = (
-            log[at : at + FRAME_HEADER_BYTES],
-            log[at + FRAME_HEADER_BYTES : at + FRAME_HEADER_BYTES + PAGE_BYTES],
-        )
+    frame_bytes = FRAME_HEADER_BYTES + PAGE_BYTES
+    for at in range(WAL_HEADER_BYTES, len(log) - frame_bytes + 1, frame_bytes):
+        head, page = log[at : at + FRAME_HEADER_BYTES], log[at + FRAME_HEADER_BYTES : at + frame_bytes]
         after = struct.unpack(">II", head[16:24])
         sound = any(_checksum(before, head[:8] + page, order) == after for order in orders)
         before = after

@@ -123,6 +123,7 @@ class Mailroom:
 
     def turn(self, first: Message | None = None) -> int:
         """Take `first` and what waits behind it, answer what is due; the ms to pause where the ledger takes nothing."""
+        self.progress += 1
         self._pause_ms = 0
         group = self._group(first)
         if group:
@@ -131,7 +132,6 @@ class Mailroom:
             self._replay()
         self._send_receipts()
         self._tend()
-        self.progress += 1
         return self._pause_ms
 
     def _group(self, first: Message | None) -> list[Message]:
