@@ -20,20 +20,18 @@ MESSAGE_BYTES_MAX: Final = BATCH_BYTES_MAX + 1024
 
 
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Names the journal, its first sequence here, how many records follow, the last one's digest, the signature.
-
-    `sig` proves the last record, and what the chain reaches from it: enough for those who hold the records later.
-    `body` is the digest of all lines as they were sent, `bodysig` its signature: so a hub knows a file that is broken
-    from a message that was changed on the way. Of a single record `head` says both.
-    """
+    """Names the journal, its first sequence here, how many records follow, the last one's digest, the signature."""
 
     journal: str
     first: int
     count: int
     head: str
     sig: str
+    """It proves the last record, and what the chain reaches from it: enough for those who hold them later."""
     body: str | None = None
+    """The digest of all lines as sent: so a hub knows a broken file from a message that was changed on its way."""
     bodysig: str | None = None
+    """Its signature. A single record has neither: `head` says all."""
 
     @property
     def last(self) -> int:

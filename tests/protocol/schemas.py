@@ -136,6 +136,8 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Header.count": {"minimum": 1, "maximum": BATCH_EVENTS_MAX},
     "Header.head": DIGEST,
     "Header.sig": SIGNATURE,
+    "Header.body": DIGEST,
+    "Header.bodysig": SIGNATURE,
     "Mark.through": THROUGH,
     "Mark.head": DIGEST,
     "HeldJournal.head": DIGEST,
