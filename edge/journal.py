@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from edge.journalfile import BUSY_MS, STORAGE_ERRORS, Places, copy_out, explained, moved, open_for_writing, places
 from edge.journalrows import SEQUENCE_BITS, JournalRow, Marks, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
-from edge.slots import Slot, tell
+from edge.slots import Slot, take_all, tell
 from edge.soundness import check_rows
 from protocol.envelope import clock_data, digest, encode_event
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
@@ -153,8 +153,7 @@ class SqliteJournal:
         self._waiting.append(slot)
         with self._commit_lock:
             if not slot.done:
-                slots = list(self._waiting)
-                self._waiting.clear()
+                slots = take_all(self._waiting)
                 self._commit(slots)
                 # Here, while those who wait still sleep: woken first, they would take turns with us at the interpreter.
                 tell(slots)

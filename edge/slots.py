@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from protocol.taps import Draft, TapId
@@ -20,6 +22,15 @@ class Slot:
     tap: TapId | None = None
     error: Exception | None = None
     done: bool = False
+
+
+def take_all(waiting: deque[Slot]) -> list[Slot]:
+    """Take out, one by one, those that wait: one that joins meanwhile is either taken too or left whole."""
+    slots: list[Slot] = []
+    with suppress(IndexError):
+        while True:
+            slots.append(waiting.popleft())
+    return slots
 
 
 def tell(slots: Iterable[Slot]) -> None:

@@ -32,12 +32,13 @@ class Reckoning:
     phantom: list[str] = field(default_factory=list)
     unsignalled: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     accepted: Counter[str] = field(default_factory=Counter)
 
     @property
     def kept(self) -> bool:
         """Whether the promise was kept."""
-        return not (self.lost or self.double or self.changed or self.phantom or self.unexplained)
+        return not (self.lost or self.double or self.changed or self.phantom or self.unexplained or self.faults)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -53,6 +54,7 @@ class Reckoning:
             "phantom": self.phantom,
             "without_signal": self.unsignalled,
             "without_signal_unexplained": self.unexplained,
+            "faults": self.faults,
         }
 
 
@@ -107,6 +109,17 @@ def signalled_taps(files: Iterable[Path]) -> dict[str, str]:
                 if signal["signal"] in ANSWERS:
                     shown[signal["tap"]] = signal["signal"]
     return shown
+
+
+def faults_in(files: Iterable[Path]) -> list[str]:
+    """Alarms from a fault of ours, which no storage or wire can excuse: a tap was seen and not handled."""
+    return [
+        f"{file.name}: {line.decode(errors='replace')}"
+        for file in files
+        if file.exists()
+        for line in file.read_bytes().split(b"\n")
+        if b'"internal-fault"' in line
+    ]
 
 
 def answers_in(file: Path) -> int:

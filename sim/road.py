@@ -12,6 +12,7 @@ from sim.parts import PROGRAM, Part, PartFailed, audit, free_ports, get_json
 from sim.reckoning import (
     Reckoning,
     answers_in,
+    faults_in,
     journal_taps,
     last_records,
     only_taps,
@@ -192,7 +193,7 @@ class Road:
 
     def reckon(self, in_flight_max: int) -> Reckoning:
         """Signals, journals, hub and city by tap id; a kill may leave `in_flight_max` records without a signal."""
-        return reckon(
+        found = reckon(
             signalled_taps(self.signals_of(name) for name in self.gateways),
             journal_taps(self.data_dirs()),
             only_taps(audit(f"{self.hub_url}/v1/ledger/events")),
@@ -200,6 +201,8 @@ class Road:
             in_flight_max,
             running_journals(self.data_dirs()),
         )
+        found.faults += faults_in(self.signals_of(name) for name in self.gateways)
+        return found
 
     def stop(self) -> dict[str, int]:
         """End everything cleanly, gateways first; exit code by part."""

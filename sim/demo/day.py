@@ -169,7 +169,7 @@ class Day:
             f"   ghi trước khi bị ngắt, chưa báo / in flight at a kill, not signalled: {name}"
             for name in found.unsignalled
         ]
-        for problem in (*found.lost, *found.double, *found.changed, *found.phantom, *found.unexplained):
+        for problem in (*found.lost, *found.double, *found.changed, *found.phantom, *found.unexplained, *found.faults):
             lines.append(f"   !! {problem}")
         lines += [f"   !! {name} ended with {code}" for name, code in unclean.items()]
         kept = found.kept and not unclean

@@ -39,7 +39,7 @@ class Outcome:
             "phantom": len(found.phantom),
             "without_signal": len(found.unsignalled),
         }
-        for problems in (found.lost, found.double, found.changed, found.phantom, found.unexplained):
+        for problems in (found.lost, found.double, found.changed, found.phantom, found.unexplained, found.faults):
             self.problems += problems[:SHOWN]
             if len(problems) > SHOWN:
                 self.problems.append(f"and {len(problems) - SHOWN} more like it")
