@@ -75,7 +75,7 @@ class Forwarder:
         try:
             if now_ms < self._gather_until_ms and not self._plenty():
                 return self._gather_until_ms - now_ms
-            return 0 if self._step() else self._idle_ms()
+            return 0 if self._owing() and self._step() else self._idle_ms()
         except K12EdgeError as problem:
             log.error("the ledger can't be used: %s", problem)
         except Exception as problem:
@@ -99,17 +99,24 @@ class Forwarder:
         with self._ledger.database.lock:
             return self._rows.new() >= BATCH_MAX
 
+    def _owing(self) -> bool:
+        """Whether anything waits at all; most looks find nothing, and need no transaction for it."""
+        with self._ledger.database.lock:
+            return self._rows.new() > 0 or self._rows.put_off()
+
     def _step(self) -> bool:
         """Submit one batch; False when nothing else is due."""
         now_ms = self._clock.now_ms()
         database = self._ledger.database
-        with database.transaction():
+        with database.lock:
             if self._rows.put_off():
-                self._rows.release_anchored()
-                self._rows.bring_near(now_ms)
+                with database.transaction():
+                    self._rows.release_anchored()
+                    self._rows.bring_near(now_ms)
             window = self._rows.window(now_ms, self._forwarding.size)
             if window.held_back and not window.owed:
-                self._rows.write(window, [], [], now_ms)
+                with database.transaction():
+                    self._rows.write(window, [], [], now_ms)
                 return window.full
         batch = self._forwarding.next_batch(self._clock.mono_ms(), window.owed)
         if not batch:

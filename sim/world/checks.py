@@ -73,6 +73,7 @@ class Receipted:
         """Listen at the broker."""
         self._school = school
         self._held: dict[tuple[str, str, str], RangeSet] = {}
+        self._found: dict[str, tuple[object, int]] = {}
         self.count = 0
 
     def heard(self, topic: str, payload: bytes) -> None:
@@ -98,7 +99,7 @@ class Receipted:
 
     def _durable(self, journal: str, through: int) -> None:
         store = self._school.hub.store
-        if store is None or not through:
+        if store is None or not through or self._found.get(journal) == (store, through):
             return
         book = store.ledger.books.find(journal)
         if book is None or store.database.connection.in_transaction:
@@ -111,6 +112,7 @@ class Receipted:
         ).fetchone()
         if found is None and through not in book.parked:
             self._school.truth.broken("a receipt names what is held", f"{journal}.{through}")
+        self._found[journal] = store, through
 
 
 def drained(school: School) -> bool:

@@ -14,6 +14,8 @@ from sim.world.loop import MINUTE
 from sim.world.school import School
 
 LOOK_NS: Final = MINUTE
+_Held = tuple[str, int, int]
+"""A journal, the first and the last sequence that its file holds."""
 
 
 class Named:
@@ -22,7 +24,7 @@ class Named:
     def __init__(self, school: School) -> None:
         """Nothing was seen yet."""
         self._school = school
-        self._seen: dict[str, tuple[object, list[tuple[str, int, int]]]] = {}
+        self._seen: dict[str, tuple[object, int, list[_Held]]] = {}
         self.looked = 0
 
     def look(self, *, calm: bool) -> None:
@@ -38,12 +40,14 @@ class Named:
                 self._seen.pop(box.name, None)
                 continue
             life = box.starts, box.line.connection, box.assembly, school.hub.assembly, school.hub.line.connection
-            before, rows = self._seen.get(box.name, (None, []))
+            before, written, rows = self._seen.get(box.name, (None, -1, []))
             if before == life:
                 self._check(box, rows)
-            self._seen[box.name] = life, _known(box)
+            if before != life or written != box.storage.statements:
+                written, rows = box.storage.statements, _known(box)
+            self._seen[box.name] = life, written, rows
 
-    def _check(self, box: GatewayBox, rows: list[tuple[str, int, int]]) -> None:
+    def _check(self, box: GatewayBox, rows: list[_Held]) -> None:
         hub = self._school.hub.assembly
         assert hub is not None and box.assembly is not None
         device = hub.store.devices.find(box.config.gateway_id)
@@ -62,7 +66,7 @@ class Named:
                 self._school.truth.broken("a hole is named within a minute", detail)
 
 
-def _known(box: GatewayBox) -> list[tuple[str, int, int]]:
+def _known(box: GatewayBox) -> list[_Held]:
     """Its file's journals; what a failed sync left behind the running one's end is nobody's until the next write."""
     assert box.assembly is not None
     running = box.assembly.journal

@@ -36,13 +36,17 @@ class StorageFault:
 
 
 class Storage:
-    """One part's disk: the folder that it runs on, one after each crash, and what befalls it."""
+    """One part's disk: the folder that it runs on, one after each crash, and what befalls it.
+
+    `statements` counts what its connections ran, apart from those that only read beside them.
+    """
 
     def __init__(self, underneath: Underneath, name: str, folder: Path) -> None:
         """An empty folder, made now."""
         self._underneath, self.name, self._root = underneath, name, folder
         self._number = 0
         self.connections: list[sqlite3.Connection] = []
+        self.statements = 0
         self.crash_in: int | None = None
         self.crashed_at = ""
         self.fault: StorageFault | None = None
@@ -110,6 +114,7 @@ class Connection(sqlite3.Connection):
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         """See sqlite3; a fault of the disk comes as SQLite would tell it."""
         storage = self.storage
+        storage.statements += 1
         if storage.crash_in is not None:
             storage.point(_first_word(sql))
         if storage.fault is not None and _first_word(sql) in WRITES:
@@ -118,6 +123,7 @@ class Connection(sqlite3.Connection):
 
     def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
         """See sqlite3."""
+        self.storage.statements += 1
         self.storage.point("INSERT many")
         if self.storage.fault is not None:
             return self._faulty(lambda: sqlite3.Connection.executemany(self, sql, parameters), "INSERT")
@@ -125,6 +131,7 @@ class Connection(sqlite3.Connection):
 
     def executescript(self, sql: str) -> sqlite3.Cursor:
         """See sqlite3."""
+        self.storage.statements += 1
         self.storage.point("script")
         return super().executescript(sql)
 
