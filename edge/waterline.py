@@ -15,6 +15,7 @@ import msgspec
 
 from edge.journalfile import write_durably
 from edge.salvage import DAMAGED
+from protocol.envelope import digest
 
 if TYPE_CHECKING:
     from edge.bookreader import BookReader
@@ -28,11 +29,24 @@ EVERY_MS: Final = 60_000
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """waterline.json: record `last` of this journal, whose digest is `head`, was synced before this file was."""
+    """waterline.json: record `last` of this journal, whose digest is `head`, was synced before this file was.
+
+    `check` is the digest of the three: a flipped bit in here must not say that records are gone.
+    """
 
     journal: str
     last: int
     head: str
+    check: str
+
+
+def packed(journal: str, last: int, head: str) -> bytes:
+    """The file's content."""
+    return msgspec.json.encode(_Line(journal, last, head, _check(journal, last, head)))
+
+
+def _check(journal: str, last: int, head: str) -> str:
+    return digest(f"{journal} {last} {head}".encode())
 
 
 class Waterline:
@@ -60,12 +74,16 @@ class Waterline:
     def _read(self) -> _Line | None:
         """What the file says; one that can't be read says nothing, and is written anew."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Line)
+            line = msgspec.json.decode(self._path.read_bytes(), type=_Line)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as problem:
             log.warning("%s can't be read: %s", self._path, problem)
             return None
+        if line.check != _check(line.journal, line.last, line.head):
+            log.warning("%s is damaged", self._path)
+            return None
+        return line
 
     def write(self, now_ms: int) -> None:
         """Between taps: say how far the journal is synced by now, when it is time. A full disk is tried again later."""
@@ -76,7 +94,7 @@ class Waterline:
             return
         self._due_ms = now_ms + EVERY_MS
         try:
-            write_durably(self._path, msgspec.json.encode(_Line(journal, last, head)))
+            write_durably(self._path, packed(journal, last, head))
         except OSError as problem:
             log.warning("%s can't be written: %s", self._path, problem)
             return

@@ -13,6 +13,8 @@ from edge.clock import SystemClock
 from edge.devicekeys import DeviceKeys
 from edge.journalfile import FILE_NAME
 from edge.salvage import open_journal
+from edge.waterline import FILE_NAME as WATERLINE
+from edge.waterline import packed
 from hub.config import load_hub_config
 from hub.control import carry_out
 from protocol.cards import CardKey, parse_card
@@ -36,9 +38,10 @@ FILES: Final = (
     "keys.json",
     "keys-copy.json",
     "roster-gate.gz",
+    WATERLINE,
     "lock",
 )
-NOTHING_IN_IT: Final = ("lock", f"{FILE_NAME}-shm", "keys-copy.json")
+NOTHING_IN_IT: Final = ("lock", f"{FILE_NAME}-shm", "keys-copy.json", WATERLINE)
 """A damaged one is made anew without a word; so is a log in which no frame can be made out."""
 
 
@@ -76,6 +79,8 @@ def killed(data: Path, name: str, rng: Random) -> dict[str, bytes]:
             clock=clock_data(reading),
         )
         journal.append(Draft("attendance.tap", reading.best_ms, data_of), "cong-0", _keyed(number), "accepted")
+    assert journal.head is not None
+    (run / WATERLINE).write_bytes(packed(journal.journal, journal.last, journal.head))
     truth = dict(_written(run))
     shutil.copytree(run, data)
     journal.close()
@@ -218,6 +223,8 @@ def _told(gate: Gate, done: Damage, shown: int) -> list[str]:
     nothing = done.file in NOTHING_IN_IT or (done.file.endswith("-wal") and done.kind == "garbage")
     if not aside and done.kind in ("garbage", "folder") and not nothing:
         problems.append("nothing was set aside")
+    if done.file not in FILES[:2] and "records-gone" in alarms:
+        problems.append("records are called gone that are all there")
     return problems
 
 

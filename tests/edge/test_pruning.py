@@ -23,6 +23,7 @@ from edge.upkeep import Upkeep
 from edge.uplink import Uplink
 from edge.verify import VALID, verify_path
 from edge.waterline import FILE_NAME as WATERLINE
+from edge.waterline import packed
 from protocol.envelope import clock_data, digest
 from protocol.ranges import RangeSet
 from protocol.receipts import JournalMarks, Mark, Receipt
@@ -247,8 +248,7 @@ def test_upkeep_writes_an_anchor_once_and_a_boots_offset(book: Book, tmp_path: P
 
 
 def test_upkeep_looks_at_the_waterline_and_then_moves_it(book: Book, tmp_path: Path) -> None:
-    line = {"journal": book.old, "last": TAPS + 9, "head": "A" * 43}
-    (tmp_path / WATERLINE).write_text(json.dumps(line), encoding="ascii")
+    (tmp_path / WATERLINE).write_bytes(packed(book.old, TAPS + 9, "A" * 43))
     told: list[tuple[str, str]] = []
     rescue = Rescue(book.journal, lambda _: None, lambda: None)
     upkeep = Upkeep(

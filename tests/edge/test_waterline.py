@@ -14,7 +14,7 @@ from edge import waterline
 from edge.bookreader import BookReader
 from edge.clock import SystemClock
 from edge.journal import SqliteJournal
-from edge.waterline import EVERY_MS, FILE_NAME, Waterline
+from edge.waterline import EVERY_MS, FILE_NAME, Waterline, packed
 from protocol.signing import Identity
 from protocol.taps import Draft
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_gone_whole_is_named(folder: Path) -> None:
 def test_another_record_under_the_name_is_named(folder: Path) -> None:
     journal = _ended(folder, 3)
     line = json.loads((folder / FILE_NAME).read_text(encoding="ascii"))
-    (folder / FILE_NAME).write_text(json.dumps(line | {"head": "A" * 43}), encoding="ascii")
+    (folder / FILE_NAME).write_bytes(packed(journal, line["last"], "A" * 43))
     run = Run(folder)
     assert run.look() == [("records-gone", f"{journal}.4 is not the record that was synced")]
     run.close()
@@ -130,6 +130,19 @@ def test_a_waterline_that_cannot_be_read_says_nothing_and_is_written_anew(folder
     assert run.look() == []
     run.line.write(0)
     assert json.loads((folder / FILE_NAME).read_text(encoding="ascii"))["journal"] == run.journal.journal
+    run.close()
+
+
+def test_a_flipped_bit_in_the_waterline_says_nothing(folder: Path) -> None:
+    _ended(folder, 3)
+    whole = (folder / FILE_NAME).read_bytes()
+    run = Run(folder)
+    for bit in range(len(whole) * 8):
+        octets = bytearray(whole)
+        octets[bit // 8] ^= 1 << bit % 8
+        (folder / FILE_NAME).write_bytes(octets)
+        Waterline(run.journal, lambda *told: run.told.append(told), 0).look(run.reader)
+        assert run.told == [], (bit, bytes(octets))
     run.close()
 
 
