@@ -68,6 +68,9 @@ class Announcer:
         self._store, self._fleet = store, fleet
         self._link: Link | None = None
         self._wake, self._stopped = threading.Event(), threading.Event()
+        # What is read first is said first: brokers keep the last, and three threads come here.
+        self._of_rosters, self._of_configurations = threading.Lock(), threading.Lock()
+        self._voice = threading.Lock()
         self._reminder = Reminder()
         self.progress = 0
         """Turns taken: the watchdog's pulse."""
@@ -88,15 +91,18 @@ class Announcer:
         self._wake.set()
 
     def stop(self) -> None:
-        """Have `run` return."""
-        self._stopped.set()
+        """Have `run` return; nothing is said any more, so that a farewell is the last word."""
+        with self._voice:
+            self._stopped.set()
         self._wake.set()
 
     def run(self) -> None:
         """Announce after each connect; in between, what must be said again."""
         while True:
             anew = self._wake.wait(READY_EVERY_S)
-            self._wake.clear()
+            if anew:
+                # Else it may have been set since, which the next round is to see.
+                self._wake.clear()
             if self._stopped.is_set():
                 return
             self.turn(anew=anew)
@@ -123,11 +129,16 @@ class Announcer:
         return release is not None and self._fleet.behind(release[1])
 
     def _publish(self, topic: str, body: bytes) -> None:
-        if self._link is not None:
-            self._link.publish(topic, body)
+        with self._voice:
+            if self._link is not None and not self._stopped.is_set():
+                self._link.publish(topic, body)
 
     def rosters(self) -> None:
         """The release in force, for each kind of station. Raises K12EdgeError."""
+        with self._of_rosters:
+            self._rosters()
+
+    def _rosters(self) -> None:
         with self._store.database.lock:
             release = self._store.roster.current()
             rows = self._store.roster.rows()
@@ -147,6 +158,10 @@ class Announcer:
 
     def configuration(self, device: str) -> None:
         """The school's card keys, sealed to the device's accepted key, if it has one. Raises K12EdgeError."""
+        with self._of_configurations:
+            self._configuration(device)
+
+    def _configuration(self, device: str) -> None:
         store = self._store
         with store.database.transaction():
             found = store.devices.find(device)

@@ -27,6 +27,7 @@ LINE_BYTES_MAX: Final = PAPER_BYTES_MAX * 4 // 3 + 64 * 1024
 TIMEOUT_S: Final = 30.0
 ASKING_S: Final = 2.0
 """Whoever connects and says nothing for so long is hung up on."""
+PAUSE_S: Final = 0.1
 TALKERS_MAX: Final = 16
 """Connections served at once; what they ask is done one after the other."""
 
@@ -180,16 +181,20 @@ class ControlSocket:
         self._path, self._carry = path, carry
         self._places = threading.BoundedSemaphore(TALKERS_MAX)
         self._one = threading.Lock()
+        self._closed = threading.Event()
         threading.Thread(target=self._serve, name="control", daemon=True).start()
 
     def _serve(self) -> None:
-        while True:
+        while not self._closed.is_set():
+            self._places.acquire()
             try:
                 line, _ = self._line.accept()
-            except OSError:
-                return
-            self._places.acquire()
-            threading.Thread(target=self._talk, args=(line,), name="command", daemon=True).start()
+                threading.Thread(target=self._talk, args=(line,), name="command", daemon=True).start()
+            except (OSError, RuntimeError) as problem:
+                self._places.release()
+                if not self._closed.wait(PAUSE_S):
+                    # No descriptor or no thread to be had now; whoever asked sees the connection end.
+                    log.warning("a command could not be heard: %s", problem)
 
     def _talk(self, line: socket.socket) -> None:
         try:
@@ -217,6 +222,7 @@ class ControlSocket:
 
     def close(self) -> None:
         """Listen no longer."""
+        self._closed.set()
         self._path.unlink(missing_ok=True)
         with suppress(OSError):
             self._line.shutdown(socket.SHUT_RDWR)

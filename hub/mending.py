@@ -139,6 +139,11 @@ def _take_over(store: Store, config: HubConfig, aside: list[str]) -> None:
 
 def keep_keys(store: Store, config: HubConfig) -> None:
     """Bring the copy of the keys up to date; a disk that takes nothing now gets it later."""
+    with store.copying:
+        _keep_keys(store, config)
+
+
+def _keep_keys(store: Store, config: HubConfig) -> None:
     path, draft = config.data_dir / COPY_NAME, config.data_dir / f"{COPY_NAME}.new"
     try:
         with store.database.lock:

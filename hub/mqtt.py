@@ -84,7 +84,8 @@ class HubLink:
     def acknowledge(self, message: Message) -> None:
         """Let the broker send more; a message of an earlier connection is gone there anyway."""
         with self._lock:
-            if message.connection == self._connection:
+            # While paho makes a new connection it walks its packets, and ends for good where one is added meanwhile.
+            if self.connected and message.connection == self._connection:
                 self._client.ack(message.mark, 1)
 
     def stop(self, farewell: tuple[str, bytes]) -> None:
@@ -107,9 +108,12 @@ class HubLink:
         if reason.is_failure:
             log.warning("the broker refused the connection: %s", reason)
             return
+        # What the last connection left is said anew where it is still true; sent after newer words, it would
+        # look like a receipt that went back, and brokers would keep it.
+        client.drop_out_messages()
         with self._lock:
             self._connection += 1
-        self.connected = True
+            self.connected = True
         client.subscribe([(topic, 1) for topic in self._subscriptions])
         self._on_state(True)
 
@@ -121,7 +125,8 @@ class HubLink:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        was, self.connected = self.connected, False
+        with self._lock:
+            was, self.connected = self.connected, False
         if was:
             log.warning("connection to the broker lost: %s", reason)
             self._on_state(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 
 from host.machine import Machine
@@ -38,6 +39,8 @@ class Store:
         self.config = config
         self.clock = HubClock(config.time_source, config.declared_error_ms, machine)
         self.path = config.data_dir / FILE_NAME
+        self.copying = threading.Lock()
+        """Held by whoever writes the copy of the keys, or makes it wrong: what was true before isn't written after."""
         self.database = Database(self.path)
         try:
             self._furnish(config)
@@ -61,14 +64,16 @@ class Store:
 
         Raises NeedsHands, OSError.
         """
-        if action in TAKING:
+        if action not in TAKING:
+            return self.desk.carry_out(action, words)
+        with self.copying:
             (self.path.parent / COPY_NAME).unlink(missing_ok=True)
             descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        return self.desk.carry_out(action, words)
+            return self.desk.carry_out(action, words)
 
     def open_own_journal(self) -> OwnJournal:
         """Begin this run's journal of the hub's own records."""

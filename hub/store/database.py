@@ -61,7 +61,7 @@ class Database:
     """The one connection that writes and checkpoints; whoever uses it holds `lock`, which `transaction` takes.
 
     `on_damage` hears of an error after which the kernel may have dropped what it promised to write: nothing more
-    should be stored by this connection, the file is to be opened anew.
+    is stored by this connection, the file is to be opened anew.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,6 +71,7 @@ class Database:
         self._undo: list[Callable[[], None]] = []
         self._before_commit: list[Callable[[], None]] = []
         self.on_damage: Callable[[], None] | None = None
+        self._given_up = False
         try:
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
         except sqlite3.Error as problem:
@@ -126,6 +127,8 @@ class Database:
             if self.connection.in_transaction:
                 yield self.connection
                 return
+            if self._given_up:
+                raise LedgerFailed("the storage failed, and the ledger is to be opened anew")
             self._undo.clear()
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
@@ -152,6 +155,7 @@ class Database:
                 self.path.with_name(SUSPECT_NAME).touch()
         damaged = getattr(problem, "sqlite_errorname", "").startswith(DAMAGE)
         if damaged and isinstance(told, LedgerFailed) and self.on_damage is not None:
+            self._given_up = True
             self.on_damage()
         return told
 
@@ -174,8 +178,10 @@ class Database:
         self._undo.append(undo)
 
     def close(self) -> None:
-        """Close the file; SQLite moves the log into it."""
-        self.connection.close()
+        """Close the file; SQLite moves the log into it. Whoever comes later meets sqlite3.ProgrammingError."""
+        with self.lock:
+            # Under another thread's statement the interpreter would crash.
+            self.connection.close()
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

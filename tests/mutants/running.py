@@ -17,8 +17,8 @@ from tests.mutants.mutant import ROOT, Mutant, apply
 
 RED_S = 240
 """A test that hangs for so long counts as red; the slowest named one takes some ten seconds alone."""
-PASSED, FAILED = 0, 1
-"""pytest's exit codes; any other one says that the tests couldn't be run."""
+PASSED, FAILED, CRASHED = 0, 1, -signal.SIGSEGV
+"""pytest's exit codes, and a test that crashes the interpreter; any other one says that the tests couldn't be run."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def run_tests(tree: Path, tests: Sequence[str], *words: str) -> Ended:
     )
     try:
         text, _ = process.communicate(timeout=RED_S)
-        red, broken = process.returncode == FAILED, None
-        if process.returncode not in (PASSED, FAILED):
+        red, broken = process.returncode in (FAILED, CRASHED), None
+        if process.returncode not in (PASSED, FAILED, CRASHED):
             broken = f"pytest ended with {process.returncode}: {text[-400:]}"
     except subprocess.TimeoutExpired:
         text, red, broken = "", True, None
