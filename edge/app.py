@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edge.assembly import Assembly
 from edge.clock import SystemClock
@@ -29,6 +29,9 @@ from host.watchdog import Watchdog, notify, waits
 from protocol.errors import ConfigError, JournalFailed, JournalFull, ReaderRefused
 from protocol.settings import is_loopback
 
+if TYPE_CHECKING:
+    from edge.mqtt import MqttLink
+
 log = logging.getLogger("k12edge.gateway")
 
 FULL_PAUSE_S: Final = 2.0
@@ -38,6 +41,8 @@ END_S: Final = 2.0
 READER_PATIENCE_S: Final = 30
 DELIVERY_PATIENCE_S: Final = 120
 LANE_PATIENCE_S: Final = 120
+LINK_PATIENCE_S: Final = 10
+"""Its thread is either there or has ended by a fault that nothing expects."""
 """Longer than any wait that a thread may meet by design (fsyncs of 5 s, reopening with backoff)."""
 
 
@@ -49,6 +54,7 @@ class Gateway:
         self.config, self.ending = config, ending
         self.stop = threading.Event()
         self.again = False
+        self._link: MqttLink | None = None
         self._parts = ExitStack()
         try:
             self._open()
@@ -148,6 +154,7 @@ class Gateway:
                 lambda: will_message(school, device, self.assembly.keys),
             )
             link.on_room = self.delivery.nudge
+            self._link = link
             self.delivery.use(link)
             link.start(self.delivery.on_message, self.delivery.on_state)
         try:
@@ -161,8 +168,12 @@ class Gateway:
         while not self.stop.is_set():
             self.assembly.busy.wait()
             self.assembly.busy.clear()
-            while any([lane.patience() for lane in self.lanes]) and not self.stop.wait(PATIENCE_LOOK_S):
-                pass
+            try:
+                while any([lane.patience() for lane in self.lanes]) and not self.stop.wait(PATIENCE_LOOK_S):
+                    pass
+            except Exception:
+                # Without this thread nobody would be asked to wait any more.
+                log.exception("the look for those who wait failed")
 
     def _watchdog(self) -> Watchdog:
         watchdog = Watchdog()
@@ -171,6 +182,7 @@ class Gateway:
         for lane in self.lanes:
             watchdog.watch(f"lane {lane.station.plan.name}", lane.progress, LANE_PATIENCE_S)
         watchdog.watch("delivery", lambda: self.delivery.progress_mono_ns, DELIVERY_PATIENCE_S)
+        watchdog.watch("link", lambda: None if self._link is None else self._link.progress(), LINK_PATIENCE_S)
         return watchdog
 
 

@@ -63,6 +63,7 @@ class Assembly:
         """
         self.config, self.clock, self.signals = config, clock, signals
         self._again = again
+        self._closed = False
         self.busy = threading.Event()
         self.readers: Callable[[], dict[str, str]] = dict
         self.health = Health()
@@ -98,6 +99,7 @@ class Assembly:
 
     def close(self) -> None:
         """Close the journal, not without its records where the file went."""
+        self._closed = True
         self.rescue.close()
 
     def _lane(self, plan: StationPlan) -> Lane:
@@ -187,6 +189,9 @@ class Assembly:
 
     def _begin_anew(self) -> None:
         """The file broke under a tap: the next opening of it sets it aside and begins a fresh one."""
+        if self._closed:
+            # A thread that outlived us; the file under this name is the next assembly's by now.
+            return
         with suppress(OSError):
             mark_damaged(self.config.data_dir)
         self._again()

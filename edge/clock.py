@@ -8,28 +8,18 @@ from typing import Final
 
 from edge.config import TimeSource
 from host.machine import Machine
+from host.wallclock import WallClock
 from protocol.taps import ClockReading
 from protocol.time import Anchor, error_at
 
 log = logging.getLogger("k12edge.clock")
 
-STEP_MS: Final = 10
-"""The kernel slews by at most 0.5 ms a second; more than this within one is a step."""
-TOGETHER_NS: Final = 200_000
-LOOKS_MAX: Final = 4
-"""Two clocks are read within TOGETHER_NS, or as near as LOOKS_MAX tries bring it: a thread may have to wait between."""
 STALE_MS: Final = 250
 """A recorded anchor whose bound has grown to this calls for another: after 40 minutes, by the drift allowed for."""
 
 
-def _apart(found: tuple[int, int, int]) -> int:
-    return found[2]
-
-
 class SystemClock:
     """See ports.Clock. `source` says what may vouch for the time; `declared_error_ms` goes with `declared`."""
-
-    KERNEL_LOOK_NS: Final = 1_000_000_000
 
     def __init__(self, source: TimeSource = "auto", declared_error_ms: int = 0, machine: Machine | None = None) -> None:
         """Start without an anchor."""
@@ -39,9 +29,7 @@ class SystemClock:
         self._boot = self._machine.boot()
         self._anchor: Anchor | None = None
         self._told: Anchor | None = None
-        self._kernel: int | None = None
-        self._kernel_at_ns: int | None = None
-        self._kernel_offset_ms = 0
+        self._wall = WallClock(self._machine)
         self._lock = threading.Lock()
 
     @property
@@ -64,14 +52,12 @@ class SystemClock:
 
     def reading_at(self, mono_ns: int) -> ClockReading:
         """See Clock.reading_at."""
-        now_ns, wall_ns, apart_ns = self._both()
+        look = self._wall.look() if self._source in ("auto", "ntp") else self._wall.both()
         mono_ms = mono_ns // 1_000_000
-        wall_ms = (wall_ns - (now_ns - mono_ns)) // 1_000_000
-        # Read that far apart, the one doesn't say more of the other.
-        apart_ms = 0 if apart_ns <= TOGETHER_NS else -(-apart_ns // 1_000_000)
-        kernel_ms = self._kernel_ms(now_ns, wall_ms - mono_ms)
-        if kernel_ms is not None:
-            return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "ntp", kernel_ms + apart_ms)
+        wall_ms = (look.offset_ns + mono_ns) // 1_000_000
+        apart_ms = look.apart_ms
+        if look.kernel_ms is not None:
+            return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "ntp", look.kernel_ms + apart_ms)
         anchor = self._anchor
         if anchor is not None:
             best_ms = anchor.wall_ms + mono_ms - anchor.mono
@@ -79,25 +65,6 @@ class SystemClock:
         if self._source == "declared":
             return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "declared", self._declared_error_ms + apart_ms)
         return ClockReading(self._boot, mono_ms, wall_ms, wall_ms, "none", None)
-
-    def _both(self) -> tuple[int, int, int]:
-        """CLOCK_BOOTTIME and the wall clock of one moment, and how far apart they may have been read, all in ns."""
-        found = (0, 0, 1 << 62)
-        for _ in range(LOOKS_MAX):
-            before_ns, wall_ns, after_ns = self.mono_ns(), self._machine.wall_ns(), self.mono_ns()
-            found = min(found, (before_ns, wall_ns, after_ns - before_ns), key=_apart)
-            if found[2] <= TOGETHER_NS:
-                break
-        return found
-
-    def _kernel_ms(self, now_ns: int, offset_ms: int) -> int | None:
-        """The kernel's bound, asked once a second, and at once when the wall clock was stepped meanwhile."""
-        if self._source not in ("auto", "ntp"):
-            return None
-        stepped = abs(offset_ms - self._kernel_offset_ms) > STEP_MS
-        if stepped or self._kernel_at_ns is None or now_ns - self._kernel_at_ns >= self.KERNEL_LOOK_NS:
-            self._kernel, self._kernel_at_ns, self._kernel_offset_ms = self._machine.error_ms(), now_ns, offset_ms
-        return self._kernel
 
     def hear_hub(self, asked_mono_ms: int, hub_wall_ms: int, hub_error_ms: int) -> Anchor | None:
         """Take the hub's answer to a question asked at `asked_mono_ms`; the new anchor when it is better.

@@ -213,7 +213,8 @@ class Delivery:
         for topic, payload, retained in self._received():
             self._handle(reader, topic, payload, retained)
         last, taps = self._journal.last, self._taps
-        if last != self._last_seen:
+        if last != self._last_seen or taps != self._taps_seen:
+            # A tap is told a moment after it stands in the file, so a turn between the two sees only the record.
             self._uplink.wrote(self._journal.journal, last, now_ms, tap=taps != self._taps_seen)
             self._last_seen, self._taps_seen = last, taps
         if self._connected and self._link is not None:

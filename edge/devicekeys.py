@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from edge.journalfile import out_of_the_way, write_durably
 from protocol.cards import KEY_BYTES, CardKey
@@ -72,7 +73,7 @@ class DeviceKeys:
                     # A tap must never fail for it; the hub says its box again.
                     self._saved.hub_box = None
                 if self.damaged or not self._same():
-                    self._save()
+                    self._save(self._saved)
                 return
         # Without both the gate must go on all the same: a new identity, which a person accepts at the hub.
         self._take(
@@ -117,14 +118,16 @@ class DeviceKeys:
         """The provisional box for raw numbers; minted where an earlier version left none."""
         if not self._saved.raw0:
             self._saved.raw0 = text_of(secrets.token_bytes(SEED_BYTES))
-            self._save()
+            self._save(self._saved)
         self._raw_box = Identity(self.identity.sign_seed, octets_of(self._saved.raw0, SEED_BYTES)).box
 
-    def _save(self) -> None:
-        octets = _checked(msgspec.json.encode(self._saved))
+    def _save(self, saved: _Saved) -> None:
+        """Both files; it counts once it is durable, so that what couldn't be written is taken when it comes again."""
+        octets = _checked(msgspec.json.encode(saved))
         for path in (self._path, self._spare):
             out_of_the_way(path)
             write_durably(path, octets)
+        self._saved = saved
 
     def card_key(self) -> CardKey:
         """The newest school key, or the gateway's own (number 0) until it has one."""
@@ -156,8 +159,7 @@ class DeviceKeys:
         box = state.box if _signed(state) and _sealable(state.box) else None
         known = self._saved.hub_box if self._saved.hub_key == state.key else None
         if self._saved.hub_key != state.key or box not in (None, known):
-            self._saved.hub_key, self._saved.hub_box = state.key, box or known
-            self._save()
+            self._save(replace(self._saved, hub_key=state.key, hub_box=box or known))
         return True
 
     def raw_box(self) -> str:
@@ -189,10 +191,9 @@ class DeviceKeys:
             if len(secret) != KEY_BYTES or number < 1:
                 raise SealRefused("the sealed card key has a wrong length or number")
             opened.append((number, text_of(secret)))
-        self._saved.config_version = config.version
-        self._saved.card_keys = opened
-        self._save()
-        self._take(self._saved)
+        saved = replace(self._saved, config_version=config.version, card_keys=opened)
+        self._save(saved)
+        self._take(saved)
         return True
 
 

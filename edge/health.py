@@ -36,7 +36,8 @@ class Health:
         standing = self._alarms.get(code)
         if standing is None:
             if len(self._alarms) >= CODES_MAX:
-                del self._alarms[min(self._alarms, key=lambda name: self._alarms[name].raised_ms)]
+                oldest, _ = min(list(self._alarms.items()), key=lambda entry: entry[1].raised_ms)
+                self._alarms.pop(oldest, None)
             self._alarms[code] = _Standing(now_ms, now_ms)
             return True
         standing.raised_ms = now_ms
@@ -47,5 +48,6 @@ class Health:
 
     def standing(self, now_ms: int) -> list[str]:
         """The codes that stand now."""
-        fresh = [code for code, found in self._alarms.items() if now_ms - found.raised_ms < STANDS_MS]
+        # A copy made at once: other threads raise alarms meanwhile.
+        fresh = [code for code, found in list(self._alarms.items()) if now_ms - found.raised_ms < STANDS_MS]
         return [*self._always, *(code for code in sorted(fresh) if code not in self._always)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from edge.journalfile import BUSY_MS, STORAGE_ERRORS, Places, copy_out, explained, moved, open_for_writing, places
 from edge.journalrows import SEQUENCE_BITS, JournalRow, Marks, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
-from edge.slots import Slot, take_all, tell
+from edge.slots import Slot, fail, let_pass, take_all, tell
 from edge.soundness import check_rows
 from protocol.envelope import clock_data, digest, encode_event
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
@@ -28,8 +28,8 @@ HEAD_EVERY_MS: Final = 600_000
 MARKS_RIDE_MS: Final = 10_000
 """Marks of what is settled go along with a tap's commit at most this often; apart from one after MARKS_ALONE_MS."""
 MARKS_ALONE_MS: Final = 60_000
-
 TRUNCATE_PATIENCE_MS: Final = 20
+NOT_RECORDED: Final = "the tap was not recorded"
 
 _INSERT = "INSERT INTO event (position, raw) VALUES (?, ?)"
 
@@ -166,7 +166,7 @@ class SqliteJournal:
         """Store all of the slots or none, in order; every slot is done afterwards. Runs under the commit lock."""
         try:
             if self._closed:
-                raise JournalFailed("the journal is closed; the tap was not recorded")
+                raise JournalFailed(f"the journal is closed; {NOT_RECORDED}")
             if self._failed is not None:
                 self._reopen()
             rows, last, head = self._encoded(slots)
@@ -175,13 +175,13 @@ class SqliteJournal:
             self._store(rows, opening=opening)
             self._last, self._head = last, head
         except (K12EdgeError, *STORAGE_ERRORS, OSError) as problem:
-            error = explained(problem, "the tap was not recorded") if isinstance(problem, STORAGE_ERRORS) else problem
-            for slot in slots:
-                slot.error = slot.error or error
+            fail(slots, explained(problem, NOT_RECORDED) if isinstance(problem, STORAGE_ERRORS) else problem)
+        except BaseException:
+            # Whoever follows sees only its slot: a name without a record would be a false promise.
+            fail(slots, JournalFailed(NOT_RECORDED))
+            raise
         finally:
             for slot in slots:
-                if slot.error is None and slot.tap is None:
-                    slot.error = JournalFailed("the tap was not recorded")
                 slot.done = True
 
     def _encoded(self, slots: Sequence[Slot]) -> tuple[list[tuple[int, bytes]], int, str | None]:
@@ -334,6 +334,7 @@ class SqliteJournal:
 
     def maintain(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run `work` in a transaction of the writing connection, the marks included. Raises like append."""
+        let_pass(self._waiting)
         with self._commit_lock:
             self._within_transaction(lambda: work(self._database))
 

@@ -13,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.config import parse_url
+from host.mqttthread import lives, started
 
 if TYPE_CHECKING:
     from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
@@ -53,6 +54,7 @@ class MqttLink:
         self._full = False
         self._connected = False
         self._client: paho.Client | None = None
+        self._thread: threading.Thread | None = None
         self._on_message: Callable[[str, bytes, bool], None] = lambda *_: None
         self._on_state: Callable[[bool], None] = lambda _: None
         self.on_room: Callable[[], None] = lambda: None
@@ -74,7 +76,7 @@ class MqttLink:
             client.will_set(topic, payload, qos=1, retain=True)
         self._client = client
         client.connect_async(self._host, self._port, keepalive=KEEPALIVE_S)
-        client.loop_start()
+        self._thread = started(client)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """See Link.publish."""
@@ -93,6 +95,10 @@ class MqttLink:
         with self._lock:
             self._in_flight.append(answer)
         return True
+
+    def progress(self) -> object | None:
+        """For the watchdog: None while the network thread lives, or there is none to be."""
+        return "ended" if self._client is not None and not lives(self._thread) else None
 
     def stop(self) -> None:
         """See Link.stop."""
@@ -137,8 +143,8 @@ class MqttLink:
         try:
             self._on_message(message.topic, bytes(message.payload), message.retain)
         except Exception:
-            # One bad message must not end the network thread; it is a fault of ours, so it is logged whole.
-            log.exception("a message on %s could not be handled", message.topic)
+            # One bad message must not end the network thread, nor one whose topic is no text (asked for it raises).
+            log.exception("a message could not be handled")
 
     def _taken(self, _client: paho.Client, _data: Any, _mid: int, _reason: ReasonCode, _properties: Properties) -> None:
         if self._full:

@@ -14,6 +14,7 @@ from typing import Final
 log = logging.getLogger("k12edge.watchdog")
 
 LOOK_S: Final = 1.0
+LAST_WORD_S: Final = 1.0
 WAITS_ROOM_US: Final = 30_000_000
 HUNG_EXIT: Final = 70
 """The exit code after a hang (EX_SOFTWARE of sysexits.h); systemd starts the service again."""
@@ -83,5 +84,9 @@ def waits(for_s: float) -> None:
 
 def _end(name: str) -> None:
     """Leave at once: what is recorded is durable, and a hung thread can't be joined."""
-    log.critical("%s hangs; the process ends so that it is started anew", name)
+    # The log itself may be what hangs: a terminal or pipe that nobody reads, held by the thread that writes to it.
+    words = "%s hangs; the process ends so that it is started anew"
+    telling = threading.Thread(target=log.critical, args=(words, name), daemon=True)
+    telling.start()
+    telling.join(LAST_WORD_S)
     os._exit(HUNG_EXIT)

@@ -264,8 +264,7 @@ class Mailroom:
         for device, journals, state in jobs:
             asked = [*journals, *(state.journals if state is not None else ())]
             with self._ledger.database.lock:
-                arrived_ms = None if state is None else self._clock.now_ms()
-                topic, payloads = self._receipts.messages(device, asked, state, arrived_ms)
+                topic, payloads = self._receipts.messages(device, asked, state)
             # Not sent (no connection): the gateway will connect, say its state and be answered.
             if self._link is not None and all([self._link.publish(topic, payload) for payload in payloads]):
                 self._sent_ms[device] = now_ms

@@ -12,6 +12,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
+from host.mqttthread import lives, started
 from hub.ports import Message
 from protocol.batch import MESSAGE_BYTES_MAX
 
@@ -69,17 +70,22 @@ class HubLink:
         client.on_message = self._message
         client.on_subscribe = self._subscribed
         self._client = client
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Connect, and stay connected."""
         self._client.connect_async(*self._address, keepalive=KEEPALIVE_S)
-        self._client.loop_start()
+        self._thread = started(self._client)
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """Hand over one retained message, QoS 1; False when it wasn't taken. Promises nothing."""
         if not self.connected:
             return False
         return self._client.publish(topic, payload, qos=1, retain=True).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def progress(self) -> object | None:
+        """For the watchdog: None while the network thread lives."""
+        return None if lives(self._thread) else "ended"
 
     def acknowledge(self, message: Message) -> None:
         """Let the broker send more; a message of an earlier connection is gone there anyway."""
@@ -133,11 +139,18 @@ class HubLink:
 
     def _message(self, client: paho.Client, _data: Any, message: MQTTMessage) -> None:
         payload = bytes(message.payload[:PAYLOAD_BYTES_MAX])
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            # MQTT 3.1.1 forbids it (1.5.3), and brokers hang up on it; it must not end the network thread.
+            log.error("a message on a topic that is no text is passed over")
+            client.ack(message.mid, message.qos)
+            return
         if message.qos == 0:
             # Gateways send with QoS 1; what comes otherwise is taken all the same and needs no acknowledgement.
-            self._on_message(Message(message.topic, payload, 0, -1, message.retain))
+            self._on_message(Message(topic, payload, 0, -1, message.retain))
             return
-        self._on_message(Message(message.topic, payload, message.mid, self._connection, message.retain))
+        self._on_message(Message(topic, payload, message.mid, self._connection, message.retain))
 
     def _subscribed(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None

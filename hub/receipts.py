@@ -38,14 +38,11 @@ class Receipts:
         self._school, self._epoch, self._with_city = school, epoch, with_city
         self._ledger, self._devices, self._identity, self._clock = ledger, devices, identity, clock
 
-    def messages(
-        self, device: str, asked: Iterable[str], state: DeviceState | None, arrived_ms: int | None
-    ) -> tuple[str, list[bytes]]:
+    def messages(self, device: str, asked: Iterable[str], state: DeviceState | None) -> tuple[str, list[bytes]]:
         """Topic and signed payloads, the one that a broker should keep last.
 
         `asked` are journals to be listed whatever else, one that isn't known here with nothing held; beside them
-        stand the device's newest unsettled ones as far as there is room. `state` asks for the time; `arrived_ms` is
-        the hub's wall clock now, None leaves the time out.
+        stand the device's newest unsettled ones as far as there is room. `state` asks for the time.
         """
         pending = self._devices.pending_ranges(device)
         marks: list[tuple[str, JournalMarks]] = []
@@ -56,9 +53,11 @@ class Receipts:
                 book = None
             marks.append((journal, self._marks(book, pending.get(journal))))
         time = None
-        err_ms = self._clock.error_ms()
-        if state is not None and arrived_ms is not None and err_ms is not None:
-            time = HubTime(arrived_ms, err_ms, state.mono, state.boot)
+        if state is not None:
+            # Clock and bound of one moment, and at the end: nothing else is to be done before it is sent.
+            _, wall_ms, err_ms = self._clock.reading()
+            if err_ms is not None:
+                time = HubTime(wall_ms, err_ms, state.mono, state.boot)
         topic = device_topic(self._school, device, "receipt")
         pieces = [marks[at : at + JOURNALS_MAX] for at in range(0, len(marks), JOURNALS_MAX)] or [[]]
         # The newest journals stand in the first piece: it goes last, and alone carries the time.

@@ -121,7 +121,7 @@ class LedgerRoom:
         assert store is not None
         for device, named in follow.receipts.items():
             state = follow.answer_states.get(device)
-            topic, payloads = self._receipts.messages(device, sorted(named), state, store.clock.now_ms())
+            topic, payloads = self._receipts.messages(device, sorted(named), state)
             for payload in payloads:
                 receipt = decode_receipt(open_message(store.secrets.identity().key, topic, payload))
                 for journal, marks in receipt.journals.items():

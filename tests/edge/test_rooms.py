@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.clock import STEP_MS, SystemClock
+from edge.clock import SystemClock
 from edge.health import CODES_MAX, STANDS_MS, Health
 from edge.lane import WAIT_AFTER_MS, WAITING_MAX, Lane
 from edge.ports import CardSeen, Recorded, Warning_
 from edge.signals import LineSignals
 from host.machine import Machine
+from host.wallclock import STEP_NS
 from host.watchdog import LOOK_S, Watchdog, notify
 from protocol.cards import CardUid
 from protocol.errors import ConfigError
@@ -346,7 +347,7 @@ def test_the_kernel_vouches_with_its_own_bound_until_a_step(kernel: dict[str, in
     assert kernel["asked"] == 1, "once a second"
     kernel["error"], kernel["step"] = None, 3_600_000
     assert clock.read().sync == "none", "a step within the second is seen"
-    kernel["step"] = 3_600_000 + STEP_MS // 2
+    kernel["step"] = 3_600_000 + STEP_NS // 2_000_000
     asked = kernel["asked"]
     clock.read()
     assert kernel["asked"] == asked, "slewing is no step"

@@ -98,7 +98,6 @@ class HubRoom:
             gateway.device,
             sorted(follow.receipts[gateway.device]),
             follow.answer_states.get(gateway.device),
-            self.store.clock.now_ms(),
         )
         key = self.store.secrets.identity().key
         return [decode_receipt(open_message(key, topic, payload)) for payload in payloads]

@@ -78,7 +78,7 @@ def test_a_parked_record_is_settled_at_the_hub_and_missing_at_the_city(room: Hub
     assert (marks.city.through, marks.city.missing, marks.city.head) == (5, [(3, 3)], digest(lines[4]))
     assert held_of(marks.city) == RangeSet([(1, 2), (4, 5)])
     # Nothing is waited for any more: the journal doesn't stand in every receipt from now on.
-    assert run.journal not in room.receipts.messages(gateway.device, [], None, None)[1][-1].decode()
+    assert run.journal not in room.receipts.messages(gateway.device, [], None)[1][-1].decode()
 
 
 def test_a_dead_letter_counts_as_settled_at_the_city_and_is_named(room: HubRoom) -> None:
@@ -108,7 +108,7 @@ def test_what_a_device_pruned_is_no_hole(room: HubRoom) -> None:
     room.state(gateway, gateway.state(journals=held))
     assert room.status.whole()["holes"] == 0
     city_answers(room)
-    assert run.journal not in room.receipts.messages(gateway.device, [], None, None)[1][-1].decode()
+    assert run.journal not in room.receipts.messages(gateway.device, [], None)[1][-1].decode()
 
 
 def test_another_key_changes_nothing_that_an_accepted_one_said(room: HubRoom) -> None:

@@ -131,7 +131,7 @@ def _settled_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
 def _forgetful_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
     count = [0]
 
-    def messages(self: Any, device: str, journals: Any, state: Any, arrived_ms: Any) -> Any:
+    def messages(self: Any, device: str, journals: Any, state: Any) -> Any:
         count[0] += 1
         books = [self._ledger.books.find(journal) for journal in journals]
         held = [(book, book.held) for book in books if book is not None]
@@ -139,7 +139,7 @@ def _forgetful_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
             for book, _ in held:
                 book.held = RangeSet([(1, max(0, book.held.last - 3))]) if book.held.last > 3 else book.held
         try:
-            return real(self, device, journals, state, arrived_ms)
+            return real(self, device, journals, state)
         finally:
             for book, kept in held:
                 book.held = kept
