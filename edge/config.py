@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
 from protocol.errors import ConfigError
-from protocol.settings import Key, Settings, parse_listen, read_settings
+from protocol.settings import Key, Settings, parse_listen, read_settings, read_toml
 from protocol.signing import is_public_key
 from protocol.taps import STATION_KINDS, StationKind
 
@@ -87,17 +86,6 @@ class GatewayConfig:
 def load_config(path: Path) -> GatewayConfig:
     """Read the file; raises ConfigError."""
     return config_from(str(path), read_toml(path))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The file's document; raises ConfigError."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as problem:
-        raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
-    except (ValueError, RecursionError) as problem:
-        # Beside tomllib's own: bytes that are no text, numbers of thousands of digits, tables within tables.
-        raise ConfigError(f"{path} is not TOML: {problem}") from problem
 
 
 def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:

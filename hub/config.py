@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from protocol.errors import ConfigError
-from protocol.settings import Key, parse_listen, read_settings
+from protocol.settings import Key, parse_listen, read_settings, read_toml
 
 CityKind = Literal["none", "k12records"]
 HubTimeSource = Literal["auto", "ntp", "declared"]
@@ -86,14 +85,7 @@ class HubConfig:
 
 def load_hub_config(path: Path) -> HubConfig:
     """Read the file; raises ConfigError."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as problem:
-        raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
-    except (ValueError, RecursionError) as problem:
-        # Beside tomllib's own: bytes that are no text, numbers of thousands of digits, tables within tables.
-        raise ConfigError(f"{path} is not TOML: {problem}") from problem
-    return hub_config_from(str(path), document)
+    return hub_config_from(str(path), read_toml(path))
 
 
 def hub_config_from(file: str, document: dict[str, Any]) -> HubConfig:

@@ -7,13 +7,12 @@ import shutil
 import socket
 import sqlite3
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from host.machine import kernel_error_ms
-from protocol.errors import ConfigError
+from protocol.settings import read_toml
 
 FORGETFUL = ("tmpfs", "ramfs", "rootfs")
 """File systems that lose what was synced when the power goes."""
@@ -25,12 +24,7 @@ Finding = tuple[bool, str]
 
 def examine(path: Path) -> int:
     """Print one line a finding; 0 when nothing stands in the way, 1 otherwise. Raises ConfigError."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as problem:
-        raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} is not TOML: {problem}") from problem
+    document = read_toml(path)
     findings = list(_hub(path) if "hub" in document else _gateway(path))
     for good, text in findings:
         print(f"{'ok  ' if good else 'LOOK'} {text}")

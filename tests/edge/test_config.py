@@ -11,7 +11,7 @@ from edge.config import KEYS, REPEAT_WINDOW_S, config_from, load_config, parse_u
 from hub.config import load_hub_config
 from k12edge.cli import EXIT_USAGE, main
 from protocol.errors import ConfigError
-from protocol.settings import TABLES_MAX, Key
+from protocol.settings import FILE_BYTES_MAX, LINE_DOTS_MAX, TABLES_MAX, Key
 from protocol.signing import Identity
 
 WHOLE: dict[str, Any] = {
@@ -134,6 +134,23 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is not TOML"):
         load_config(tmp_path / "bytes.toml")
+
+
+def test_a_file_that_would_cost_more_memory_than_a_gateway_has_is_refused_unread(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    text = '[gateway]\nid = "cong"\nschool = "79000701"\n# ' + "." * 999 + "\n[[station]]\n"
+    text += 'name = "a"\nkind = "gate"\nreader = "replay:x"\n'
+    file.write_text(text + "#" * (FILE_BYTES_MAX - len(text)), encoding="ascii")
+    assert load_config(file).gateway_id == "cong", "at the bound, with a comment of dots"
+    file.write_text(text + "#" * (FILE_BYTES_MAX - len(text) + 1), encoding="ascii")
+    with pytest.raises(ConfigError, match="larger than 262144 bytes"):
+        load_config(file)
+    file.write_text(text + "a" + ".a" * LINE_DOTS_MAX + " = 1\n", encoding="ascii")
+    with pytest.raises(ConfigError, match="key 'a' is unknown"):
+        load_config(file)
+    file.write_text(text + "a" + ".a" * (LINE_DOTS_MAX + 1) + " = 1\n", encoding="ascii")
+    with pytest.raises(ConfigError, match="line 9 has more than 200 dots"):
+        load_config(file)
 
 
 @pytest.mark.parametrize(
