@@ -37,12 +37,11 @@ log = logging.getLogger("k12edge.gateway")
 FULL_PAUSE_S: Final = 2.0
 """Between two attempts to begin on a disk that is full, or can't be used."""
 PATIENCE_LOOK_S: Final = 0.04
+LINK_LOOK_S: Final = 30.0
 END_S: Final = 2.0
 READER_PATIENCE_S: Final = 30
 DELIVERY_PATIENCE_S: Final = 120
 LANE_PATIENCE_S: Final = 120
-LINK_PATIENCE_S: Final = 10
-"""Its thread is either there or has ended by a fault that nothing expects."""
 """Longer than any wait that a thread may meet by design (fsyncs of 5 s, reopening with backoff)."""
 
 
@@ -113,7 +112,9 @@ class Gateway:
             len(self.lanes),
         )
         while not (self.ending.asked or self.again):
-            self.ending.wait()
+            self.ending.wait(LINK_LOOK_S)
+            if self._link is not None:
+                self._link.tend()
         self.stop.set()
         if not self.again:
             # Beginning anew is no end: systemd would take the word for it, and kill what goes on.
@@ -182,7 +183,6 @@ class Gateway:
         for lane in self.lanes:
             watchdog.watch(f"lane {lane.station.plan.name}", lane.progress, LANE_PATIENCE_S)
         watchdog.watch("delivery", lambda: self.delivery.progress_mono_ns, DELIVERY_PATIENCE_S)
-        watchdog.watch("link", lambda: None if self._link is None else self._link.progress(), LINK_PATIENCE_S)
         return watchdog
 
 

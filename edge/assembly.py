@@ -99,8 +99,10 @@ class Assembly:
 
     def close(self) -> None:
         """Close the journal, not without its records where the file went."""
-        self._closed = True
-        self.rescue.close()
+        try:
+            self.rescue.close()
+        finally:
+            self._closed = True
 
     def _lane(self, plan: StationPlan) -> Lane:
         station = Station(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
+from host.tomlfile import read_toml
 from protocol.errors import ConfigError
-from protocol.settings import Key, Settings, parse_listen, read_settings, read_toml
+from protocol.settings import Key, Settings, parse_listen, read_settings
 from protocol.signing import is_public_key
 from protocol.taps import STATION_KINDS, StationKind
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -16,6 +17,8 @@ from protocol.envelope import digest, octets_of, text_of
 from protocol.errors import BadMessage
 from protocol.signing import SEED_BYTES, Identity, SealRefused, SignatureRefused, seal, verify
 from protocol.status import DeviceConfig, HubState, hub_text
+
+log = logging.getLogger("k12edge.keys")
 
 
 class _Saved(msgspec.Struct, omit_defaults=True):
@@ -66,6 +69,7 @@ class DeviceKeys:
         self._school: CardKey | None = None
         self._handed: tuple[str, tuple[str, str]] | None = None
         self.damaged: list[str] = []
+        self._unsaved = False
         for path in (self._path, self._spare):
             if self._load(path):
                 self._open_raw_box()
@@ -127,7 +131,7 @@ class DeviceKeys:
         for path in (self._path, self._spare):
             out_of_the_way(path)
             write_durably(path, octets)
-        self._saved = saved
+        self._saved, self._unsaved = saved, False
 
     def card_key(self) -> CardKey:
         """The newest school key, or the gateway's own (number 0) until it has one."""
@@ -158,8 +162,14 @@ class DeviceKeys:
             return False
         box = state.box if _signed(state) and _sealable(state.box) else None
         known = self._saved.hub_box if self._saved.hub_key == state.key else None
-        if self._saved.hub_key != state.key or box not in (None, known):
-            self._save(replace(self._saved, hub_key=state.key, hub_box=box or known))
+        if self._saved.hub_key != state.key or box not in (None, known) or self._unsaved:
+            met = replace(self._saved, hub_key=state.key, hub_box=box or known)
+            try:
+                self._save(met)
+            except OSError as problem:
+                # It counts all the same, until the next start: a full disk is emptied by what this hub takes.
+                log.warning("the hub that was met could not be written down: %s", problem)
+                self._saved, self._unsaved = met, True
         return True
 
     def raw_box(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from edge.journalfile import BUSY_MS, STORAGE_ERRORS, Places, copy_out, explained, moved, open_for_writing, places
 from edge.journalrows import SEQUENCE_BITS, JournalRow, Marks, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
-from edge.slots import Slot, fail, let_pass, take_all, tell
+from edge.slots import CommitLock, Slot, fail, take_all, tell
 from edge.soundness import check_rows
 from protocol.envelope import clock_data, digest, encode_event
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
@@ -59,7 +58,7 @@ class SqliteJournal:
         self._clock = clock
         self._opener = opener
         self._waiting: deque[Slot] = deque()
-        self._commit_lock = threading.Lock()
+        self._commit_lock = CommitLock(self._waiting)
         self._marks: dict[str, Marks] = {}
         self._marks_changed: set[str] = set()
         self._marks_flushed_ms = clock.read().mono_ms
@@ -157,13 +156,13 @@ class SqliteJournal:
                 self._commit(slots)
                 # Here, while those who wait still sleep: woken first, they would take turns with us at the interpreter.
                 tell(slots)
-        if slot.error is not None:
-            raise slot.error
-        assert slot.tap is not None
+        if slot.tap is None:
+            raise slot.error or JournalFailed(NOT_RECORDED)
         return slot.tap
 
     def _commit(self, slots: Sequence[Slot], *, opening: bool = False) -> None:
         """Store all of the slots or none, in order; every slot is done afterwards. Runs under the commit lock."""
+        stored = False
         try:
             if self._closed:
                 raise JournalFailed(f"the journal is closed; {NOT_RECORDED}")
@@ -173,15 +172,14 @@ class SqliteJournal:
             if not rows:
                 return
             self._store(rows, opening=opening)
-            self._last, self._head = last, head
+            self._last, self._head, stored = last, head, True
         except (K12EdgeError, *STORAGE_ERRORS, OSError) as problem:
             fail(slots, explained(problem, NOT_RECORDED) if isinstance(problem, STORAGE_ERRORS) else problem)
-        except BaseException:
-            # Whoever follows sees only its slot: a name without a record would be a false promise.
-            fail(slots, JournalFailed(NOT_RECORDED))
-            raise
         finally:
             for slot in slots:
+                if not stored:
+                    # Whatever ended it, memory that ran short as well: a name without a record is a false promise.
+                    slot.tap = None
                 slot.done = True
 
     def _encoded(self, slots: Sequence[Slot]) -> tuple[list[tuple[int, bytes]], int, str | None]:
@@ -300,7 +298,7 @@ class SqliteJournal:
 
     def sign_head(self) -> TapId:
         """Append a record that signs the chain so far, so that a file proves itself."""
-        with self._commit_lock:
+        with self._commit_lock.behind():
             through, head = self._last, self._head
             assert head is not None
             sig = self._identity.sign(head_text(self.journal, through, head))
@@ -326,7 +324,7 @@ class SqliteJournal:
     def flush_marks(self, *, force: bool = False) -> None:
         """Write the marks by themselves when they have waited for MARKS_ALONE_MS, or now."""
         now_ms = self._clock.mono_ns() // 1_000_000
-        with self._commit_lock:
+        with self._commit_lock.behind():
             if not self._marks_changed or not (force or now_ms - self._marks_flushed_ms >= MARKS_ALONE_MS):
                 return
             self._within_transaction(lambda: None)
@@ -334,8 +332,7 @@ class SqliteJournal:
 
     def maintain(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run `work` in a transaction of the writing connection, the marks included. Raises like append."""
-        let_pass(self._waiting)
-        with self._commit_lock:
+        with self._commit_lock.behind():
             self._within_transaction(lambda: work(self._database))
 
     def _within_transaction(self, work: Callable[[], None]) -> None:
@@ -368,7 +365,7 @@ class SqliteJournal:
 
     def checkpoint(self, *, truncate: bool = False) -> bool:
         """Move the log into the database in an idle moment; True when all of it went."""
-        with self._commit_lock:
+        with self._commit_lock.behind():
             if self._failed is not None or self._closed:
                 return False
             run = self._database.execute

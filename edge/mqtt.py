@@ -62,6 +62,9 @@ class MqttLink:
     def start(self, on_message: Callable[[str, bytes, bool], None], on_state: Callable[[bool], None]) -> None:
         """See Link.start."""
         self._on_message, self._on_state = on_message, on_state
+        self._begin()
+
+    def _begin(self) -> None:
         client = paho.Client(CallbackAPIVersion.VERSION2, self._client_id, clean_session=True, protocol=paho.MQTTv311)
         client.max_inflight_messages_set(IN_FLIGHT_MAX)
         client.max_queued_messages_set(IN_FLIGHT_MAX * 2)
@@ -96,9 +99,15 @@ class MqttLink:
             self._in_flight.append(answer)
         return True
 
-    def progress(self) -> object | None:
-        """For the watchdog: None while the network thread lives, or there is none to be."""
-        return "ended" if self._client is not None and not lives(self._thread) else None
+    def tend(self) -> None:
+        """Begin anew where the network thread has ended by a fault that nothing expects; to be called now and then."""
+        if self._client is None or lives(self._thread):
+            return
+        log.error("the link's thread has ended and is started anew")
+        if self._connected:
+            self._connected = False
+            self._on_state(False)
+        self._begin()
 
     def stop(self) -> None:
         """See Link.stop."""

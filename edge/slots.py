@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,11 +39,32 @@ def take_all(waiting: deque[Slot]) -> list[Slot]:
     return slots
 
 
-def let_pass(waiting: deque[Slot]) -> None:
-    """Whoever works in steps lets those that wait go first: a lock goes to the thread that is awake, which is ours."""
-    until_s = time.monotonic() + PASS_S
-    while waiting and time.monotonic() < until_s:
-        time.sleep(0.001)
+class CommitLock:
+    """Held by whoever uses the file. Taps take it as it comes; upkeep goes `behind` those that wait.
+
+    A lock goes to the thread that is awake: between two steps of upkeep that is upkeep's own.
+    """
+
+    def __init__(self, waiting: deque[Slot]) -> None:
+        """`waiting`: the slots of taps that want it."""
+        self._waiting, self._lock = waiting, threading.Lock()
+
+    def __enter__(self) -> None:
+        """As it comes."""
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        """The next one's."""
+        self._lock.release()
+
+    @contextmanager
+    def behind(self) -> Iterator[None]:
+        """After the taps that wait, or after PASS_S of them."""
+        until_s = time.monotonic() + PASS_S
+        while self._waiting and time.monotonic() < until_s:
+            time.sleep(0.001)
+        with self._lock:
+            yield
 
 
 def fail(slots: Iterable[Slot], error: Exception) -> None:

@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 from host.machine import Machine
 
+SET_NS: Final = 1_000_000
+"""Between a look and the question that follows it the kernel slews by nothing; more than this was set."""
 STEP_NS: Final = 10_000_000
 """The kernel slews by at most 0.5 ms a second; more than this within one is a step."""
 TOGETHER_NS: Final = 200_000
@@ -65,14 +67,14 @@ class WallClock:
             if said is not None and now.mono_ns - said.mono_ns < KERNEL_LOOK_NS and not stepped(said, now):
                 return now._replace(kernel_ms=said.kernel_ms)
             now = now._replace(kernel_ms=self._machine.error_ms())
-            if not stepped(now, self.both()):
+            if not stepped(now, self.both(), SET_NS):
                 self.said = now
                 return now
         # Stepped at each look: nothing is certain of a clock like that.
         return self.both()
 
 
-def stepped(before: Look, after: Look) -> bool:
-    """Whether the wall clock was set between two looks."""
+def stepped(before: Look, after: Look, by_ns: int = STEP_NS) -> bool:
+    """Whether the wall clock was set between two looks, by more than `by_ns`."""
     apart_ns = (before.apart_ms + after.apart_ms) * 1_000_000
-    return abs(after.offset_ns - before.offset_ns) > STEP_NS + apart_ns
+    return abs(after.offset_ns - before.offset_ns) > by_ns + apart_ns

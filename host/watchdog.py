@@ -87,6 +87,8 @@ def _end(name: str) -> None:
     # The log itself may be what hangs: a terminal or pipe that nobody reads, held by the thread that writes to it.
     words = "%s hangs; the process ends so that it is started anew"
     telling = threading.Thread(target=log.critical, args=(words, name), daemon=True)
-    telling.start()
-    telling.join(LAST_WORD_S)
-    os._exit(HUNG_EXIT)
+    try:
+        telling.start()
+        telling.join(LAST_WORD_S)
+    finally:
+        os._exit(HUNG_EXIT)

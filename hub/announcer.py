@@ -72,6 +72,7 @@ class Announcer:
         self._of_rosters, self._of_configurations = threading.Lock(), threading.Lock()
         self._voice = threading.Lock()
         self._reminder = Reminder()
+        self._missed = False
         self.progress = 0
         """Turns taken: the watchdog's pulse."""
 
@@ -110,6 +111,7 @@ class Announcer:
     def turn(self, *, anew: bool) -> None:
         """Say that the hub is ready; all the rest too on a new link, or what a gateway lacks."""
         self.progress += 1
+        anew, self._missed = anew or self._missed, False
         try:
             self._publish(*self.state("ready"))
             if anew or self._reminder.due(self._anyone_behind()):
@@ -117,8 +119,10 @@ class Announcer:
             if anew:
                 self._configurations()
         except K12EdgeError as problem:
+            self._missed = anew
             log.error("the announcements failed: %s", problem)
         except Exception as problem:
+            self._missed = anew
             # A hub that no longer says that it is ready gets no taps.
             log.exception("the announcements failed")
             self._store.database.met(problem)

@@ -44,8 +44,6 @@ KEEP_KEYS_S: Final = 60.0
 """A gateway that a person accepted before it was met is bound at its first contact, which nobody tells us."""
 PATIENCE_S: Final = 120
 """A disk may take as long for a sync, and does nothing else meanwhile."""
-LINK_PATIENCE_S: Final = 10
-"""Its thread is either there or has ended by a fault that nothing expects."""
 FORWARDER_PATIENCE_S: Final = 300
 """A request takes 70 s at most, and a city that asks to log in anew is asked four times."""
 FULL_BYTES: Final = 64 * 1024
@@ -202,6 +200,9 @@ class Hub:
         while not (self.ending.asked or self.again):
             keep_keys(self.store, self.config)
             self.ending.wait(KEEP_KEYS_S)
+            if self.link.ended():
+                log.error("the link's thread has ended")
+                self.again = True
         self._stop.set()
         if not self.again:
             # Beginning anew is no end: systemd would take the word for it, and kill what goes on.
@@ -214,7 +215,6 @@ class Hub:
         watchdog.watch("mailroom", lambda: mailroom.progress, PATIENCE_S)
         watchdog.watch("announcer", lambda: announcer.progress, PATIENCE_S)
         watchdog.watch("web", lambda: web.progress, PATIENCE_S)
-        watchdog.watch("link", self.link.progress, LINK_PATIENCE_S)
         if forwarder is not None:
             watchdog.watch("forwarder", lambda: forwarder.progress, FORWARDER_PATIENCE_S)
         return watchdog

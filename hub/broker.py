@@ -211,13 +211,15 @@ mqtt {{
 
     def _watched(self, child: subprocess.Popen[bytes]) -> int:
         """Wait for its end. A write that a full disk refused it never tries again: it is ended once there is space."""
-        seen, self.full = 0, False
+        seen, self.full, ending = 0, False, False
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return child.wait(FULL_LOOK_S)
             seen = self._look_for_full(seen)
             if self.full and _has_space(self._folder):
-                log.warning("the broker's disk was full and has space again: it is started anew")
+                if not ending:
+                    log.warning("the broker's disk was full and has space again: it is started anew")
+                ending = True
                 _end(child)
 
     def _look_for_full(self, seen: int) -> int:

@@ -25,6 +25,7 @@ class HubClock:
         self._source, self._assumed_error_ms = source, assumed_error_ms
         self._machine = machine or Machine()
         self._wall = WallClock(self._machine)
+        self._boot = self._machine.boot()
         self._certain: Anchor | None = None
 
     def rest_on(self, anchors: Iterable[Anchor]) -> None:
@@ -47,7 +48,7 @@ class HubClock:
 
     def boot(self) -> str:
         """The id of this boot, for the hub's own records."""
-        return self._machine.boot()
+        return self._boot
 
     def synchronised(self) -> bool:
         """Whether the kernel's clock follows NTP."""
@@ -68,7 +69,7 @@ class HubClock:
         look, said = self._wall.look(), self._wall.said
         if said is not None and said.kernel_ms is not None:
             mono_ms, wall_ms = said.mono_ns // 1_000_000, said.wall_ns // 1_000_000
-            self._certain = Anchor(self.boot(), mono_ms, wall_ms, said.kernel_ms + said.apart_ms, "ntp")
+            self._certain = Anchor(self._boot, mono_ms, wall_ms, said.kernel_ms + said.apart_ms, "ntp")
         return look
 
     def _bound_ms(self, look: Look) -> int | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
+from host.tomlfile import read_toml
 from protocol.errors import ConfigError
-from protocol.settings import Key, parse_listen, read_settings, read_toml
+from protocol.settings import Key, parse_listen, read_settings
 
 CityKind = Literal["none", "k12records"]
 HubTimeSource = Literal["auto", "ntp", "declared"]
@@ -144,6 +145,7 @@ def _address(file: str, where: str, url: str | None, schemes: tuple[str, ...]) -
         sound = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
         # A name or password in it would be passed over in silence, and shown by every error.
         sound = sound and parts.username is None
+        (parts.hostname or "").encode("idna")
     except ValueError:
         sound = False
     if not sound:

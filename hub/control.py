@@ -185,15 +185,21 @@ class ControlSocket:
         threading.Thread(target=self._serve, name="control", daemon=True).start()
 
     def _serve(self) -> None:
+        failing = False
         while not self._closed.is_set():
             self._places.acquire()
+            line = None
             try:
                 line, _ = self._line.accept()
                 threading.Thread(target=self._talk, args=(line,), name="command", daemon=True).start()
+                failing = False
             except (OSError, RuntimeError) as problem:
+                # No descriptor or no thread to be had now: who asked is heard when there is, or sees the line end.
                 self._places.release()
-                if not self._closed.wait(PAUSE_S):
-                    # No descriptor or no thread to be had now; whoever asked sees the connection end.
+                if line is not None:
+                    line.close()
+                if not self._closed.wait(PAUSE_S) and not failing:
+                    failing = True
                     log.warning("a command could not be heard: %s", problem)
 
     def _talk(self, line: socket.socket) -> None:

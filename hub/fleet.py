@@ -33,10 +33,13 @@ class Fleet:
             if device in self._heard or len(self._heard) < DEVICES_MAX:
                 self._heard[device] = Heard(state, now_ms, connected)
 
-    def forget(self, device: str) -> None:
-        """What a state message said wasn't taken; the next one counts as the first."""
+    def restore(self, device: str, before: Heard | None) -> None:
+        """What a state message said wasn't taken: all is as before it."""
         with self._lock:
-            self._heard.pop(device, None)
+            if before is None:
+                self._heard.pop(device, None)
+            else:
+                self._heard[device] = before
 
     def broker_lost(self) -> None:
         """Nobody can say who is connected; each is again when it was heard again."""

@@ -62,8 +62,12 @@ def open_store(config: HubConfig) -> tuple[Store, OwnJournal]:
         # Its log was damaged, and SQLite reads as far as that; or an older file was put in place.
         log.error("the ledger lacks keys or devices that their copy names")
         aside = ["its log, or an older file:"]
-    if aside:
-        _take_over(store, config, aside)
+    try:
+        if aside:
+            _take_over(store, config, aside)
+    except BaseException:
+        store.database.close()
+        raise
     return store, own
 
 

@@ -83,9 +83,9 @@ class HubLink:
             return False
         return self._client.publish(topic, payload, qos=1, retain=True).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def progress(self) -> object | None:
-        """For the watchdog: None while the network thread lives."""
-        return None if lives(self._thread) else "ended"
+    def ended(self) -> bool:
+        """Whether the network thread has ended by a fault that nothing expects: nobody connects any more."""
+        return not lives(self._thread)
 
     def acknowledge(self, message: Message) -> None:
         """Let the broker send more; a message of an earlier connection is gone there anyway."""

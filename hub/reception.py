@@ -292,7 +292,7 @@ class Reception:
             return
         before = self._fleet.find(device)
         self._fleet.heard(device, state, self._clock.mono_ms(), connected=not kept)
-        self._ledger.database.on_rollback(lambda: self._fleet.forget(device))
+        self._ledger.database.on_rollback(lambda: self._fleet.restore(device, before))
         self._note_journals(device, state)
         if before is None or (before.state.journal, before.state.connection) != (state.journal, state.connection):
             # What the broker keeps may have passed it by while its subscriptions were made.

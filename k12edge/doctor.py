@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from host.machine import kernel_error_ms
-from protocol.settings import read_toml
+from host.tomlfile import read_toml
 
 FORGETFUL = ("tmpfs", "ramfs", "rootfs")
 """File systems that lose what was synced when the power goes."""

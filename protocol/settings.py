@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Literal
 
 from protocol.errors import ConfigError
@@ -66,32 +64,6 @@ class Settings:
 
 TABLES_MAX = 64
 """Entries of a repeated table; a gateway with more readers than this is several gateways."""
-
-
-FILE_BYTES_MAX = 256 * 1024
-"""Of a configuration; those for 64 stations with all their comments have a tenth of it."""
-LINE_DOTS_MAX = 200
-"""Dots in a line that is no comment: a key of thousands of parts costs the reader of TOML their square in memory."""
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A file's document; raises ConfigError."""
-    try:
-        with path.open("rb") as file:
-            octets = file.read(FILE_BYTES_MAX + 1)
-    except OSError as problem:
-        raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
-    if len(octets) > FILE_BYTES_MAX:
-        raise ConfigError(f"{path} is larger than {FILE_BYTES_MAX} bytes")
-    try:
-        text = octets.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.count(".") > LINE_DOTS_MAX and not line.lstrip().startswith("#"):
-                raise ConfigError(f"{path}: line {number} has more than {LINE_DOTS_MAX} dots")
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as problem:
-        # Beside tomllib's own: bytes that are no text, numbers of thousands of digits, tables within tables.
-        raise ConfigError(f"{path} is not TOML: {problem}") from problem
 
 
 def read_settings(file: str, document: Mapping[str, Any], keys: Sequence[Key]) -> Settings:
@@ -186,6 +158,11 @@ def parse_listen(text: str) -> tuple[str, int]:
     name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not name or any(character in name for character in "[] \t") or (":" in name and name == host):
         raise ConfigError(f"{text!r} is not HOST:PORT, or [HOST]:PORT for IPv6")
+    try:
+        name.encode("idna")
+    except UnicodeError as problem:
+        # An empty part between two dots, or one of more than 63 characters: no resolver takes it.
+        raise ConfigError(f"{text!r} names no host that there can be: {problem}") from problem
     return name, int(digits)
 
 

@@ -154,9 +154,10 @@ class Database:
             with suppress(OSError):
                 self.path.with_name(SUSPECT_NAME).touch()
         damaged = getattr(problem, "sqlite_errorname", "").startswith(DAMAGE)
-        if damaged and isinstance(told, LedgerFailed) and self.on_damage is not None:
+        if damaged and isinstance(told, LedgerFailed):
             self._given_up = True
-            self.on_damage()
+            if self.on_damage is not None:
+                self.on_damage()
         return told
 
     def before_commit(self, work: Callable[[], None]) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from edge.config import KEYS, REPEAT_WINDOW_S, config_from, load_config, parse_url
+from host.tomlfile import FILE_BYTES_MAX, LINE_DOTS_MAX
 from hub.config import load_hub_config
 from k12edge.cli import EXIT_USAGE, main
 from protocol.errors import ConfigError
-from protocol.settings import FILE_BYTES_MAX, LINE_DOTS_MAX, TABLES_MAX, Key
+from protocol.settings import TABLES_MAX, Key
 from protocol.signing import Identity
 
 WHOLE: dict[str, Any] = {
@@ -143,13 +144,13 @@ def test_a_file_that_would_cost_more_memory_than_a_gateway_has_is_refused_unread
     file.write_text(text + "#" * (FILE_BYTES_MAX - len(text)), encoding="ascii")
     assert load_config(file).gateway_id == "cong", "at the bound, with a comment of dots"
     file.write_text(text + "#" * (FILE_BYTES_MAX - len(text) + 1), encoding="ascii")
-    with pytest.raises(ConfigError, match="larger than 262144 bytes"):
+    with pytest.raises(ConfigError, match="larger than 131072 bytes"):
         load_config(file)
     file.write_text(text + "a" + ".a" * LINE_DOTS_MAX + " = 1\n", encoding="ascii")
     with pytest.raises(ConfigError, match="key 'a' is unknown"):
         load_config(file)
     file.write_text(text + "a" + ".a" * (LINE_DOTS_MAX + 1) + " = 1\n", encoding="ascii")
-    with pytest.raises(ConfigError, match="line 9 has more than 200 dots"):
+    with pytest.raises(ConfigError, match="line 9 has more than 32 dots"):
         load_config(file)
 
 
@@ -186,7 +187,21 @@ def test_broker_addresses(url: str, found: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "hub", "mqtts://hub", "mqtt://", "mqtt://hub:0", "mqtt://hub:70000", "mqtt://:1", "mqtt://a/b", "mqtt://u@h"],
+    [
+        *(
+            "",
+            "hub",
+            "mqtts://hub",
+            "mqtt://",
+            "mqtt://hub:0",
+            "mqtt://hub:70000",
+            "mqtt://:1",
+            "mqtt://a/b",
+            "mqtt://u@h",
+        ),
+        # No resolver takes them, and the MQTT client's thread would end by them.
+        *("mqtt://hub..local", "mqtt://.hub", f"mqtt://{'h' * 64}:1883"),
+    ],
 )
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(ConfigError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from edge.journal import SqliteJournal
 from edge.journalfile import FILE_NAME, open_for_writing
 from edge.ports import Recorded
 from protocol.errors import JournalFailed
-from protocol.signing import seal
+from protocol.signing import Identity, seal
 from protocol.status import DeviceConfig
-from tests.edge.room import begin, data_of, draft, events, parts
+from tests.edge.room import begin, data_of, draft, events, hub_state, parts
 from tests.edge.test_assembly import Gateway
 from tests.edge.test_delivery import Desk
 
@@ -107,6 +108,52 @@ def test_a_tap_goes_between_two_steps_of_upkeep(tmp_path: Path, monkeypatch: pyt
     assert seen == [0, 1]
 
 
+class Late:
+    """A lock that a thread other than upkeep's gets only some moments after it came free, as on a busy machine."""
+
+    def __init__(self) -> None:
+        self.lock, self.upkeep = threading.Lock(), threading.current_thread()
+
+    def acquire(self) -> None:
+        while not self.lock.acquire(blocking=threading.current_thread() is self.upkeep):
+            self.upkeep.join(0.05)
+
+    def release(self) -> None:
+        self.lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+@pytest.mark.parametrize(
+    "work", [SqliteJournal.checkpoint, SqliteJournal.sign_head, lambda journal: journal.flush_marks(force=True)]
+)
+def test_a_tap_goes_before_whatever_upkeep_does_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[[SqliteJournal], object]
+) -> None:
+    monkeypatch.setattr("edge.slots.PASS_S", PATIENCE_S)
+    journal = begin(tmp_path / "d")
+    tapping = threading.Thread(
+        target=lambda: journal.append(draft("hk1:tap"), "cong", "hk1:tap", "accepted"), daemon=True
+    )
+
+    def step(_: sqlite3.Connection) -> None:
+        tapping.start()
+        while not journal._waiting:
+            tapping.join(0.001)
+
+    monkeypatch.setattr(journal._commit_lock, "_lock", Late())
+    journal.maintain(step)
+    last = journal.last
+    work(journal)
+    assert not journal._waiting and journal.last > last
+    tapping.join(PATIENCE_S)
+    journal.close()
+
+
 def test_a_tap_is_a_tap_to_the_pace_though_the_delivery_saw_its_record_first(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.journal.append(draft(), "cong", "hk1:AAAAAAAAAAA", "accepted")
@@ -136,6 +183,21 @@ def test_a_configuration_that_could_not_be_written_is_taken_when_it_comes_again(
     monkeypatch.setattr(devicekeys, "write_durably", write)
     assert keys.configure(config)
     assert DeviceKeys(tmp_path, None).card_key().number == 7
+
+
+def test_a_hub_is_met_though_a_full_disk_takes_no_word_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, hub = DeviceKeys(tmp_path, None), Identity(b"\x02" * 32, b"\x03" * 32)
+    write = devicekeys.write_durably
+
+    def full(path: Path, octets: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(devicekeys, "write_durably", full)
+    assert keys.meet_hub(hub_state(hub)) and keys.hub_key == hub.key and keys.raw_box() == hub.box
+    assert DeviceKeys(tmp_path, None).hub_key is None
+    monkeypatch.setattr(devicekeys, "write_durably", write)
+    assert keys.meet_hub(hub_state(hub)), "said again, it is written"
+    assert DeviceKeys(tmp_path, None).hub_key == hub.key
 
 
 def test_a_thread_that_outlived_its_gateway_calls_no_file_damaged(tmp_path: Path) -> None:

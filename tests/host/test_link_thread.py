@@ -64,7 +64,6 @@ def test_a_topic_that_is_no_text_ends_no_network_thread(
         threading.Thread(target=_serve, args=(server, done), daemon=True).start()
         link = made(server.getsockname()[1], lambda topic: arrived.set() if topic == GOOD else None)
         assert arrived.wait(PATIENCE_S)
-        assert link.progress() is None
         done.set()
         if isinstance(link, HubLink):
             link.stop(("will", b"lost"))
@@ -72,9 +71,24 @@ def test_a_topic_that_is_no_text_ends_no_network_thread(
             link.stop()
 
 
-def test_a_network_thread_that_ended_is_seen_by_the_watchdog() -> None:
+def test_a_hub_sees_that_its_network_thread_has_ended() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         link = _hubs(server.getsockname()[1], lambda _topic: None)
-        assert link.progress() is None
+        assert not link.ended()
         link._client.loop_stop()
-        assert link.progress() == "ended"
+        assert link.ended()
+
+
+def test_a_gateway_starts_a_network_thread_that_has_ended_anew() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE_S)
+        link = _gateways(server.getsockname()[1], lambda _topic: None)
+        server.accept()[0].close()
+        assert link._client is not None
+        link.tend()
+        link._client.loop_stop()
+        link.tend()
+        server.accept()[0].close()
+        link.stop()
+        link.tend()
+        assert link._client is None

@@ -32,3 +32,10 @@ def test_a_log_that_nobody_reads_does_not_keep_a_hung_process_alive() -> None:
     finally:
         os.close(read)
         os.close(write)
+
+
+def test_where_no_thread_can_be_made_a_hung_process_ends_all_the_same() -> None:
+    failing = 'def full(self): raise RuntimeError("no thread")\nthreading.Thread.start = full\n'
+    short = PROGRAM.replace("1_000_000", "1").replace("dog.run", f"{failing}dog.run")
+    done = subprocess.run([sys.executable, "-c", short], capture_output=True, timeout=30)
+    assert done.returncode == HUNG_EXIT

@@ -69,6 +69,9 @@ def test_nothing_is_stored_after_the_storage_failed_until_the_file_is_opened_ane
     with pytest.raises(LedgerFailed, match="opened anew"), database.transaction():
         pytest.fail("a transaction began")
     assert told == ["damage"]
+    database.on_damage = None
+    with pytest.raises(LedgerFailed, match="opened anew"), database.transaction():
+        pytest.fail("a transaction began")
     database.close()
     again = Database(tmp_path / "ledger.db")
     with again.transaction():
@@ -140,6 +143,24 @@ def test_a_link_that_comes_as_the_announcer_stops_waiting_is_announced_to(room: 
     announcer.stop()
     thread.join(PATIENCE_S)
     assert turns[:2] == [False, True]
+
+
+def test_announcements_that_failed_are_made_at_the_next_turn(room: HubRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    announcer, voice = _announcer(room)
+    gateway = room.known(Gateway())
+    rosters = announcer.rosters
+
+    def failing() -> None:
+        raise LedgerFailed("the disk")
+
+    monkeypatch.setattr(announcer, "rosters", failing)
+    announcer.turn(anew=True)
+    monkeypatch.setattr(announcer, "rosters", rosters)
+    said = len(voice.said)
+    for _ in range(2):
+        announcer.turn(anew=False)
+    configured = [topic for topic, _ in voice.said[said:] if topic == gateway.topic("cfg")]
+    assert len(configured) == 1
 
 
 def test_a_farewell_is_the_last_word(room: HubRoom) -> None:
@@ -231,8 +252,7 @@ class FakeBroker:
     def __init__(self) -> None:
         self.server = socket.create_server(("127.0.0.1", 0))
         self.seen: list[tuple[int, bytes]] = []
-        self.third = threading.Event()
-        self.acknowledged: list[int] = []
+        self.ended = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -246,9 +266,9 @@ class FakeBroker:
                 elif head >> 4 == 3:
                     (size,) = struct.unpack("!H", body[:2])
                     self.seen.append((life, body[4 + size :]))
-                    if life == 2:
-                        self.third.set()
-                    elif len(self.seen) == 2:
+                    if self.seen[-1] == (2, b"lost"):
+                        self.ended.set()
+                    if life == 1 and len(self.seen) == 2:
                         line.close()
                         break
 
@@ -264,12 +284,12 @@ class FakeBroker:
 
 def test_what_an_ended_connection_left_is_not_sent_after_newer_words() -> None:
     fake = FakeBroker()
-    up, lives = threading.Event(), []
+    up, again, lives = threading.Event(), threading.Event(), []
 
     def on_state(connected: bool) -> None:
         if connected:
             lives.append(link.publish("receipt", b"through 30") if lives else True)
-            up.set()
+            (up if len(lives) == 1 else again).set()
 
     link = HubLink(
         *fake.server.getsockname(), "hub", Random(1), ["a"], ("will", b"lost"), lambda _message: None, on_state
@@ -278,8 +298,10 @@ def test_what_an_ended_connection_left_is_not_sent_after_newer_words() -> None:
     assert up.wait(PATIENCE_S)
     link.publish("receipt", b"through 10")
     link.publish("receipt", b"through 20")
-    assert fake.third.wait(PATIENCE_S)
+    assert again.wait(PATIENCE_S)
     link.stop(("will", b"lost"))
+    assert fake.ended.wait(PATIENCE_S)
+    fake.server.close()
     assert [payload for life, payload in fake.seen if life == 2][:2] == [b"through 30", b"lost"]
 
 
@@ -309,6 +331,10 @@ def test_a_state_that_was_rolled_back_asks_for_its_configuration_again(room: Hub
         taken_and_rolled_back()
     assert follow.configs == {gateway.device}
     assert room.state(gateway).configs == {gateway.device}
+    known = room.fleet.find(gateway.device)
+    with pytest.raises(ZeroDivisionError):
+        taken_and_rolled_back()
+    assert known is not None and room.fleet.find(gateway.device) is known, "what stood before stands"
 
 
 @pytest.mark.parametrize("action", ["keys-import", "devices-retire"])

@@ -146,6 +146,7 @@ HUB = {"hub": {"id": "a", "school": "s"}}
     [
         ({"broker": {"embedded": False}}, "url is missing"),
         ({"broker": {"url": "mqtt://h:1"}}, "contradicts embedded"),
+        ({"broker": {"embedded": False, "url": "mqtt://hub..local:1"}}, "mqtt://HOST:PORT"),
         ({"broker": {"embedded": False, "url": "http://h:1"}}, "mqtt://HOST:PORT"),
         ({"broker": {"listen": "1883"}}, "HOST:PORT"),
         ({"hub": {"id": "a", "school": "s", "listen": "127.0.0.1:65536"}}, "HOST:PORT"),
