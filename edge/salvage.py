@@ -13,7 +13,15 @@ from typing import Any, Final
 
 from edge.carving import WAL_HEADER_BYTES, carve, transactions
 from edge.journal import SqliteJournal
-from edge.journalfile import FILE_NAME, open_for_writing, out_of_the_way, set_aside, sync_folder, write_durably
+from edge.journalfile import (
+    FILE_NAME,
+    PAGE_BYTES,
+    open_for_writing,
+    out_of_the_way,
+    set_aside,
+    sync_folder,
+    write_durably,
+)
 from edge.journalrows import SEQUENCE_BITS, JournalRow, read_journals
 from protocol.envelope import decode_event, digest
 from protocol.errors import BadMessage, JournalDamaged
@@ -56,13 +64,7 @@ def open_journal(data_dir: Path, **parts: Any) -> tuple[SqliteJournal, list[str]
     path = data_dir / FILE_NAME
     places = (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")))
     aside = [name for place in places if (name := out_of_the_way(place)) is not None]
-    orphan = path.with_name(path.name + "-wal")
-    if orphan.exists() and not path.exists():
-        # A power cut between the two renames of an earlier setting aside: the log's records count as well.
-        target = data_dir / f"journal-damaged-{secrets.token_hex(4)}.db-wal"
-        os.rename(orphan, target)
-        sync_folder(data_dir)
-        aside.append(target.name)
+    aside += _set_orphan_aside(path)
 
     def recovered(database: sqlite3.Connection) -> None:
         name = _keep_log(path, database)
@@ -79,6 +81,25 @@ def open_journal(data_dir: Path, **parts: Any) -> tuple[SqliteJournal, list[str]
         log.error("%s", problem)
         aside.append(set_aside(path, secrets.token_hex(4)).name)
         return SqliteJournal(path, opener=opener, **parts), aside
+
+
+def _set_orphan_aside(path: Path) -> list[str]:
+    """Set a log aside that has lost its database, which SQLite would delete without a word; the names.
+
+    Its records count. The database is missing after a power cut between the two renames of an earlier setting aside,
+    or is less than its first page, which is synced before there is a log.
+    """
+    orphan = path.with_name(path.name + "-wal")
+    if not orphan.exists():
+        return []
+    if path.exists():
+        if path.stat().st_size >= PAGE_BYTES or orphan.stat().st_size <= WAL_HEADER_BYTES:
+            return []
+        return [set_aside(path, secrets.token_hex(4)).name]
+    target = path.with_name(f"journal-damaged-{secrets.token_hex(4)}.db-wal")
+    os.rename(orphan, target)
+    sync_folder(path.parent)
+    return [target.name]
 
 
 def lost_behind(path: Path, database: sqlite3.Connection) -> list[int]:

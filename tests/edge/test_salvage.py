@@ -255,6 +255,28 @@ def test_a_log_left_alone_between_two_renames_still_counts(killed: tuple[Path, d
     assert {n for part in whole for n in part.records} == set(range(1, TAPS + 2))
 
 
+@pytest.mark.parametrize("size", [0, 1, 100, PAGE_BYTES - 1])
+def test_a_log_whose_database_was_cut_within_its_first_page_still_counts(
+    killed: tuple[Path, dict[str, bytes]], size: int
+) -> None:
+    data, truth = killed
+    log = (data / f"{FILE_NAME}-wal").read_bytes()
+    with (data / FILE_NAME).open("r+b") as file:
+        # SQLite takes a database of no byte, or one, for a new one, and deletes its log.
+        file.truncate(size)
+    aside, held = reopened(data)
+    assert len(aside) == 1
+    readable = {name for name, raw in truth.items() if raw in log}
+    assert len(readable) >= TAPS // 2 and {name: truth[name] for name in readable}.items() <= held.items()
+
+
+def test_a_first_start_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).touch()
+    (tmp_path / f"{FILE_NAME}-wal").touch()
+    aside, held = reopened(tmp_path)
+    assert aside == [] and len(held) > 2
+
+
 def test_a_kill_in_the_middle_of_a_salvage_is_repeated_without_doubles(killed: tuple[Path, dict[str, bytes]]) -> None:
     data, truth = killed
     mark_damaged(data)
