@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ from hub.config import HubConfig
 from hub.parts import COPY_NAME, FILE_NAME, Store
 from hub.store.database import CORRUPT, SUSPECT_NAME, LedgerDamaged, LedgerFailed, explained
 from hub.store.ownjournal import OwnJournal
+from hub.store.secrets import read_export
 from protocol.errors import BadMessage, K12EdgeError
 
 log = logging.getLogger("k12edge.mending")
@@ -77,16 +78,17 @@ def _lacks(store: Store, config: HubConfig) -> bool:
         copied = _said((config.data_dir / COPY_NAME).read_bytes())
         _, octets = store.secrets.export(config.school, store.devices)
         return not copied <= _said(octets)
-    except (OSError, K12EdgeError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+    except (OSError, K12EdgeError):
+        # A damaged copy says nothing, and is written anew.
         return False
 
 
 def _said(octets: bytes) -> set[tuple[str, str]]:
-    """What an export says, piece by piece. Raises msgspec.DecodeError, KeyError, TypeError."""
-    found = msgspec.json.decode(octets, type=dict[str, Any])
-    seeds = {(name, str(found[name])) for name in ("school", "sign_seed", "box_seed")}
-    keys = {(f"card key {number}", str(secret)) for number, secret in found["card_keys"]}
-    return seeds | keys | {(str(one["device"]), str(one["key"])) for one in found["devices"]}
+    """What an export says, piece by piece. Raises KeysRefused."""
+    found = read_export(COPY_NAME, octets)
+    seeds = {("school", found.school), ("sign_seed", found.sign_seed), ("box_seed", found.box_seed)}
+    keys = {(f"card key {number}", secret) for number, secret in found.card_keys}
+    return seeds | keys | {(one.device, one.key) for one in found.devices}
 
 
 def _opened(config: HubConfig) -> tuple[Store, OwnJournal]:

@@ -6,11 +6,12 @@ import secrets
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from hub.store.database import Database
 from hub.store.devices import DeviceKey, Devices
 from protocol.cards import KEY_BYTES, CardKey
-from protocol.envelope import octets_of, text_of
+from protocol.envelope import digest, octets_of, text_of
 from protocol.errors import BadMessage, NeedsHands
 from protocol.signing import SEED_BYTES, Identity, SealRefused, fingerprint, is_public_key
 from protocol.taps import SLUG
@@ -33,8 +34,8 @@ class _ExportedDevice(msgspec.Struct, omit_defaults=True):
     raw0: str | None = None
 
 
-class _Export(msgspec.Struct):
-    """The exported file: JSON, secret."""
+class Export(msgspec.Struct):
+    """The exported file: JSON, secret. `check` is the digest of all the rest: one changed bit would be another hub."""
 
     format: str
     school: str
@@ -42,6 +43,7 @@ class _Export(msgspec.Struct):
     box_seed: str
     card_keys: list[tuple[int, str]]
     devices: list[_ExportedDevice]
+    check: str = ""
 
 
 FORMAT = "k12edge-hub-keys-1"
@@ -106,7 +108,7 @@ class Secrets:
     def export(self, school: str, devices: Devices) -> tuple[str, bytes]:
         """All of it: what to say, and the file's content, which is secret."""
         identity = self.identity()
-        body = _Export(
+        body = Export(
             FORMAT,
             school,
             text_of(identity.sign_seed),
@@ -122,6 +124,7 @@ class Secrets:
             f"{len(body.card_keys)} khóa thẻ / card keys, {len(body.devices)} thiết bị / gateways."
             " Giữ bí mật / Keep it secret."
         )
+        body.check = export_digest(body)
         return text, msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n"
 
     def restore(self, name: str, octets: bytes, school: str, devices: Devices, now_ms: int) -> str:
@@ -129,13 +132,9 @@ class Secrets:
 
         Raises KeysRefused, and then nothing was changed.
         """
-        try:
-            saved = msgspec.json.decode(octets, type=_Export)
-            seeds = octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES)
-            keys = [(number, octets_of(secret, KEY_BYTES)) for number, secret in saved.card_keys]
-            _check(saved)
-        except (msgspec.DecodeError, BadMessage, RecursionError, ValueError) as problem:
-            raise KeysRefused(f"{name} is not a key file: {problem}") from problem
+        saved = read_export(name, octets)
+        seeds = octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES)
+        keys = [(number, octets_of(secret, KEY_BYTES)) for number, secret in saved.card_keys]
         if saved.format != FORMAT or saved.school != school:
             raise KeysRefused(f"{name} is a {saved.format} of school {saved.school}, this hub is of {school}")
         run = self._database.connection.execute
@@ -155,7 +154,27 @@ class Secrets:
         )
 
 
-def _check(saved: _Export) -> None:
+def read_export(name: str, octets: bytes) -> Export:
+    """An export's content, sound as a whole. Raises KeysRefused."""
+    try:
+        saved = msgspec.json.decode(octets, type=Export)
+        octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES)
+        for _, secret in saved.card_keys:
+            octets_of(secret, KEY_BYTES)
+        _check(saved)
+    except (msgspec.DecodeError, BadMessage, RecursionError, ValueError) as problem:
+        raise KeysRefused(f"{name} is not a key file: {problem}") from problem
+    return saved
+
+
+def export_digest(saved: Export) -> str:
+    """What `check` is to say."""
+    return digest(msgspec.json.encode(replace(saved, check="")))
+
+
+def _check(saved: Export) -> None:
+    if saved.check != export_digest(saved):
+        raise BadMessage("it was changed since it was written")
     if not saved.card_keys or any(not 1 <= number <= NUMBER_MAX for number, _ in saved.card_keys):
         raise BadMessage("it holds no card key, or one with a wrong number")
     if len({number for number, _ in saved.card_keys}) != len(saved.card_keys):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
 from hub.papers import PaperRefused
 from hub.store import devices as rules
 from hub.store.devices import DeviceRefused
-from hub.store.secrets import KeysRefused
+from hub.store.secrets import Export, KeysRefused, export_digest, read_export
 from protocol.envelope import text_of
 from protocol.signing import SealRefused, fingerprint, seal
 from tests.hub.handmade import Gateway
@@ -344,10 +346,30 @@ def test_a_wrong_key_file_changes_nothing(room: HubRoom, tmp_path: Path, change:
     file = tmp_path / "keys.json"
     room.export_keys(file)
     before = room.store.secrets.identity()
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    document = json.loads(file.read_text()) | change
+    with suppress(msgspec.ValidationError):
+        # Written so on purpose, not damaged.
+        document["check"] = export_digest(msgspec.convert(document, Export))
+    file.write_text(json.dumps(document))
     with pytest.raises(KeysRefused):
         room.import_keys(file)
     assert room.store.secrets.identity() == before and room.store.secrets.card_keys()
+
+
+def test_a_key_file_of_which_one_bit_was_changed_is_refused_or_says_the_same(room: HubRoom, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    room.known(Gateway())
+    room.export_keys(file)
+    whole = file.read_bytes()
+    said = read_export("keys.json", whole)
+    for bit in range(len(whole) * 8):
+        octets = bytearray(whole)
+        octets[bit // 8] ^= 1 << bit % 8
+        try:
+            found = read_export("keys.json", bytes(octets))
+        except KeysRefused:
+            continue
+        assert found == said, bit
 
 
 @pytest.mark.parametrize("octets", [b"[" * 5_000, b'{"format":"\xff"}', b""], ids=range(3))

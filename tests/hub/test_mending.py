@@ -129,6 +129,20 @@ def test_a_ledger_that_lacks_an_accepted_gateway_gets_it_back_from_the_copy(conf
     store.database.close()
 
 
+@pytest.mark.parametrize("place", range(0, 100, 7))
+def test_a_damaged_copy_makes_no_other_hub_and_is_written_anew(config: HubConfig, place: int) -> None:
+    known, copy = before(config), config.data_dir / COPY_NAME
+    whole = copy.read_bytes()
+    octets = bytearray(whole)
+    octets[len(octets) * place // 100] ^= 1
+    copy.write_bytes(octets)
+    store, _ = open_store(config)
+    assert who(store) == known and alarms(store) == []
+    keep_keys(store, config)
+    store.database.close()
+    assert copy.read_bytes() == whole
+
+
 def lost_log(config: HubConfig) -> None:
     """As after a frame of the log was damaged, in which everything stood: an empty file is left."""
     for path in config.data_dir.glob(f"{FILE_NAME}*"):
