@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -26,6 +27,10 @@ from sim.road import Road
 TAP_S: Final = 40.0
 CONNECT_S: Final = 90.0
 """A gateway that was alone for a while tries the broker ever more rarely, at most once a minute."""
+TELLING_MS: Final = 1_000
+TELLING_S: Final = 2.0
+HALF_MINUTES_MAX: Final = 20
+"""Half minutes that are let pass until a gateway is told the time, and seconds of ours that each may take."""
 HOLD_S: Final = 900
 SLACK_MS: Final = 40
 """Between the test's look at the true time and the reader's first look at the card."""
@@ -156,6 +161,23 @@ class ClockSchool:
         ppm = off_ppm or {}
         machines = {box.machine: ppm.get(box.name, 0) for box in self.boxes if box.machine.boot_id}
         self.world.forward(int(by_s * 1e9), {**machines, self.hub: ppm.get("hub", 0)})
+
+    def told_the_time(self, box: Box) -> None:
+        """Let half minutes pass until a gateway says that the hub's time is worth a second to it. Raises PartFailed.
+
+        A question that was under way while time was moved on took as long as that, and its answer is worth little.
+        """
+        for _ in range(HALF_MINUTES_MAX):
+            self.forward(31)
+            with suppress(PartFailed):
+                until(lambda: self._bound_ms(box) <= TELLING_MS, "it isn't told", within_s=TELLING_S)
+                return
+        raise PartFailed(f"{box.name} isn't told the time: {self.trouble()}")
+
+    def _bound_ms(self, box: Box) -> int:
+        devices = (self.road.status() or {}).get("devices", [])
+        said = next((device["error_ms"] for device in devices if device["device"] == box.name), None)
+        return TELLING_MS + 1 if said is None else int(said)
 
     def settled(self) -> None:
         """Wait until all is at the hub and what may go is at the city. Raises PartFailed."""
