@@ -90,12 +90,13 @@ def _set_orphan_aside(path: Path) -> list[str]:
     or is less than its first page, which is synced before there is a log.
     """
     orphan = path.with_name(path.name + "-wal")
+    logged = orphan.exists() and orphan.stat().st_size > WAL_HEADER_BYTES
+    if path.exists():
+        size = path.stat().st_size
+        # A single byte SQLite takes for a new file, whatever it is.
+        return [set_aside(path, secrets.token_hex(4)).name] if size == 1 or (size < PAGE_BYTES and logged) else []
     if not orphan.exists():
         return []
-    if path.exists():
-        if path.stat().st_size >= PAGE_BYTES or orphan.stat().st_size <= WAL_HEADER_BYTES:
-            return []
-        return [set_aside(path, secrets.token_hex(4)).name]
     target = path.with_name(f"journal-damaged-{secrets.token_hex(4)}.db-wal")
     os.rename(orphan, target)
     sync_folder(path.parent)

@@ -27,6 +27,8 @@ log = logging.getLogger("k12edge.mending")
 
 ASIDE_MAX: Final = 4
 """Damaged ledgers kept for those who look for the cause, the largest: what broke again at once holds nothing."""
+HEADER_BYTES: Final = 100
+"""Of a database (SQLite's file format, 1.3)."""
 _UNSOUND: Final = ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
 """What a start meets in a file whose schema or rows were changed: a table gone, a place taken, another type."""
 _UNREADABLE: Final = (msgspec.DecodeError, BadMessage, ValueError, KeyError, TypeError, AssertionError)
@@ -49,6 +51,8 @@ def open_store(config: HubConfig) -> tuple[Store, OwnJournal]:
     if (folder / SUSPECT_NAME).exists():
         aside += _set_aside(folder)
         (folder / SUSPECT_NAME).unlink()
+    elif _is_cut(folder / FILE_NAME):
+        aside += _set_aside(folder)
     try:
         store, own = _opened(config)
     except Exception as problem:
@@ -70,6 +74,13 @@ def open_store(config: HubConfig) -> tuple[Store, OwnJournal]:
         store.database.close()
         raise
     return store, own
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether a ledger was cut to less than its header: SQLite takes one of no byte, or one, for new, with no log."""
+    log_of = path.with_name(f"{path.name}-wal")
+    size = path.stat().st_size if path.exists() else HEADER_BYTES
+    return size == 1 or (size < HEADER_BYTES and log_of.exists() and log_of.stat().st_size > 0)
 
 
 def _lacks(store: Store, config: HubConfig) -> bool:

@@ -270,6 +270,12 @@ def test_a_log_whose_database_was_cut_within_its_first_page_still_counts(
     assert len(readable) >= TAPS // 2 and {name: truth[name] for name in readable}.items() <= held.items()
 
 
+def test_a_single_byte_is_no_new_journal(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"?")
+    aside, held = reopened(tmp_path)
+    assert len(aside) == 1 and len(held) > 2
+
+
 def test_a_first_start_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).touch()
     (tmp_path / f"{FILE_NAME}-wal").touch()

@@ -143,6 +143,23 @@ def test_a_damaged_copy_makes_no_other_hub_and_is_written_anew(config: HubConfig
     assert copy.read_bytes() == whole
 
 
+@pytest.mark.parametrize(("size", "with_log"), [(0, True), (1, True), (99, True), (1, False)])
+def test_a_ledger_cut_to_nothing_is_set_aside_with_its_log(config: HubConfig, size: int, with_log: bool) -> None:
+    known, path = before(config), config.data_dir / FILE_NAME
+    with path.open("r+b") as file:
+        file.truncate(size)
+    log = config.data_dir / f"{FILE_NAME}-wal"
+    log.unlink(missing_ok=True)
+    if with_log:
+        log.write_bytes(b"frames")
+    store, _ = open_store(config)
+    assert who(store) == known and alarms(store) == [LedgerDamaged.code]
+    assert len(list(config.data_dir.glob("ledger-damaged-*.db"))) == 1
+    kept = [path.read_bytes() for path in config.data_dir.glob("ledger-damaged-*.db-wal")]
+    assert kept == ([b"frames"] if with_log else [])
+    store.database.close()
+
+
 def lost_log(config: HubConfig) -> None:
     """As after a frame of the log was damaged, in which everything stood: an empty file is left."""
     for path in config.data_dir.glob(f"{FILE_NAME}*"):
