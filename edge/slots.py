@@ -76,7 +76,7 @@ def fail(slots: Iterable[Slot], error: Exception) -> None:
 def tell(slots: Iterable[Slot]) -> None:
     """Do what was to be done for each that was committed, whatever becomes of the others."""
     for slot in slots:
-        if slot.then is None or slot.error is not None or slot.tap is None:
+        if slot.then is None or slot.tap is None:
             continue
         try:
             slot.then(slot.tap)

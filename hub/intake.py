@@ -116,11 +116,6 @@ def _read(line: bytes, journal: str, sequence: int, source: str) -> Event | Faul
     event = expected_event(line, journal, sequence, source)
     if event is None:
         return _explained(line, journal, sequence, source)
-    try:
-        # Parts that the envelope's decoder passes over must be text too: the bytes go into answers and to the city.
-        line.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        return Faulty(sequence, line, "unreadable", f"record {event.id} is not UTF-8: {problem.reason}")
     if event.name in _TAP_NAMES:
         try:
             decode_data(event, TapData)
