@@ -10,15 +10,19 @@ from protocol.errors import ConfigError
 
 FILE_BYTES_MAX: Final = 128 * 1024
 """A gateway's with 64 stations, each with comments, has a third of it."""
+PIECE_BYTES: Final = 8 * 1024
 LINE_DOTS_MAX: Final = 32
 """Dots in a line that is no comment: a key of thousands of parts costs the reader of TOML their square in memory."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The file's document; raises ConfigError."""
+    octets = b""
     try:
         with path.open("rb") as file:
-            octets = file.read(FILE_BYTES_MAX + 1)
+            # Piece by piece: asked for all at once, as much is put by for each file, and the heap frays.
+            while len(octets) <= FILE_BYTES_MAX and (piece := file.read(PIECE_BYTES)):
+                octets += piece
     except OSError as problem:
         raise ConfigError(f"{path} can't be read: {problem.strerror}") from problem
     if len(octets) > FILE_BYTES_MAX:
