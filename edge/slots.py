@@ -59,7 +59,7 @@ class CommitLock:
 
     @contextmanager
     def behind(self) -> Iterator[None]:
-        """After the taps that wait, or after PASS_S of them."""
+        """After the taps that wait, or after PASS_S of them; asked anew each ms, so that no tap has to tell it."""
         until_s = time.monotonic() + PASS_S
         while self._waiting and time.monotonic() < until_s:
             time.sleep(0.001)

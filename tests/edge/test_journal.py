@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import linecache
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -20,7 +17,6 @@ from edge.journalrows import head_text
 from edge.lock import InstanceLock
 from edge.ports import Recorded
 from edge.salvage import open_journal, salvage
-from edge.slots import take_all
 from protocol.envelope import EVENT_BYTES_MAX, decode_event, digest, encode_event, unix_ms_of
 from protocol.errors import BadMessage, JournalFailed, JournalFull, SchemaTooNew
 from protocol.ranges import RangeSet
@@ -29,7 +25,6 @@ from protocol.taps import Draft
 from tests.edge.room import SOURCE, begin, chain_holds, data_of, draft, events, parts, records, tap
 
 THREADS, EACH = 8, 40
-LATE_MAX = 60
 
 
 def test_eight_threads_share_commits_and_every_record_is_there_once_with_its_exact_bytes(tmp_path: Path) -> None:
@@ -82,46 +77,6 @@ def test_eight_threads_share_commits_and_every_record_is_there_once_with_its_exa
             subject=event.subject,
         )
         assert again == raw
-
-
-def test_a_tap_that_comes_at_any_line_of_anothers_commit_is_recorded(tmp_path: Path) -> None:
-    journal = begin(tmp_path / "d")
-    room, taken = SqliteJournal.append.__code__.co_filename, take_all.__code__
-    got: list[Recorded] = []
-    late: list[threading.Thread] = []
-    holding = False
-
-    def take(card: str, each_line: Callable[[str], None]) -> None:
-        def lines(frame: FrameType, what: str, _: object) -> object:
-            if what == "line":
-                each_line(linecache.getline(frame.f_code.co_filename, frame.f_lineno))
-            return lines
-
-        sys.settrace(
-            lambda frame, _what, _: lines if frame.f_code is taken or frame.f_code.co_filename == room else None
-        )
-        got.append(journal.append(draft(card), "cong", card, "accepted"))
-
-    def another(line: str) -> None:
-        nonlocal holding
-        if holding and len(late) < LATE_MAX:
-            joined = threading.Event()
-            # A line is told before it runs: one that is told to take the lock has joined those that wait.
-            card = f"hk1:late-{len(late)}"
-            late.append(threading.Thread(target=take, args=(card, lambda own: "_commit_lock" in own and joined.set())))
-            late[-1].start()
-            assert joined.wait(30)
-        holding = holding or "with self._commit_lock" in line
-
-    first = threading.Thread(target=take, args=("hk1:first", another))
-    first.start()
-    first.join(30)
-    for thread in late:
-        thread.join(30)
-    journal.close()
-    assert len(late) > 20
-    assert len({taken.tap for taken in got}) == 1 + len(late)
-    assert {taken.card for taken in got} == {data.get("card") for data in map(data_of, events(tmp_path / "d"))} - {None}
 
 
 def test_each_tap_is_shown_once_it_is_durable_and_before_its_call_returns(tmp_path: Path) -> None:

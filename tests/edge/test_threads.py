@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import linecache
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from edge.devicekeys import DeviceKeys
 from edge.journal import SqliteJournal
 from edge.journalfile import FILE_NAME, open_for_writing
 from edge.ports import Recorded
+from edge.slots import take_all
 from protocol.errors import JournalFailed
 from protocol.signing import Identity, seal
 from protocol.status import DeviceConfig
@@ -23,6 +27,7 @@ from tests.edge.test_assembly import Gateway
 from tests.edge.test_delivery import Desk
 
 PATIENCE_S = 20.0
+LATE_MAX = 60
 
 
 class Short:
@@ -106,6 +111,46 @@ def test_a_tap_goes_between_two_steps_of_upkeep(tmp_path: Path, monkeypatch: pyt
     tapping.join(PATIENCE_S)
     journal.close()
     assert seen == [0, 1]
+
+
+def test_a_tap_that_comes_at_any_line_of_anothers_commit_is_recorded(tmp_path: Path) -> None:
+    journal = begin(tmp_path / "d")
+    room, taken = SqliteJournal.append.__code__.co_filename, take_all.__code__
+    got: list[Recorded] = []
+    late: list[threading.Thread] = []
+    holding = False
+
+    def take(card: str, each_line: Callable[[str], None]) -> None:
+        def lines(frame: FrameType, what: str, _: object) -> object:
+            if what == "line":
+                each_line(linecache.getline(frame.f_code.co_filename, frame.f_lineno))
+            return lines
+
+        sys.settrace(
+            lambda frame, _what, _: lines if frame.f_code is taken or frame.f_code.co_filename == room else None
+        )
+        got.append(journal.append(draft(card), "cong", card, "accepted"))
+
+    def another(line: str) -> None:
+        nonlocal holding
+        if holding and len(late) < LATE_MAX:
+            joined = threading.Event()
+            # A line is told before it runs: one that is told to take the lock has joined those that wait.
+            card = f"hk1:late-{len(late)}"
+            late.append(threading.Thread(target=take, args=(card, lambda own: "_commit_lock" in own and joined.set())))
+            late[-1].start()
+            assert joined.wait(30)
+        holding = holding or "with self._commit_lock" in line
+
+    first = threading.Thread(target=take, args=("hk1:first", another))
+    first.start()
+    first.join(30)
+    for thread in late:
+        thread.join(30)
+    journal.close()
+    assert len(late) > 20
+    assert len({taken.tap for taken in got}) == 1 + len(late)
+    assert {taken.card for taken in got} == {data.get("card") for data in map(data_of, events(tmp_path / "d"))} - {None}
 
 
 class Late:
