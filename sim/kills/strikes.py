@@ -112,10 +112,16 @@ class Strikes:
     together: int = 0
 
     def strike(self) -> bool:
-        """Hit one part or several; False when nobody could be hit. Raises PartFailed when one ended by itself."""
+        """Hit one part or several; False when nobody could be hit. Raises PartFailed when one ended by itself.
+
+        The first strikes kill each part once: what chance hits afterwards depends on who is up then.
+        """
         up = [target for target in self.targets if target.up]
         if not up:
             return False
+        spared = [target for target in up if not self.kills[target.name]]
+        if spared:
+            return self._kill(self.rng.choice(spared))
         count = self.rng.randint(2, len(up)) if len(up) > 1 and self.rng.random() < TOGETHER else 1
         hits = sum(self._hit(target) for target in self.rng.sample(up, count))
         self.together += hits > 1
@@ -127,9 +133,12 @@ class Strikes:
             still_s = STILL_S_MIN + (self.still_s_max - STILL_S_MIN) * self.rng.random() ** 3
             hit = target.stopped(still_s)
             self.stops[target.name] += hit
-        else:
-            hit = target.killed(self.rng.random() * DOWN_S_MAX)
-            self.kills[target.name] += hit
+            return hit
+        return self._kill(target)
+
+    def _kill(self, target: Target) -> bool:
+        hit = target.killed(self.rng.random() * DOWN_S_MAX)
+        self.kills[target.name] += hit
         return hit
 
     def tend(self, within_s: float = 0.0) -> None:
