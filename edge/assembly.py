@@ -16,16 +16,17 @@ from edge.delivery import Delivery
 from edge.devicekeys import DeviceKeys
 from edge.health import Health
 from edge.lane import Lane
-from edge.ports import Recorded, Signals, Warning_
+from edge.ports import CardRead, CardSeen, Recorded, Signals, Warning_
 from edge.rescue import Rescue
 from edge.rosterstore import RosterStore
 from edge.salvage import mark_damaged, open_journal, salvage, set_suspect_aside
 from edge.station import Station
 from edge.upkeep import Upkeep
 from edge.uplink import Uplink
-from protocol.cards import CardKey, CardUid
+from protocol.cards import CardKey
 from protocol.envelope import decode_event
 from protocol.errors import BadMessage, K12EdgeError
+from protocol.rawread import RawRead, encode_raw
 from protocol.roster import Release
 from protocol.signing import seal
 from protocol.time import Anchor
@@ -139,8 +140,9 @@ class Assembly:
     def _card_key(self, release: Release | None) -> CardKey:
         return self.keys.card_key() if release is None else self.keys.card_key_for(release.keys)
 
-    def _seal_raw(self, card: CardUid) -> str:
-        return seal(self.keys.raw_box(), card.canonical.encode("ascii"))
+    def _seal_raw(self, seen: CardSeen) -> str:
+        read = seen.read or CardRead(seen.card)
+        return seal(self.keys.raw_box(), encode_raw(RawRead(seen.card.canonical, read.text, read.plan)))
 
     def _remember(self) -> None:
         """Bring back the repeat windows, so that a restart makes no second tap of a card still in the hand."""

@@ -13,6 +13,7 @@ from protocol.taps import ClockReading, TapId
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from protocol.cardforms import PartialPlan
     from protocol.taps import Draft, JsonObject
 
 Signal = Literal["accepted", "repeated", "refused"]
@@ -20,11 +21,27 @@ Caution = Literal["wait", "alarm"]
 
 
 @dataclass(frozen=True, slots=True)
+class CardRead:
+    """What a driver read in one look: the card's number, and what else is worth keeping of it.
+
+    `text`: what the reader printed, and `plan`: how it was declared to print (see protocol.cardforms), where the number
+    was made from a text. `since_mono_ns`: CLOCK_BOOTTIME in ns when the reader first said so, where it was asked to say
+    it twice before it was believed.
+    """
+
+    card: CardUid
+    text: str | None = None
+    plan: str | None = None
+    since_mono_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CardSeen:
-    """A card that came into a reader's field: the number and CLOCK_BOOTTIME in ns when it was first seen."""
+    """A card that came into a reader's field: the number, CLOCK_BOOTTIME in ns when it was first seen, the read."""
 
     card: CardUid
     seen_mono_ns: int
+    read: CardRead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +107,23 @@ class Reader(Protocol):
 
     A driver's life: `open` (raise ReaderLost when it may work later, ReaderRefused when it never will) -> `poll`
     again and again -> `close`. Any exception but these two that escapes a driver is treated as ReaderLost.
+
+    `pause_s`: seconds that its keeper lets pass between two looks; 0 where `poll` itself waits for the reader to speak.
+    `partials`: the parts of numbers that it may hand over (cardforms.PartialPlan); the hub tells whose they are.
     """
+
+    @property
+    def pause_s(self) -> float:
+        """See the class."""
+
+    @property
+    def partials(self) -> tuple[PartialPlan, ...]:
+        """See the class."""
 
     def open(self) -> None:
         """Take the device exclusively and make it ready; at most 3 s. Raises ReaderLost, ReaderRefused."""
 
-    def poll(self) -> Sequence[CardUid]:
+    def poll(self) -> Sequence[CardRead]:
         """Every card in the field now, possibly none; at most 300 ms. Raises ReaderLost, ReaderGone.
 
         One look that fails is met by looking again, several in a row by reopening.

@@ -28,11 +28,11 @@ class Station:
         signals: Signals,
         card_key: Callable[[Release | None], CardKey],
         roster: Callable[[StationKind], Release | None],
-        seal_raw: Callable[[CardUid], str | None] = lambda _: None,
+        seal_raw: Callable[[CardSeen], str | None] = lambda _: None,
     ) -> None:
         """Start with no tap remembered; `remember` brings back those before a restart.
 
-        `seal_raw` gives the number in a box for the hub, so that an unknown card can be found out later.
+        `seal_raw` gives what was read in a box for the hub, so that an unknown card can be found out later.
         """
         self.plan = plan
         self._clock = clock
@@ -72,7 +72,7 @@ class Station:
         school_key = key.number != 0 and (release is None or key.number in release.keys)
         at_ms = sighting.clock.mono_ms
         judged = decide(sighting.card, keyed, school_key=school_key, release=release, recent=self._recent, at_ms=at_ms)
-        raw = self._seal_raw(sighting.card) if judged.reason == "unknown" or sighting.card.partial else None
+        raw = self._seal_raw(seen) if judged.reason == "unknown" or sighting.card.partial else None
         data = TapData(
             kind=self.plan.kind,
             point=self.plan.name,

@@ -7,8 +7,10 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final
 
-from edge.ports import ReaderGone
+from edge.ports import CardRead, ReaderGone
 from edge.readers.pn532wire import ACK, Pn532Wire
+from edge.readers.presence import FIELD_PAUSE_S
+from protocol.cardforms import PartialPlan
 from protocol.cards import CardUid
 from protocol.errors import CardNumberError, ReaderLost
 
@@ -33,6 +35,9 @@ log = logging.getLogger("k12edge.pn532")
 
 class Pn532Reader:
     """See ports.Reader. Polls for ISO 14443 A cards, two at a time."""
+
+    pause_s = FIELD_PAUSE_S
+    partials: tuple[PartialPlan, ...] = ()
 
     def __init__(self, path: str) -> None:
         """`path` of the tty; it may appear later."""
@@ -110,7 +115,7 @@ class Pn532Reader:
                 return chip
         raise AssertionError
 
-    def poll(self) -> Sequence[CardUid]:
+    def poll(self) -> Sequence[CardRead]:
         """See Reader.poll."""
         if self._chip is None:
             raise ReaderLost("the reader is not open")
@@ -126,7 +131,7 @@ class Pn532Reader:
             if self._wire is None or self._wire.ended:
                 raise ReaderGone(f"{self._path}: {_said(problem)}") from problem
             raise ReaderLost(f"{self._path}: {_said(problem)}") from problem
-        return parse_targets(bytes(answer or b"\x00"))
+        return tuple(CardRead(card) for card in parse_targets(bytes(answer or b"\x00")))
 
     def close(self) -> None:
         """See Reader.close."""

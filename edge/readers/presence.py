@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from edge.ports import CardSeen
-from protocol.cards import CardUid, suspicion
+from edge.ports import CardRead, CardSeen
+from protocol.cards import suspicion
 
+FIELD_PAUSE_S: Final = 0.015
+"""Between two looks at a field: short taps of 150 ms are seen several times, at a few per cent of a core."""
 GONE_NS: Final = 500_000_000
 """Unseen for so long, a card has left. A card at the edge of the field answers only every few polls."""
 HELD_OVER_NS: Final = 2_000_000_000
@@ -26,7 +28,7 @@ class Presence:
         self._until_ns: dict[str, int] = {}
         self._looked_ns: int | None = None
 
-    def step(self, now_ns: int, cards: Sequence[CardUid]) -> tuple[CardSeen, ...]:
+    def step(self, now_ns: int, reads: Sequence[CardRead]) -> tuple[CardSeen, ...]:
         """What came with this look at the field: a sighting for each card that was not there before."""
         still_ns = 0 if self._looked_ns is None else now_ns - self._looked_ns
         self._looked_ns = now_ns
@@ -37,13 +39,15 @@ class Presence:
         for name in [name for name, until_ns in self._until_ns.items() if until_ns <= now_ns]:
             del self._until_ns[name]
         seen: list[CardSeen] = []
-        for card in cards:
+        for read in reads:
+            card = read.card
             name = "random" if suspicion(card) == "random" else card.canonical
             if name not in self._until_ns:
                 if len(self._until_ns) >= CARDS_MAX:
                     # Forget the card unseen for longest rather than the one just held to the reader.
                     del self._until_ns[min(self._until_ns, key=self._until_ns.__getitem__)]
-                seen.append(CardSeen(card, now_ns))
+                since_ns = now_ns if read.since_mono_ns is None else min(read.since_mono_ns, now_ns)
+                seen.append(CardSeen(card, since_ns, read))
             self._until_ns[name] = max(self._until_ns.get(name, 0), now_ns + GONE_NS)
         return tuple(seen)
 

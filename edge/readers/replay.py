@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.ports import CardRead
+from edge.readers.presence import FIELD_PAUSE_S
+from protocol.cardforms import PartialPlan
 from protocol.cards import CardUid, parse_card
 from protocol.errors import CardNumberError, ReaderLost, ReaderRefused
 
@@ -47,6 +50,9 @@ def parse_replay(text: str) -> tuple[Showing, ...]:
 class ReplayReader:
     """See ports.Reader. A delay counts from the line before; the file is read at the first open."""
 
+    pause_s = FIELD_PAUSE_S
+    partials: tuple[PartialPlan, ...] = ()
+
     def __init__(self, path: str, *, loop: bool = False) -> None:
         """Play `path` once, or again and again."""
         self._path, self._loop = Path(path), loop
@@ -66,7 +72,7 @@ class ReplayReader:
             raise ReaderLost(f"{self._path} can't be read: {problem}") from problem
         self._started_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
-    def poll(self) -> Sequence[CardUid]:
+    def poll(self) -> Sequence[CardRead]:
         """See Reader.poll. A card whose time passed between two polls is shown all the same, once."""
         if self._started_ns is None:
             raise ReaderLost("the replay is not open")
@@ -75,14 +81,14 @@ class ReplayReader:
             self._started_ns += self._showings[-1].until_ms * 1_000_000
             now_ms -= self._showings[-1].until_ms
             self._next = 0
-        cards: list[CardUid] = []
+        reads: list[CardRead] = []
         for showing in self._showings[self._next :]:
             if showing.from_ms > now_ms:
                 break
-            cards.append(showing.card)
+            reads.append(CardRead(showing.card))
         while self._next < len(self._showings) and self._showings[self._next].until_ms <= now_ms:
             self._next += 1
-        return tuple(cards)
+        return tuple(reads)
 
     def close(self) -> None:
         """See Reader.close; a reopened replay goes on where it was."""

@@ -15,8 +15,6 @@ from protocol.errors import K12EdgeError, ReaderRefused
 
 log = logging.getLogger("k12edge.reader")
 
-POLL_PAUSE_S: Final = 0.015
-"""Between two looks at the field: short taps of 150 ms are seen several times, at a few per cent of a core."""
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_MAX_S: Final = 5.0
 FAULTS_IN_ROW_MAX: Final = 5
@@ -73,7 +71,7 @@ class ReaderSupervisor:
 
     def _serve(self, stop: threading.Event) -> None:
         """Open and poll until the reader is lost."""
-        faults = 0
+        faults, pause_s = 0, self._reader.pause_s
         try:
             self._reader.open()
             self.counts.opens += 1
@@ -81,7 +79,7 @@ class ReaderSupervisor:
             self.ready.set()
             while not stop.is_set():
                 try:
-                    cards = self._reader.poll()
+                    reads = self._reader.poll()
                 except Exception as problem:
                     faults += 1
                     self.counts.faults += 1
@@ -92,10 +90,11 @@ class ReaderSupervisor:
                 self.counts.polls += 1
                 self.counts.error = None
                 now_ns = self.progress_mono_ns = self._mono_ns()
-                for seen in self._presence.step(now_ns, cards):
+                for seen in self._presence.step(now_ns, reads):
                     self.counts.sightings += 1
                     self._on_seen(seen)
-                stop.wait(POLL_PAUSE_S)
+                if pause_s:
+                    stop.wait(pause_s)
         except Exception as problem:
             self._note(problem)
             self._presence.lost(self._mono_ns())

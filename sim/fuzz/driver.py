@@ -77,7 +77,7 @@ class DriverLine(Parser):
         self._bench.do(self._chip.laid_in.clear)
         for look in range(2 * FAULTS_IN_ROW_MAX):
             try:
-                if any(card.hex == CARD.uid.hex().upper() for card in self._reader.poll()):
+                if any(read.card.hex == CARD.uid.hex().upper() for read in self._reader.poll()):
                     return failed
             except ReaderLost:
                 if look == FAULTS_IN_ROW_MAX:

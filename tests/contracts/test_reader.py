@@ -20,7 +20,7 @@ from typing import Protocol
 import pytest
 
 from edge.clock import SystemClock
-from edge.ports import CardSeen
+from edge.ports import CardRead, CardSeen
 from edge.readers.opening import SCHEMES, make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
@@ -336,6 +336,9 @@ def test_whatever_a_driver_throws_its_thread_goes_on() -> None:
     class Moody:
         """Throws what drivers were seen to throw, and works in between."""
 
+        pause_s = 0.001
+        partials = ()
+
         def __init__(self) -> None:
             self.opens = 0
             self.errors = [OSError(5, "EIO"), IndexError("short"), RuntimeError("x"), TimeoutError(), ValueError("y")]
@@ -345,10 +348,10 @@ def test_whatever_a_driver_throws_its_thread_goes_on() -> None:
             if self.errors and self.opens % 2:
                 raise self.errors.pop()
 
-        def poll(self) -> list[CardUid]:
+        def poll(self) -> list[CardRead]:
             if self.errors:
                 raise self.errors.pop()
-            return [A]
+            return [CardRead(A)]
 
         def close(self) -> None:
             raise OSError(9, "gone")

@@ -65,7 +65,7 @@ class Place:
             signals=self.signals,
             card_key=lambda _: key,
             roster=lambda _: self.release,
-            seal_raw=lambda card: seal(self.box.box, card.canonical.encode()),
+            seal_raw=lambda seen: seal(self.box.box, seen.card.canonical.encode()),
         )
 
     def take(self, card: CardUid, at_s: float) -> str:

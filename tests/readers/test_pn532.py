@@ -16,7 +16,7 @@ import pytest
 import serial
 from nfc.clf.pn53x import Chipset
 
-from edge.ports import CardSeen
+from edge.ports import CardRead, CardSeen
 from edge.readers.pn532 import Pn532Reader, parse_targets
 from edge.readers.pn532wire import FRAME_BYTES_MAX, FRAMES_MAX, Frames, Pn532Wire
 from edge.readers.supervisor import ReaderSupervisor
@@ -82,9 +82,9 @@ def test_sees_cards_of_both_lengths_and_two_at_once(chip: Pn532Emulator) -> None
     try:
         assert reader.poll() == ()
         chip.place(CARD)
-        assert reader.poll() == (CardUid("a", "04A1B2C3D4E580"),)
+        assert reader.poll() == (CardRead(CardUid("a", "04A1B2C3D4E580")),)
         chip.place(CARD, OTHER)
-        assert reader.poll() == (CardUid("a", "04A1B2C3D4E580"), CardUid("a", "DEADBEEF"))
+        assert reader.poll() == tuple(CardRead(CardUid("a", text)) for text in ("04A1B2C3D4E580", "DEADBEEF"))
         chip.remove()
         assert reader.poll() == ()
     finally:

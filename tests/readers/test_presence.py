@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.ports import CardRead
 from edge.readers.presence import CARDS_MAX, Presence
 from protocol.cards import CardUid
 
 MS = 1_000_000
-A, B = CardUid("a", "DEADBEEF"), CardUid("a", "04A1B2C3D4E580")
+A, B = (CardRead(CardUid("a", text)) for text in ("DEADBEEF", "04A1B2C3D4E580"))
 
 
 def test_a_card_held_with_flaky_coupling_is_one_sighting() -> None:
@@ -27,8 +28,8 @@ def test_gone_for_half_a_second_is_a_new_tap() -> None:
 
 def test_two_cards_are_two_sightings_and_a_telephone_is_one() -> None:
     presence = Presence()
-    assert {seen.card for seen in presence.step(0, (A, B))} == {A, B}
-    phones = [presence.step(t * 20 * MS, (CardUid("a", f"08{t:06X}"),)) for t in range(1, 200)]
+    assert {seen.card for seen in presence.step(0, (A, B))} == {A.card, B.card}
+    phones = [presence.step(t * 20 * MS, (CardRead(CardUid("a", f"08{t:06X}")),)) for t in range(1, 200)]
     assert sum(map(len, phones)) == 1
 
 
@@ -62,7 +63,8 @@ def test_sightings_are_exactly_the_comings(looks: list[tuple[int, list[str]]]) -
     for pause_ms, names in looks:
         now_ms += pause_ms
         cards = tuple(CardUid("a", f"{ord(name):08X}") for name in dict.fromkeys(names))
-        seen = {item.card for item in presence.step(now_ms * MS, cards)}
+        reads = tuple(map(CardRead, cards))
+        seen = {item.card for item in presence.step(now_ms * MS, reads)}
         expected = {card for card in cards if now_ms - last.get(card.hex, -10_000) >= 500}
         assert seen == expected
         last |= {card.hex: now_ms for card in cards}
@@ -71,5 +73,5 @@ def test_sightings_are_exactly_the_comings(looks: list[tuple[int, list[str]]]) -
 def test_noise_can_not_grow_it() -> None:
     presence = Presence()
     for number in range(1000):
-        presence.step(number, (CardUid("a", f"{number + 0x10000000:08X}"),))
+        presence.step(number, (CardRead(CardUid("a", f"{number + 0x10000000:08X}")),))
     assert len(presence._until_ns) <= CARDS_MAX
