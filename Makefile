@@ -16,10 +16,16 @@ venv: .venv/installed
 	PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
+# The readers' libraries: two are compiled, with what `tests/install-system-packages` brings.
+.venv/readers: requirements-readers.lock .venv/installed
+	sh tests/install-system-packages
+	$(PIP) --require-hashes --no-build-isolation --use-pep517 -r requirements-readers.lock
+	@touch $@
+
 demo: venv
 	$(BIN)/k12edge demo
 
-test: venv
+test: venv .venv/readers
 	sh tests/install-system-packages
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
@@ -56,6 +62,9 @@ mutants: venv
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --constraint requirements.lock --extra readers pyproject.toml \
+		-o requirements-readers.lock
 	$(MAKE) venv
 	$(BIN)/python firmware-config/rolelock.py
 
