@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote
 
 from edge.ports import Reader
-from protocol.errors import ReaderRefused
+from protocol.errors import CardNumberError, ReaderRefused
+
+if TYPE_CHECKING:
+    from protocol.cardforms import NumberPlan
 
 
 def _pn532(path: str, options: dict[str, str]) -> Reader:
@@ -29,17 +32,47 @@ def _replay(path: str, options: dict[str, str]) -> Reader:
     return ReplayReader(path, loop=loop == "1")
 
 
+def _lines(path: str, options: dict[str, str]) -> Reader:
+    from edge.readers.lines import BAUDS, LinesReader
+
+    if not path.startswith("/"):
+        raise ReaderRefused(f"lines wants an absolute path, lines:///dev/ttyUSB0?format=8h10d, not {path!r}")
+    plan = _plan(options, "lines")
+    baud = options.pop("baud", "9600")
+    _only(options, "lines")
+    if baud not in map(str, BAUDS):
+        raise ReaderRefused(f"lines: baud={baud!r} is not one of {', '.join(map(str, BAUDS))}")
+    return LinesReader(path, plan, int(baud))
+
+
+def _plan(options: dict[str, str], scheme: str) -> NumberPlan:
+    """What a reader of numbers is declared to print; takes its words out of the options. Raises ReaderRefused."""
+    from protocol.cardforms import FORMS, number_plan
+
+    form = options.pop("format", None)
+    if form is None:
+        raise ReaderRefused(f"{scheme} wants format=, one of {', '.join([*FORMS, 'hex-reversed', 'dec-reversed'])}")
+    try:
+        return number_plan(form, options.pop("order", None), options.pop("bytes", None), options.pop("part", None))
+    except CardNumberError as problem:
+        raise ReaderRefused(f"{scheme}: {problem}") from problem
+
+
 def _only(rest: dict[str, str], scheme: str) -> None:
     if rest:
         raise ReaderRefused(f"{scheme} has no option {', '.join(sorted(rest))}")
 
 
-SCHEMES: Final[dict[str, Callable[[str, dict[str, str]], Reader]]] = {"pn532": _pn532, "replay": _replay}
+SCHEMES: Final[dict[str, Callable[[str, dict[str, str]], Reader]]] = {
+    "lines": _lines,
+    "pn532": _pn532,
+    "replay": _replay,
+}
 """Every kind of reader: the scheme of its address, and what makes its driver from path and options."""
 
 
 def make_reader(url: str) -> Reader:
-    """The driver for `pn532:///PATH` or `replay:FILE[?loop=1]`, not opened yet. Raises ReaderRefused."""
+    """The driver for an address, not opened yet; edge/readers/README.md lists them all. Raises ReaderRefused."""
     scheme, colon, rest = url.partition(":")
     maker = SCHEMES.get(scheme)
     if not colon or maker is None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import select
-import termios
 import time
-from contextlib import suppress
 from typing import Final
 
-import serial
+from edge.readers.tty import Tty
 
 START: Final = b"\x00\x00\xff"
 """Preamble and start code (UM0701-02, 6.2.1.1)."""
@@ -89,17 +86,20 @@ class Pn532Wire:
 
     def __init__(self, path: str, baud: int) -> None:
         """Open the tty for ourselves alone; raises OSError, serial.SerialException, termios.error."""
-        self._tty = serial.Serial(path, baud, timeout=0, write_timeout=1.0, exclusive=True)
-        self._descriptor = self._tty.fileno()
+        self._tty = Tty(path, baud)
         self._frames = Frames()
         self._read = 0
         self.port = path
-        self.ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the line is gone."""
+        return self._tty.ended
 
     @property
     def baudrate(self) -> int:
         """The line's speed in baud."""
-        return int(self._tty.baudrate)
+        return self._tty.baudrate
 
     @baudrate.setter
     def baudrate(self, value: int) -> None:
@@ -109,22 +109,12 @@ class Pn532Wire:
         """Send a frame; whatever was left to read belongs to an earlier exchange and is dropped."""
         self._frames.clear()
         self._read = 0
-        try:
-            termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        except termios.error as problem:
-            self.ended = True
-            raise OSError(errno.EIO, "the reader's line has ended") from problem
-        view = memoryview(bytes(frame))
-        deadline = time.monotonic() + 1.0
-        while view:
-            _, writable, _ = select.select([], [self._descriptor], [], max(0.0, deadline - time.monotonic()))
-            if not writable:
-                raise OSError(errno.ETIMEDOUT, "the reader's line takes no data")
-            view = view[os.write(self._descriptor, view) :]
+        self._tty.forget()
+        self._tty.write(bytes(frame))
 
     def drain(self) -> None:
         """Wait until all that was written has left at the present speed."""
-        termios.tcdrain(self._descriptor)
+        self._tty.drain()
         # A USB adapter's own buffer is beyond the kernel's sight; it empties within a frame of its bus or two.
         time.sleep(ADAPTER_S)
 
@@ -138,25 +128,11 @@ class Pn532Wire:
                 if self._read > FRAMES_MAX:
                     raise OSError(errno.EIO, "the reader's line doesn't stop")
                 return frame
-            remaining = deadline - time.monotonic()
-            readable, _, _ = select.select([self._descriptor], [], [], max(0.0, remaining))
-            if not readable:
-                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-            try:
-                octets = os.read(self._descriptor, 512)
-            except OSError:
-                self.ended = True
-                raise
+            octets = self._tty.read(deadline - time.monotonic())
             if not octets:
-                self.ended = True
-                raise OSError(errno.EIO, "the reader's line has ended")
+                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
             self._frames.feed(octets)
 
     def close(self) -> None:
         """Give the tty back; never raises."""
-        try:
-            self._tty.close()
-        except (OSError, termios.error, serial.SerialException):
-            # The device may be gone; pyserial has then already given its descriptor back or never will.
-            with suppress(OSError):
-                os.close(self._descriptor)
+        self._tty.close()

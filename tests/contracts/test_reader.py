@@ -12,23 +12,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
 import pytest
 
-from edge.clock import SystemClock
 from edge.ports import CardRead, CardSeen
+from edge.readers.lines import QUIET_S
 from edge.readers.opening import SCHEMES, make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
 from protocol.errors import ReaderLost, ReaderRefused
 from sim.emulators.bench import Bench
+from sim.emulators.lines import Printer
 from sim.emulators.pn532 import Faults, FieldCard, Pn532Emulator
+from tests.contracts.watching import CLOCK, watching
 
-CLOCK = SystemClock()
 A, B, C = (CardUid("a", text) for text in ("04A1B2C3D4E580", "DEADBEEF", "0499AABBCCDDEE"))
 Showing = tuple[int, CardUid, int]
 """Milliseconds after the showing before began, the card, milliseconds that it stays."""
@@ -42,11 +43,17 @@ class Scene(Protocol):
     def play(self, *showings: Showing) -> None:
         """Show these cards from now on; may be called before or after the reader was opened, once."""
 
+    def close(self) -> None:
+        """Take the world away."""
+
 
 class ReplayScene:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "thẻ.txt"
         self.url = f"replay:{self._path}"
+
+    def close(self) -> None:
+        self._path.unlink(missing_ok=True)
 
     def play(self, *showings: Showing) -> None:
         text = "".join(f"{delay_ms} {card.canonical} {hold_ms}\n" for delay_ms, card, hold_ms in showings)
@@ -63,6 +70,9 @@ class Pn532Scene:
         self.chip: Pn532Emulator = bench.add(self.link)
         if not plugged:
             bench.do(self.chip.unplug)
+
+    def close(self) -> None:
+        """The bench unplugs its chips."""
 
     def play(self, *showings: Showing) -> None:
         if self.chip.master < 0:
@@ -81,7 +91,38 @@ class Pn532Scene:
             self.chip.place(*(FieldCard(bytes.fromhex(present.hex)) for present in field))
 
 
-DRIVERS = ("pn532", "replay")
+class LinesScene:
+    """A printer: it says each card's number when the card comes, and nothing while nobody listens."""
+
+    def __init__(self, folder: Path, bench: Bench, *, plugged: bool = True) -> None:
+        self.printer = Printer(folder / "máy in")
+        self.url = f"lines://{self.printer.link}?format=hex"
+        if not plugged:
+            self.printer.unplug()
+
+    def close(self) -> None:
+        self.printer.unplug()
+
+    def play(self, *showings: Showing) -> None:
+        if self.printer.master < 0:
+            self.printer.plug()
+        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+
+    def _play(self, showings: tuple[Showing, ...]) -> None:
+        with suppress(OSError, TimeoutError):
+            self.printer.await_listener()
+            for delay_ms, card, _ in showings:
+                time.sleep(max(delay_ms / 1000, 2 * QUIET_S))
+                self.printer.say(f"{card.hex}\r\n")
+
+
+Maker = Callable[..., Scene]
+SCENES: dict[str, Maker] = {
+    "lines": LinesScene,
+    "pn532": Pn532Scene,
+    "replay": lambda folder, _, plugged=True: ReplayScene(folder),
+}
+DRIVERS = tuple(SCENES)
 
 
 def test_every_driver_is_held_to_the_contract() -> None:
@@ -95,55 +136,18 @@ def bench() -> Iterator[Bench]:
 
 
 @pytest.fixture(params=DRIVERS)
-def scene(request: pytest.FixtureRequest, tmp_path: Path, bench: Bench) -> Scene:
-    return Pn532Scene(tmp_path, bench) if request.param == "pn532" else ReplayScene(tmp_path)
+def scene(request: pytest.FixtureRequest, tmp_path: Path, bench: Bench) -> Iterator[Scene]:
+    made = SCENES[request.param](tmp_path, bench)
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=DRIVERS)
-def empty_scene(request: pytest.FixtureRequest, tmp_path: Path, bench: Bench) -> Scene:
+def empty_scene(request: pytest.FixtureRequest, tmp_path: Path, bench: Bench) -> Iterator[Scene]:
     """Nothing is at the reader's path yet."""
-    return Pn532Scene(tmp_path, bench, plugged=False) if request.param == "pn532" else ReplayScene(tmp_path)
-
-
-class Watch:
-    """A supervised reader on its own thread, and what it saw."""
-
-    def __init__(self, url: str) -> None:
-        self.seen: list[CardSeen] = []
-        self._changed = threading.Condition()
-        self._stop = threading.Event()
-        self.keeper = ReaderSupervisor("r", make_reader(url), self._see, CLOCK.mono_ns, Random(1))
-        self._thread = threading.Thread(target=self.keeper.run, args=(self._stop,))
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def _see(self, seen: CardSeen) -> None:
-        with self._changed:
-            self.seen.append(seen)
-            self._changed.notify_all()
-
-    def await_count(self, count: int, within_s: float = 10) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.seen) >= count, within_s), (self.cards(), self.keeper.counts)
-
-    def cards(self) -> list[CardUid]:
-        return [seen.card for seen in self.seen]
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(3)
-        assert not self._thread.is_alive(), "a reader's thread ends when it is told to"
-
-
-@contextmanager
-def watching(url: str) -> Iterator[Watch]:
-    watch = Watch(url)
-    watch.start()
-    try:
-        yield watch
-    finally:
-        watch.close()
+    made = SCENES[request.param](tmp_path, bench, plugged=False)
+    yield made
+    made.close()
 
 
 # --- every driver -----------------------------------------------------------------------------------------------------
