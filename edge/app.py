@@ -76,6 +76,7 @@ class Gateway:
         self._parts.callback(self.assembly.close)
         self.delivery, self.lanes = self.assembly.delivery, self.assembly.lanes
         self.supervisors = [self._reader(lane, url) for lane, url in zip(self.lanes, config.readers, strict=True)]
+        self.assembly.partials = sorted({str(part) for keeper in self.supervisors for part in keeper.partials})
         self.assembly.readers = lambda: {keeper.name: keeper.counts.error or "ready" for keeper in self.supervisors}
 
     def _reader(self, lane: Lane, url: str) -> ReaderSupervisor:

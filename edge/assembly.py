@@ -67,6 +67,7 @@ class Assembly:
         self._closed = False
         self.busy = threading.Event()
         self.readers: Callable[[], dict[str, str]] = dict
+        self.partials: list[str] = []
         self.health = Health()
         self.keys = DeviceKeys(config.data_dir, config.hub_key)
         self.rosters = RosterStore(config.data_dir, config.school)
@@ -228,4 +229,5 @@ class Assembly:
             "disk_free_bytes": free_bytes,
             "alarms": self.health.standing(self.clock.mono_ns() // 1_000_000),
             "readers": self.readers(),
+            "partials": self.partials,
         }

@@ -315,8 +315,10 @@ class Delivery:
                 self._hear_config(self._opened(topic, payload))
             else:
                 for kind in get_args(StationKind):
-                    if topic == roster_topic(self._school, kind):
-                        self._rosters.take(kind, self._opened(topic, payload))
+                    mine = topic == roster_topic(self._school, kind)
+                    if mine and self._rosters.take(kind, self._opened(topic, payload)):
+                        # Staff see at once which gateways know of a lost card.
+                        self._occasions.at_once = True
         except BadMessage as problem:
             self._alarm(problem.code, f"a message on {topic} is refused: {problem}")
         except OSError as problem:

@@ -147,11 +147,12 @@ class Announcer:
             release = self._store.roster.current()
             rows = self._store.roster.rows()
             keys = self._store.secrets.card_keys()
+            partials = self._store.roster.partials()
         if release is None:
             return
         for kind in STATION_KINDS:
             topic = roster_topic(self._school, kind)
-            body = pack_release(release_for(kind, rows, keys, self._school, *release))
+            body = pack_release(release_for(kind, rows, keys, self._school, *release, partials))
             self._publish(topic, sign_message(self._identity, topic, body))
 
     def _configurations(self) -> None:

@@ -49,7 +49,15 @@ class Assembly:
         self.epoch = secrets.token_hex(8)
         self.fleet = Fleet()
         self.reception = Reception(
-            config.school, store.ledger, store.devices, store.secrets, self.fleet, self.own, store.anchors, store.clock
+            config.school,
+            store.ledger,
+            store.devices,
+            store.secrets,
+            store.roster,
+            self.fleet,
+            self.own,
+            store.anchors,
+            store.clock,
         )
         receipts = Receipts(
             config.school,
@@ -70,6 +78,7 @@ class Assembly:
             store.clock,
             self.announcer.configuration,
             self.wake_forwarder,
+            self.announcer.now,
         )
         self.forwarder = None if city is None else self._forwarder(city)
 

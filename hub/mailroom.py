@@ -49,11 +49,13 @@ class Mailroom:
         clock: HubClock,
         send_config: Callable[[str], None],
         on_records: Callable[[], None],
+        on_roster: Callable[[], None],
     ) -> None:
-        """`on_records` is told when new records were committed."""
+        """`on_records` is told when new records were committed, `on_roster` that a new release was made."""
         self._school = school
         self._ledger, self._reception, self._receipts, self._own = ledger, reception, receipts, own
-        self._clock, self._send_config, self._on_records = clock, send_config, on_records
+        self._clock, self._send_config = clock, send_config
+        self._on_records, self._on_roster = on_records, on_roster
         self._inbox: queue.Queue[Message | None] = queue.Queue(WAITING_MAX)
         self._link: Link | None = None
         self._stopping = threading.Event()
@@ -220,6 +222,7 @@ class Mailroom:
             together.configs |= follow.configs
             together.answer_states |= follow.answer_states
             together.new_records += follow.new_records
+            together.rosters |= follow.rosters
         return together
 
     def _park(self, message: Message, problem: Exception) -> None:
@@ -250,6 +253,8 @@ class Mailroom:
             self._send_config(device)
         if follow.new_records:
             self._on_records()
+        if follow.rosters:
+            self._on_roster()
 
     # --- receipts -----------------------------------------------------------------------------------------------------
 

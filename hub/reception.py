@@ -17,6 +17,7 @@ from hub.store.books import Book
 from hub.store.devices import Device, DeviceKey, DeviceRefused, Devices
 from hub.store.ledger import FORKS_DEVICE_MAX, Ledger, Row
 from hub.store.ownjournal import OwnJournal
+from hub.store.rosterrows import RosterRows
 from hub.store.secrets import Secrets
 from protocol.batch import MESSAGE_BYTES_MAX, Batch, Header, decode_batch, proven_from, verify_batch
 from protocol.envelope import decode_event, digest_bytes
@@ -45,6 +46,7 @@ class Followups:
     answer_states: dict[str, DeviceState] = field(default_factory=dict)
     configs: set[str] = field(default_factory=set)
     new_records: int = 0
+    rosters: bool = False
 
     def receipt(self, device: str, *journals: str) -> None:
         """A device shall hear of these journals."""
@@ -60,6 +62,7 @@ class Reception:
         ledger: Ledger,
         devices: Devices,
         secrets: Secrets,
+        roster: RosterRows,
         fleet: Fleet,
         own: OwnJournal,
         anchors: AnchorRows,
@@ -67,7 +70,8 @@ class Reception:
     ) -> None:
         """Take messages for one school."""
         self._school, self._clock = school, clock
-        self._ledger, self._devices, self._secrets, self._fleet = ledger, devices, secrets, fleet
+        self._ledger, self._devices, self._secrets, self._roster = ledger, devices, secrets, roster
+        self._fleet = fleet
         self._own, self._anchors = own, anchors
         self._replaying: list[str] = devices.kept_of_accepted()
 
@@ -294,6 +298,8 @@ class Reception:
         self._fleet.heard(device, state, self._clock.mono_ms(), connected=not kept)
         self._ledger.database.on_rollback(lambda: self._fleet.restore(device, before))
         self._note_journals(device, state)
+        if state.partials and self._roster.learn_partials(state.partials, self._clock.now_ms()):
+            follow.rosters = True
         if before is None or (before.state.journal, before.state.connection) != (state.journal, state.connection):
             # What the broker keeps may have passed it by while its subscriptions were made.
             follow.configs.add(device)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from protocol.cardforms import PartialPlan
 from protocol.cards import CardKey, CardUid, parse_card, suspicion
 from protocol.errors import CardNumberError, NeedsHands
 from protocol.roster import COLUMNS, Release
@@ -132,16 +133,40 @@ def release_name(number: int, made_ms: int) -> str:
 
 
 def release_for(
-    kind: str, rows: Iterable[RosterRow], keys: Sequence[CardKey], school: str, number: int, name: str
+    kind: str,
+    rows: Iterable[RosterRow],
+    keys: Sequence[CardKey],
+    school: str,
+    number: int,
+    name: str,
+    partials: Sequence[PartialPlan] = (),
 ) -> Release:
-    """What stations of one kind are told: each card under each key, with the columns of that kind only."""
+    """What stations of one kind are told: each card under each key, with the columns of that kind only.
+
+    `partials` are the parts of numbers that the school's readers hand over: each card stands under its parts, too, and
+    a part that the cards of two pupils share is `ambiguous`.
+    """
     cards: dict[str, list[str]] = {}
-    for row in rows:
-        if row.card is None:
+    blocked: dict[str, str] = {}
+    for number_read, owners in _by_number(rows, partials).items():
+        card = parse_card(number_read)
+        if len({owner.pupil_key for owner in owners}) > 1:
+            blocked |= {key.keyed(card): "ambiguous" for key in keys}
             continue
+        row = owners[0]
         told = {"student": row.pupil_key, "display_name": row.display_name, "class": row.school_class}
         columns = [told[column] for column in COLUMNS[kind]]
-        card = parse_card(row.card)
-        for key in keys:
-            cards[key.keyed(card)] = columns
-    return Release(name, number, school, kind, [key.number for key in keys], cards)
+        cards |= {key.keyed(card): columns for key in keys}
+    return Release(name, number, school, kind, [key.number for key in keys], cards, blocked)
+
+
+def _by_number(rows: Iterable[RosterRow], partials: Sequence[PartialPlan]) -> dict[str, list[RosterRow]]:
+    """Every number that a reader may hand over -> the rows of the cards that it may be."""
+    found: dict[str, list[RosterRow]] = {}
+    for row in rows:
+        if row.card is not None:
+            card = parse_card(row.card)
+            numbers = {card.canonical, *(part.canonical for plan in partials if (part := plan.of(card)) is not None)}
+            for number in numbers:
+                found.setdefault(number, []).append(row)
+    return found

@@ -32,9 +32,18 @@ def checked_state(body: bytes) -> DeviceState:
     for journal, held in state.journals.items():
         if not is_journal_id(journal) or not _sound(held):
             raise BadMessage(f"the state says of journal {journal[:40]!r} what can't be")
-    if max(len(state.rosters), len(state.alarms), len(state.readers)) > ENTRIES_MAX:
-        raise BadMessage(f"the state lists more than {ENTRIES_MAX} readers, rosters or alarms")
-    texts = [state.state, state.boot, state.wall, state.sync, state.version, state.journal, *state.alarms]
+    if max(map(len, (state.rosters, state.alarms, state.readers, state.partials))) > ENTRIES_MAX:
+        raise BadMessage(f"the state lists more than {ENTRIES_MAX} readers, rosters, alarms or parts")
+    texts = [
+        state.state,
+        state.boot,
+        state.wall,
+        state.sync,
+        state.version,
+        state.journal,
+        *state.alarms,
+        *state.partials,
+    ]
     texts += [text for pair in (*state.rosters.items(), *state.readers.items()) for text in pair]
     if max(map(len, texts)) > TEXT_CHARACTERS_MAX:
         raise BadMessage(f"a text of the state is longer than {TEXT_CHARACTERS_MAX} characters")

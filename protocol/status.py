@@ -26,7 +26,8 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
     `connection` counts connections of this process; `hk0` is the gateway's own card key, and `raw0` the secret of the
     box key that it sealed raw card numbers to before it knew the hub's (32 bytes each, both sealed to the hub; absent
     until the hub's box key is known); `owed` records wait for the hub, the oldest for `oldest_age_s`; `mono` and
-    `boot` let the hub's answer anchor the clock; `alarms` are error codes that stand now.
+    `boot` let the hub's answer anchor the clock; `alarms` are error codes that stand now; `partials` are the parts of
+    card numbers that its readers may hand over, such as `w24-reversed-first` (see cardforms.PartialPlan).
     """
 
     state: str
@@ -49,6 +50,7 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
     rosters: dict[str, str] = {}
     alarms: list[str] = []
     readers: dict[str, str] = {}
+    partials: list[str] = []
 
 
 class HubState(msgspec.Struct, frozen=True, omit_defaults=True):

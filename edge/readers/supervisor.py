@@ -45,7 +45,7 @@ class ReaderSupervisor:
         rng: Random,
     ) -> None:
         """Nothing is opened yet."""
-        self.name = name
+        self.name, self.partials = name, reader.partials
         self._reader, self._on_seen, self._mono_ns, self._rng = reader, on_seen, mono_ns, rng
         self._presence = Presence()
         self.counts = ReaderCounts()

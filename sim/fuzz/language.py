@@ -189,6 +189,7 @@ class DeviceStates(Parser):
         ),
         (b'"readers":{', b'"r-%d":"ready"', (63, 64)),
         (b'"alarms":[', b'"alarm-%d"', (63, 64)),
+        (b'"partials":[', b'"w24-wire-%d"', (63, 64)),
     )
 
     def __init__(self, folder: Path) -> None:

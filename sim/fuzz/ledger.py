@@ -68,7 +68,7 @@ class LedgerRoom:
         self._store = store = Store(hub_config_from("hub.toml", document))
         own = store.open_own_journal()
         self._reception = Reception(
-            SCHOOL, store.ledger, store.devices, store.secrets, Fleet(), own, store.anchors, store.clock
+            SCHOOL, store.ledger, store.devices, store.secrets, store.roster, Fleet(), own, store.anchors, store.clock
         )
         self._receipts = Receipts(
             SCHOOL,

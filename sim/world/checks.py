@@ -306,7 +306,15 @@ class Batches:
             store.desk.carry_out("keys-import", words)
             fleet, own = Fleet(), store.open_own_journal()
             reception = Reception(
-                hub.school, store.ledger, store.devices, store.secrets, fleet, own, store.anchors, store.clock
+                hub.school,
+                store.ledger,
+                store.devices,
+                store.secrets,
+                store.roster,
+                fleet,
+                own,
+                store.anchors,
+                store.clock,
             )
             said = self.heard + rng.sample(self.heard, len(self.heard) // 5)
             rng.shuffle(said)

@@ -37,7 +37,15 @@ class HubRoom:
         self.fleet = Fleet()
         store = self.store
         self.reception = Reception(
-            SCHOOL, store.ledger, store.devices, store.secrets, self.fleet, self.own, store.anchors, store.clock
+            SCHOOL,
+            store.ledger,
+            store.devices,
+            store.secrets,
+            store.roster,
+            self.fleet,
+            self.own,
+            store.anchors,
+            store.clock,
         )
         self.receipts = Receipts(
             SCHOOL,

@@ -66,14 +66,18 @@ class Running:
             room.store.clock,
             lambda device: None,
             self._wake,
+            self._renewed,
         )
-        self.woken = 0
+        self.woken = self.renewed = 0
         self.mailroom.use(self.outbox)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self.mailroom.run)
         self.marks = 0
 
     def _wake(self) -> None:
         self.woken += 1
+
+    def _renewed(self) -> None:
+        self.renewed += 1
 
     def bring(self, gateway: Gateway, *payloads: bytes) -> None:
         for payload in payloads:

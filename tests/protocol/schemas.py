@@ -338,6 +338,7 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
         rosters={"gate": ROSTER},
         alarms=["disk-low"],
         readers={"cong-a": "ready", "cong-b": "reader-lost"},
+        partials=["w24-reversed-first"],
     )
     marks = JournalMarks(Mark(len(lines), head, [(5, 6)], parked=[(9, 9)]), Mark(4, digest(lines[3]), dead=[(4, 4)]))
     receipt = Receipt(
