@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from edge.ports import CardRead, ReaderGone
+from edge.readers.stableport import StablePort
 from edge.readers.tty import Tty
 from protocol.cardforms import TEXT_CHARACTERS_MAX, NumberPlan
 from protocol.errors import CardNumberError, ReaderLost
@@ -101,6 +102,7 @@ class LinesReader:
     def __init__(self, path: str, plan: NumberPlan, baud: int) -> None:
         """`path` of the tty; it may appear later."""
         self._path, self._plan, self._baud = path, plan, baud
+        self._port = StablePort(path)
         self.partials = plan.partials()
         self._tty: Tty | None = None
         self._splitter = LineSplitter(framed=plan.form.name in FRAMED)
@@ -112,12 +114,14 @@ class LinesReader:
     def open(self) -> None:
         """See Reader.open."""
         self.close()
+        path = self._port.find()
         try:
-            self._tty = Tty(self._path, self._baud)
+            self._tty = Tty(path, self._baud)
             self._tty.forget()
         except Exception as problem:
             self.close()
             raise ReaderLost(f"{self._path} can't be opened: {type(problem).__name__}: {problem}") from problem
+        self._port.opened(path)
         self._splitter.clear()
         self._twice = Twice() if self._twice is not None else None
         # What comes at once may be the end of a number whose beginning nobody heard, and would be another number.

@@ -10,6 +10,7 @@ from typing import Any, Final
 from edge.ports import CardRead, ReaderGone
 from edge.readers.pn532wire import ACK, Pn532Wire
 from edge.readers.presence import FIELD_PAUSE_S
+from edge.readers.stableport import StablePort
 from protocol.cardforms import PartialPlan
 from protocol.cards import CardUid
 from protocol.errors import CardNumberError, ReaderLost
@@ -42,6 +43,7 @@ class Pn532Reader:
     def __init__(self, path: str) -> None:
         """`path` of the tty; it may appear later."""
         self._path = path
+        self._port = StablePort(path)
         self._wire: Pn532Wire | None = None
         self._chip: Any = None
         self._targets = 2
@@ -49,13 +51,15 @@ class Pn532Reader:
     def open(self) -> None:
         """See Reader.open: wake, ask the version at every speed, go back to 115200, prepare the chip."""
         self.close()
+        path = self._port.find()
         try:
-            self._wire = Pn532Wire(self._path, BAUD)
+            self._wire = Pn532Wire(path, BAUD)
             self._rouse(self._wire)
             self._chip = self._prepared(self._wire)
         except Exception as problem:
             self.close()
             raise ReaderLost(f"no PN532 answers on {self._path}: {_said(problem)}") from problem
+        self._port.opened(path)
 
     def _rouse(self, wire: Pn532Wire) -> None:
         # A udev rule gives the bridge another name.

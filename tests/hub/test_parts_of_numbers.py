@@ -57,9 +57,14 @@ def test_what_a_rolled_back_group_said_is_forgotten(tmp_path: Path) -> None:
     _imported(room)
     before = room.store.roster.current()
     roster: RosterRows = room.store.roster
-    with pytest.raises(RuntimeError), room.store.database.transaction():
-        assert roster.learn_partials(["w24-wire-last"], room.store.clock.now_ms())
-        raise RuntimeError
+
+    def fail() -> None:
+        with room.store.database.transaction():
+            assert roster.learn_partials(["w24-wire-last"], room.store.clock.now_ms())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert roster.partials() == () and roster.current() == before
     room.close()
 
