@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -57,9 +57,38 @@ def build_parser() -> argparse.ArgumentParser:
     journal.add_argument("path", type=Path, metavar="PATH", help="a journal file or a gateway's data_dir")
     journal.add_argument("--json", action="store_true", help="one JSON object a record, with id and type")
     journal.set_defaults(run=_journal)
+    _cards(commands)
     doctor = commands.add_parser("doctor", help="look whether this machine and configuration can do the job")
     _config(doctor, _doctor)
     return parser
+
+
+def _cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    card = commands.add_parser("card", help="card numbers").add_subparsers(required=True, metavar="ACTION")
+    explain = card.add_parser("explain", help="what a number may be, and every form in which readers print it")
+    explain.add_argument(
+        "number", metavar="NUMBER", help="canonical (a:04A1B2C3D4E580), or as a reader or card prints it"
+    )
+    explain.add_argument("--json", action="store_true", help="print one JSON array")
+    explain.set_defaults(run=_explain)
+    readers = commands.add_parser("readers", help="card readers").add_subparsers(required=True, metavar="ACTION")
+    listed = readers.add_parser("list", help="what is plugged in, and which addresses to try")
+    listed.add_argument("--json", action="store_true", help="print one JSON array")
+    listed.set_defaults(run=_list_readers)
+    watch = readers.add_parser("watch", help="show each card held to a reader, in every printed form")
+    watch.add_argument("reader", metavar="ADDRESS", help="the reader's address, such as pn532:///dev/ttyUSB0")
+    watch.add_argument("--seconds", type=float, default=60, metavar="N", help="how long (default: %(default)s)")
+    watch.add_argument("--count", type=int, metavar="N", help="end after so many cards")
+    watch.add_argument("--json", action="store_true", help="one JSON object a card")
+    watch.set_defaults(run=_watch_reader)
+    identify = readers.add_parser("identify", help="find out what a serial reader prints, with one known card")
+    identify.add_argument("path", metavar="PATH", help="the serial port, such as /dev/ttyUSB0")
+    identify.add_argument("--card", required=True, metavar="CARD", help="the card's canonical number")
+    identify.add_argument("--baud", type=int, metavar="N", help="listen at this speed only")
+    identify.add_argument(
+        "--seconds", type=float, default=10, metavar="N", help="how long at each speed (default: %(default)s)"
+    )
+    identify.set_defaults(run=_identify)
 
 
 def _hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -179,6 +208,41 @@ def _journal(arguments: argparse.Namespace) -> int:
 
     for line in list_journal(arguments.path, arguments.json):
         print(line)
+    return EXIT_OK
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from k12edge.cards import explain
+
+    return _printed(explain(arguments.number, arguments.json))
+
+
+def _list_readers(arguments: argparse.Namespace) -> int:
+    from k12edge.cards import list_readers
+
+    return _printed(list_readers(arguments.json))
+
+
+def _watch_reader(arguments: argparse.Namespace) -> int:
+    from k12edge.cards import watch_reader
+
+    return _printed(watch_reader(arguments.reader, arguments.seconds, arguments.count, arguments.json))
+
+
+def _identify(arguments: argparse.Namespace) -> int:
+    from edge.readers.lines import BAUDS
+    from k12edge.cards import BAUD, identify
+    from protocol.cards import parse_card
+
+    others = sorted(set(BAUDS) - {BAUD}, reverse=True)
+    bauds = [BAUD, *others] if arguments.baud is None else [arguments.baud]
+    return _printed(identify(arguments.path, parse_card(arguments.card), bauds, arguments.seconds))
+
+
+def _printed(lines: Iterable[str]) -> int:
+    for line in lines:
+        # Somebody stands at the reader and looks.
+        print(line, flush=True)
     return EXIT_OK
 
 

@@ -268,13 +268,14 @@ def plans() -> Iterator[NumberPlan]:
 
 
 def printed(card: CardUid) -> tuple[Printed, ...]:
-    """What each plan's reader prints for a card, where it can print this card."""
+    """What each plan's reader prints for a card, where it can print this card; of a part, what was read of it."""
     uid = bytes.fromhex(card.hex)
     made: list[Printed] = []
     for plan in plans():
         partials = [part for part in plan.partials() if part.of(card) is not None]
         whole = plan.octets or plan.form.octets or len(uid)
-        if plan.part is None and not card.partial and whole == len(uid) and _reads_whole(plan, card):
+        if plan.part is None and whole == len(uid) and _reads_whole(plan, card):
+            # Of a part, only what was read is known; what another order would make of it isn't.
             row = uid if plan.order == "wire" else uid[::-1]
         elif partials and (plan.octets or plan.form.octets):
             found = partials[0].of(card)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from edge.ports import CardRead, ReaderGone
@@ -92,6 +92,23 @@ class Twice:
         if before is None or before[0].card != read.card or now_ns - before[1] > TWICE_NS:
             return None
         return CardRead(read.card, read.text, read.plan, before[1])
+
+
+def texts_of(path: str, baud: int, seconds: float) -> Iterator[str]:
+    """What a reader prints within `seconds`, text by text, for whoever finds out what it is. Raises ReaderLost."""
+    splitter = LineSplitter(framed=False)
+    deadline = time.monotonic() + seconds
+    try:
+        tty = Tty(path, baud)
+    except Exception as problem:
+        raise ReaderLost(f"{path} can't be opened: {type(problem).__name__}: {problem}") from problem
+    try:
+        while time.monotonic() < deadline:
+            yield from (text for text in splitter.feed(tty.read(WAIT_S)) if text is not None)
+    except OSError as problem:
+        raise ReaderLost(f"{path}: {problem}") from problem
+    finally:
+        tty.close()
 
 
 class LinesReader:

@@ -1,0 +1,160 @@
+"""Card numbers explained, readers watched and identified: the commands as a technician runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.readers.plugged import plugged
+from sim.emulators.lines import Printer
+
+
+def run(*words: str | Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "k12edge", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+
+
+@pytest.mark.parametrize(
+    ("number", "cards"),
+    [
+        ("a:04A1B2C3D4E580", ["a:04A1B2C3D4E580"]),
+        ("DEADBEEF", ["a:DEADBEEF", "a:EFBEADDE"]),
+        (
+            "0169552957",
+            ["em:0169552957", "em:5729556901", "a:0A1B2C3D", "a:3D2C1B0A", "em:000A1B2C3D", "em:3D2C1B0A00"],
+        ),
+        ("173,48879", ["w24:ADBEEF"]),
+        ("0A00B6ED7726", ["em:0A00B6ED77", "em:77EDB6000A"]),
+        ("1110111101010110110111110111011110", ["a:DEADBEEF", "a:EFBEADDE"]),
+    ],
+)
+def test_a_number_is_explained_as_every_card_that_it_may_be(number: str, cards: list[str]) -> None:
+    done = run("card", "explain", number, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [found["card"] for found in json.loads(done.stdout)] == cards
+
+
+def test_every_form_of_a_card_is_printed_for_people() -> None:
+    done = run("card", "explain", "a:DEADBEEF")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    for text, plan in (
+        ("EFBEADDE", "format=hex&order=reversed"),
+        ("3735928559", "format=dec&bytes=4"),
+        ("4022250974", "format=8h10d&order=reversed"),
+        ("173,48879", "format=3d5d"),
+        ("BEADDE", "format=w26&order=reversed"),
+        ("1110111101010110110111110111011110", "format=w34"),
+    ):
+        assert any(line[:2] == [text, plan] for line in lines), (text, plan)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [("a:08A1B2C3", "random"), ("em:0000000000", "no card"), ("a:8804A1B2", "half")]
+)
+def test_a_number_that_names_no_card_is_explained_with_a_warning(number: str, told: str) -> None:
+    assert told in run("card", "explain", number).stdout
+
+
+def test_what_is_no_number_is_refused_with_what_one_looks_like() -> None:
+    done = run("card", "explain", "xyz")
+    assert done.returncode == 1 and "in no form" in done.stderr
+
+
+def _say_until(printer: Printer, text: str, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            printer.say(text)
+        except OSError:
+            return
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "card", "address"),
+    [
+        ("0169552957\r\n", "a:0A1B2C3D", "format=dec&bytes=4"),
+        ("190,44510\r\n", "a:DEADBEEF", "format=3d5d&order=reversed"),
+        ("\x020A00B6ED7726\x03", "em:0A00B6ED77", "format=rdm6300"),
+        ("C3B2A104\r", "a:04A1B2C3D4E580", "format=hex&order=reversed&bytes=4&part=first"),
+    ],
+)
+def test_one_known_card_tells_what_a_reader_prints(tmp_path: Path, text: str, card: str, address: str) -> None:
+    printer, stop = Printer(tmp_path / "tty"), threading.Event()
+    thread = threading.Thread(target=_say_until, args=(printer, text, stop))
+    thread.start()
+    done = run("readers", "identify", printer.link, "--card", card, "--baud", "9600")
+    stop.set()
+    thread.join()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"lines://{printer.link}?{address}"
+    printer.unplug()
+
+
+def test_another_card_than_was_said_and_a_silent_reader_are_told_apart(tmp_path: Path) -> None:
+    printer, stop = Printer(tmp_path / "tty"), threading.Event()
+    silent = run("readers", "identify", printer.link, "--card", "a:DEADBEEF", "--baud", "9600", "--seconds", "0.3")
+    assert silent.returncode == 1 and "said nothing" in silent.stderr
+    thread = threading.Thread(target=_say_until, args=(printer, "0169552957\r\n", stop))
+    thread.start()
+    other = run("readers", "identify", printer.link, "--card", "a:DEADBEEF", "--baud", "9600", "--seconds", "1")
+    stop.set()
+    thread.join()
+    assert other.returncode == 1 and "none names" in other.stderr
+    printer.unplug()
+
+
+def test_a_reader_is_watched(tmp_path: Path) -> None:
+    printer, stop = Printer(tmp_path / "tty"), threading.Event()
+    thread = threading.Thread(target=_say_until, args=(printer, "DEADBEEF\r\n", stop))
+    thread.start()
+    address = f"lines://{printer.link}?format=hex"
+    done = run("readers", "watch", address, "--count", "1", "--seconds", "20", "--json")
+    shown = run("readers", "watch", address, "--count", "1", "--seconds", "20")
+    stop.set()
+    thread.join()
+    found = json.loads(done.stdout)
+    assert (found["card"], found["text"]) == ("a:DEADBEEF", "DEADBEEF")
+    assert shown.stdout.startswith("a:DEADBEEF") and "3735928559" in shown.stdout
+    printer.unplug()
+    gone = run("readers", "watch", address, "--seconds", "0.5")
+    assert gone.returncode == 1 and "reader-lost" in gone.stderr
+
+
+def test_what_is_plugged_in_is_listed_under_the_name_that_lasts(tmp_path: Path) -> None:
+    dev, sys_ = tmp_path / "dev", tmp_path / "sys"
+    for folder in (
+        dev / "serial/by-id",
+        dev / "serial/by-path",
+        dev / "input/by-id",
+        sys_ / "class/tty",
+        sys_ / "devices/usb1/1-1/1-1:1.0/ttyUSB0",
+        sys_ / "bus/usb/devices/1-2",
+    ):
+        folder.mkdir(parents=True)
+    for name in ("ttyUSB0", "ttyS0", "ttyS1", "tty1", "event3"):
+        (dev / name).write_bytes(b"")
+        (sys_ / "class/tty" / name).mkdir()
+    (sys_ / "devices/usb1/1-1/idVendor").write_text("1a86\n")
+    (sys_ / "class/tty/ttyUSB0/device").symlink_to(sys_ / "devices/usb1/1-1/1-1:1.0/ttyUSB0")
+    (sys_ / "class/tty/ttyS0/type").write_text("4\n")
+    (sys_ / "class/tty/ttyS1/type").write_text("0\n")
+    (dev / "serial/by-id/usb-1a86").symlink_to(dev / "ttyUSB0")
+    (dev / "serial/by-path/usb-1.1").symlink_to(dev / "ttyUSB0")
+    (dev / "input/by-id/usb-Sycreader-event-kbd").symlink_to(dev / "event3")
+    (sys_ / "bus/usb/devices/1-2/idVendor").write_text("072f\n")
+    (sys_ / "bus/usb/devices/1-2/idProduct").write_text("2200\n")
+    found = [(at.kind, at.what, at.path) for at in plugged(dev, sys_)]
+    assert found == [
+        ("serial", "UART", str(dev / "ttyS0")),
+        ("serial", "CH340/CH343", str(dev / "serial/by-path/usb-1.1")),
+        ("keyboard", "Sycreader", str(dev / "input/by-id/usb-Sycreader-event-kbd")),
+        ("usb", "ACR122U", "072f:2200"),
+    ]
+    done = run("readers", "list", "--json")
+    assert done.returncode == 0 and isinstance(json.loads(done.stdout), list)
