@@ -112,6 +112,8 @@ class Assembly:
             self._welcome(device)
         if outcome.roster:
             self.announcer.rosters()
+        if outcome.records:
+            self.wake_forwarder()
         if outcome.keys:
             # Another identity: every part that holds the old one begins anew.
             self._again()

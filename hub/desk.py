@@ -8,11 +8,14 @@ from typing import Final
 
 from hub.clock import HubClock
 from hub.papers import unwrapped
+from hub.rederiving import Rederiving
 from hub.roster import parse_roster, roster_text
 from hub.store.devices import Device, Devices
 from hub.store.ledger import Ledger
+from hub.store.ownjournal import OwnJournal
 from hub.store.rosterrows import RosterRows
 from hub.store.secrets import Secrets
+from protocol.cardforms import number_plan
 from protocol.errors import NeedsHands
 from protocol.signing import fingerprint
 from protocol.taps import SLUG
@@ -33,7 +36,8 @@ class AskedWrongly(NeedsHands):
 
 @dataclass(slots=True)
 class Outcome:
-    """What was done, in words, and what a running hub has to tell: devices accepted, a new roster, new keys.
+    """What was done, in words, and what a running hub has to tell: devices accepted, a new roster, new keys,
+    `records` of the hub's own.
 
     `paper` is what the person gets as a file.
     """
@@ -43,15 +47,24 @@ class Outcome:
     accepted: list[str] = field(default_factory=list)
     roster: bool = False
     keys: bool = False
+    records: int = 0
 
 
 class Desk:
     """See the room. Works on the store; a running hub tells the gateways afterwards."""
 
     def __init__(
-        self, school: str, ledger: Ledger, devices: Devices, secrets: Secrets, roster: RosterRows, clock: HubClock
+        self,
+        school: str,
+        ledger: Ledger,
+        devices: Devices,
+        secrets: Secrets,
+        roster: RosterRows,
+        clock: HubClock,
+        own: Callable[[], OwnJournal],
     ) -> None:
-        """Serve one hub."""
+        """Serve one hub. `own` gives the hub's own journal, begun where none is."""
+        self.own = own
         self._school, self._clock = school, clock
         self._ledger, self._devices, self._secrets, self._roster = ledger, devices, secrets, roster
 
@@ -61,6 +74,10 @@ class Desk:
         if work is None:
             raise AskedWrongly(f"{action!r} is not known here")
         return work(self, words)
+
+    def rederiving(self, device: str, station: str) -> Rederiving:
+        """One reader's taps, to be read again. Raises ReaderUnknown."""
+        return Rederiving(self._ledger, self._devices, self._secrets, self._roster, device, station)
 
     def _import_roster(self, words: Mapping[str, str | None]) -> Outcome:
         name, octets = _paper(words)
@@ -104,6 +121,32 @@ class Desk:
         return Outcome(text, keys=True)
 
 
+def _rederive(desk: Desk, words: Mapping[str, str | None]) -> Outcome:
+    """Read a reader's taps again under another declaration of its numbers."""
+    device, _, station = (words.get("reader") or "").partition("/")
+    if not SLUG.fullmatch(device) or not SLUG.fullmatch(station):
+        raise AskedWrongly(f"{words.get('reader')!r} is not DEVICE/STATION")
+    plan = number_plan(words.get("format") or "", words.get("order"), words.get("bytes"), words.get("part"))
+    work = desk.rederiving(device, station)
+    dry = words.get("dry_run") == "True"
+    count = sum(1 for _ in work.changes(plan)) if dry else work.correct(plan, desk.own(), words.get("by") or "-")
+    told = "sẽ sửa / would be corrected" if dry else "đã sửa / corrected"
+    lines = [f"{device}/{station}, {plan}: {count} {told}"]
+    lines += [f"  {number:>7} {COUNTED[name]}" for name, number in sorted(work.counts.items())]
+    return Outcome("\n".join(lines), records=count if not dry else 0)
+
+
+COUNTED: Final = {
+    "taps": "lượt chạm của đầu đọc này / taps of this reader",
+    "without a raw read": "thẻ đã biết, số đầy đủ / whole numbers that were known",
+    "unreadable": "không đọc lại được theo định dạng này / can't be read in this form",
+    "as known": "đúng như đã ghi / as known",
+    "corrected": "trước không rõ, nay rõ học sinh / of nobody before, now of a pupil",
+    "another pupil's": "chuyển sang học sinh khác / now of another pupil",
+    "nobody's": "nay không rõ học sinh / now of nobody",
+}
+
+
 def _paper(words: Mapping[str, str | None]) -> tuple[str, bytes]:
     """The name of a file that was handed in, and its bytes."""
     name, paper = words.get("file"), words.get("paper")
@@ -137,4 +180,5 @@ ACTIONS: Final[dict[str, Callable[[Desk, Mapping[str, str | None]], Outcome]]] =
     "keys-show": Desk._show_keys,
     "keys-export": Desk._export_keys,
     "keys-import": Desk._import_keys,
+    "cards-rederive": _rederive,
 }

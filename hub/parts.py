@@ -41,6 +41,8 @@ class Store:
         self.path = config.data_dir / FILE_NAME
         self.copying = threading.Lock()
         """Held by whoever writes the copy of the keys, or makes it wrong: what was true before isn't written after."""
+        self.own: OwnJournal | None = None
+        """This run's journal of the hub's own records, None until somebody needs one."""
         self.database = Database(self.path)
         try:
             self._furnish(config)
@@ -57,7 +59,7 @@ class Store:
         own = self.anchors.of(hub_source(config.school, config.hub_id)).boots.get(self.clock.boot())
         self.clock.rest_on([] if own is None else own.all())
         self.forward = ForwardRows(self.ledger, self.anchors, config.city.hold_ms)
-        self.desk = Desk(config.school, self.ledger, self.devices, self.secrets, self.roster, self.clock)
+        self.desk = Desk(config.school, self.ledger, self.devices, self.secrets, self.roster, self.clock, self._own)
 
     def carry_out(self, action: str, words: Mapping[str, str | None]) -> Outcome:
         """See Desk.carry_out. A copy that says more than the ledger counts at a start, so it goes before it is wrong.
@@ -75,8 +77,15 @@ class Store:
                 os.close(descriptor)
             return self.desk.carry_out(action, words)
 
+    def _own(self) -> OwnJournal:
+        return self.own or self.open_own_journal()
+
     def open_own_journal(self) -> OwnJournal:
         """Begin this run's journal of the hub's own records."""
+        self.own = self._begin_journal()
+        return self.own
+
+    def _begin_journal(self) -> OwnJournal:
         source = hub_source(self.config.school, self.config.hub_id)
         return OwnJournal(
             self.ledger, self.anchors, self.secrets.identity(), source, self.clock, self.clock.boot(), VERSION

@@ -148,7 +148,7 @@ def release_for(
     """
     cards: dict[str, list[str]] = {}
     blocked: dict[str, str] = {}
-    for number_read, owners in _by_number(rows, partials).items():
+    for number_read, owners in by_number(rows, partials).items():
         card = parse_card(number_read)
         if len({owner.pupil_key for owner in owners}) > 1:
             blocked |= {key.keyed(card): "ambiguous" for key in keys}
@@ -160,7 +160,7 @@ def release_for(
     return Release(name, number, school, kind, [key.number for key in keys], cards, blocked)
 
 
-def _by_number(rows: Iterable[RosterRow], partials: Sequence[PartialPlan]) -> dict[str, list[RosterRow]]:
+def by_number(rows: Iterable[RosterRow], partials: Sequence[PartialPlan]) -> dict[str, list[RosterRow]]:
     """Every number that a reader may hand over -> the rows of the cards that it may be."""
     found: dict[str, list[RosterRow]] = {}
     for row in rows:

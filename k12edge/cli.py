@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -108,6 +109,18 @@ def _hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     retire = devices.add_parser("retire", help="keep a gateway's later records apart")
     retire.add_argument("device", metavar="ID", help="the gateway's id")
     _config(retire, _hub_action("devices-retire", "device"))
+    cards = actions.add_parser("cards", help="card numbers").add_subparsers(required=True, metavar="ACTION")
+    again = cards.add_parser("rederive", help="read a reader's taps again: it prints otherwise than was declared")
+    again.add_argument("--reader", required=True, metavar="DEVICE/STATION", help="the gateway's id and the station")
+    again.add_argument(
+        "--format", required=True, metavar="FORM", help="what it really prints, such as w26 or hex-reversed"
+    )
+    again.add_argument("--order", metavar="ORDER", help="wire or reversed")
+    again.add_argument("--bytes", metavar="N", help="the number's width")
+    again.add_argument("--part", metavar="PART", help="first or last, of a longer number")
+    again.add_argument("--dry-run", action="store_true", help="say what would be corrected, and correct nothing")
+    again.set_defaults(by=_person())
+    _config(again, _hub_action("cards-rederive", "reader", "format", "order", "bytes", "part", "dry_run", "by"))
     keys = actions.add_parser("keys", help="hub keys, card keys, accepted devices").add_subparsers(
         required=True, metavar="ACTION"
     )
@@ -132,6 +145,11 @@ def _configured(arguments: argparse.Namespace) -> Path:
         raise ConfigError("--config FILE is missing")
     assert isinstance(path, Path)
     return path
+
+
+def _person() -> str:
+    """Who asks, as the machine knows them."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
 
 
 def _ending() -> Ending:

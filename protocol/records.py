@@ -78,6 +78,24 @@ class RecordForked(msgspec.Struct, frozen=True):
     clock: ClockData
 
 
+class TapCorrection(msgspec.Struct, frozen=True):
+    """`attendance.correction` and `meal.correction`, by a hub: record `tap` of `source` is `student`'s.
+
+    `was`: who it was known to be before; null means nobody. `card`: the card's id as it is now known. `why`:
+    `rederived`, the reader's numbers were read again under another declaration, which `detail` gives. `by`: who asked.
+    """
+
+    tap: str
+    source: str
+    was: str | None
+    student: str | None
+    card: str
+    why: Literal["rederived"]
+    detail: str
+    by: str
+    clock: ClockData
+
+
 DATA_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     **dict.fromkeys(TAP_TYPES, TapData),
     "journal.opened": JournalOpened,
@@ -86,5 +104,7 @@ DATA_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "device.alarm": DeviceAlarm,
     "log.gap": LogGap,
     "record.forked": RecordForked,
+    "attendance.correction": TapCorrection,
+    "meal.correction": TapCorrection,
 }
 """The shape of each record type that gateways and hubs write now; the other types of EVENT_TYPES are reserved."""

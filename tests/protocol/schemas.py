@@ -38,6 +38,7 @@ from protocol.records import (
     LogGap,
     PreviousJournal,
     RecordForked,
+    TapCorrection,
 )
 from protocol.roster import Release
 from protocol.signing import Identity
@@ -76,7 +77,19 @@ MESSAGES: Final[Mapping[str, type[msgspec.Struct]]] = {
 
 SHAPES: Final = (
     *(Event, ClockData, TapData, JournalOpened, PreviousJournal, JournalHead, BootAnchored, DeviceAlarm, LogGap),
-    *(RecordForked, Header, Receipt, JournalMarks, Mark, HubTime, DeviceState, HeldJournal, DeviceConfig, HubState),
+    *(
+        RecordForked,
+        TapCorrection,
+        Header,
+        Receipt,
+        JournalMarks,
+        Mark,
+        HubTime,
+        DeviceState,
+        HeldJournal,
+        DeviceConfig,
+        HubState,
+    ),
     *(Release, Signal, Page, Item, EffectiveText, RangeDigest, CityAnswer, CityResult, CityProblem),
 )
 """Every type of a message, named in docs/reference/messages.md with its fields."""
@@ -131,6 +144,9 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "LogGap.last": PLACE,
     "RecordForked.id": TAP_ID,
     "RecordForked.source": SOURCE,
+    "TapCorrection.tap": TAP_ID,
+    "TapCorrection.source": SOURCE,
+    "TapCorrection.card": CARD,
     "Header.journal": JOURNAL,
     "Header.first": PLACE,
     "Header.count": {"minimum": 1, "maximum": BATCH_EVENTS_MAX},
@@ -304,13 +320,38 @@ def records() -> dict[str, bytes]:
         prev=digest(b"the hub's journal.opened"),
         data=forked,
     )
+    for number, kind in enumerate(("attendance.correction", "meal.correction"), 3):
+        found[kind] = encode_event(
+            TapId(HUB_JOURNAL, number),
+            source=hub_source(SCHOOL, "tram"),
+            kind=kind,
+            time_ms=WALL_MS,
+            recorded_ms=WALL_MS,
+            prev=digest(b"the hub's record before"),
+            data=TapCorrection(
+                tap=f"{JOURNAL_ID_SHOWN}.2",
+                source=device_source(SCHOOL, "cong"),
+                was=None,
+                student="st-5f0c2b7e",
+                card=CARD_KEY.keyed(parse_card("w24:BEADDE")),
+                why="rederived",
+                detail="format=w26&order=reversed",
+                by="quantri",
+                clock=clock(5_000),
+            ),
+            subject="student/st-5f0c2b7e",
+        )
     return found
+
+
+HUBS: Final = ("record.forked", "attendance.correction", "meal.correction")
+"""Records that only hubs write."""
 
 
 def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
     """Name -> the body of one message each."""
     encode = msgspec.json.encode
-    lines = [raw for kind, raw in found.items() if kind != "record.forked"]
+    lines = [raw for kind, raw in found.items() if kind not in HUBS]
     head = digest(lines[-1])
     effective = Effective(WALL_MS + 31_822_417, WALL_MS + 31_822_402, WALL_MS + 31_822_432, "anchored")
     card = CARD_KEY.keyed(parse_card("a:04A1B2C3D4E580"))
