@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     gateway = commands.add_parser("gateway", help="run a gateway: read cards, record, signal, deliver")
     _config(gateway, _gateway)
+    _init(gateway.add_subparsers(dest="action", metavar="ACTION"))
     _hub(commands)
     city = commands.add_parser("city", help="run the reference K12 records service")
     city.add_argument("--listen", required=True, metavar="HOST:PORT", help="where to listen; port 0 takes a free one")
@@ -62,6 +63,23 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="look whether this machine and configuration can do the job")
     _config(doctor, _doctor)
     return parser
+
+
+def _init(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    init = actions.add_parser("init", help="look for readers, ask, and write a configuration")
+    init.add_argument("--school", metavar="ID", help="the school's id; asked for where it isn't given, like the rest")
+    init.add_argument("--id", metavar="ID", help="the gateway's id")
+    init.add_argument("--broker", metavar="URL", help="the broker's address, mqtt://HOST:PORT; empty for none")
+    init.add_argument(
+        "--card", metavar="CARD", help="the number of a card in your hand, which tells what readers print"
+    )
+    init.add_argument(
+        "--port", action="append", default=[], metavar="PATH", help="look at this serial port only; may be repeated"
+    )
+    init.add_argument(
+        "--seconds", type=float, default=10, metavar="N", help="how long a card is waited for (default: %(default)s)"
+    )
+    _config(init, _gateway_init)
 
 
 def _cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -165,6 +183,21 @@ def _gateway(arguments: argparse.Namespace) -> int:
     from edge.config import load_config
 
     return run_gateway(load_config(_configured(arguments)), ending)
+
+
+def _gateway_init(arguments: argparse.Namespace) -> int:
+    from k12edge.setup import init
+
+    init(
+        _configured(arguments),
+        school=arguments.school,
+        gateway=arguments.id,
+        broker=arguments.broker,
+        card=arguments.card,
+        ports=arguments.port,
+        seconds=arguments.seconds,
+    )
+    return EXIT_OK
 
 
 def _run_hub(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,111 @@
+"""`k12edge gateway init`, as a technician runs it: emulated readers, answers typed, and what comes of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.config import load_config
+from sim.emulators.bench import Bench
+from sim.emulators.lines import Printer
+from sim.emulators.pn532 import FieldCard
+
+
+def init(folder: Path, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "k12edge", "gateway", "init", "--config", str(folder / "gateway.toml"), *words]
+    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=100)
+
+
+@contextmanager
+def touching(printer: Printer, text: str) -> Iterator[None]:
+    """The card is held to the reader again and again."""
+    stop = threading.Event()
+
+    def touch() -> None:
+        while not stop.is_set():
+            printer.say(text)
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def test_two_readers_are_found_and_what_the_second_prints_is_told_by_the_first(tmp_path: Path) -> None:
+    printer = Printer(tmp_path / "wiegand")
+    with Bench() as bench, touching(printer, "BEADDE\r\n"):
+        bench.add(tmp_path / "chip").place(FieldCard(bytes.fromhex("DEADBEEF")))
+        done = init(
+            tmp_path,
+            *("--port", str(tmp_path / "wiegand"), "--port", str(tmp_path / "chip"), "--seconds", "5"),
+            typed="79000701\nCổng A\ncong-a\nmqtt://\nmqtt://10.0.0.2\n\ncua\ngate\nin\nbep\ncantine\ncanteen\n",
+        )
+    printer.unplug()
+    assert done.returncode == 0, done.stderr
+    assert "'Cổng A'" in done.stderr and "'cantine'" in done.stderr, "an answer that can't be is asked for again"
+    config = load_config(tmp_path / "gateway.toml")
+    assert (config.school, config.gateway_id, config.uplink_url) == ("79000701", "cong-a", "mqtt://10.0.0.2")
+    assert [(plan.name, plan.kind, plan.direction) for plan in config.stations] == [
+        ("tram-1", "gate", "in"),
+        ("bep", "canteen", None),
+    ]
+    assert config.readers[0] == f"pn532://{tmp_path / 'chip'}"
+    assert config.readers[1].startswith(f"lines://{tmp_path / 'wiegand'}?format=")
+    assert "format=w26&order=reversed" in (tmp_path / "gateway.toml").read_text(encoding="utf-8")
+
+
+def test_everything_may_be_given_as_options(tmp_path: Path) -> None:
+    printer = Printer(tmp_path / "dec")
+    with touching(printer, "0169552957\r\n"):
+        done = init(
+            tmp_path,
+            *(
+                "--school",
+                "79000701",
+                "--id",
+                "g-1",
+                "--broker",
+                "",
+                "--card",
+                "a:0A1B2C3D",
+                "--port",
+                str(printer.link),
+            ),
+            typed="cong\ngate\nout\n",
+        )
+    printer.unplug()
+    assert done.returncode == 0, done.stderr
+    document = tomllib.loads((tmp_path / "gateway.toml").read_text(encoding="utf-8"))
+    assert document["station"] == [
+        {"name": "cong", "kind": "gate", "direction": "out", "reader": f"lines://{printer.link}?format=dec&bytes=4"}
+    ]
+    assert "uplink" in document and "url" not in document["uplink"]
+
+
+def test_a_configuration_in_use_is_never_replaced_and_the_installed_template_is_kept_beside(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    words = ("--school", "79000701", "--id", "g-1", "--broker", "", "--port", str(tmp_path / "nothing"))
+    file.write_text('[gateway]\nid = "g-0"\nschool = "1"\n', encoding="utf-8")
+    done = init(tmp_path, *words)
+    assert done.returncode == 2 and "exists already" in done.stderr
+    file.write_text('[gateway]\nid = "CHANGE-ME"\n', encoding="utf-8")
+    done = init(tmp_path, *words, typed="\n")
+    assert done.returncode == 0, done.stderr
+    assert load_config(file).stations == ()
+    assert "CHANGE-ME" in file.with_name("gateway.toml.old").read_text(encoding="utf-8")
+
+
+def test_where_nobody_answers_nothing_is_written(tmp_path: Path) -> None:
+    done = init(tmp_path, "--school", "79000701", "--port", str(tmp_path / "nothing"))
+    assert done.returncode == 1 and "no-answer" in done.stderr
+    assert not (tmp_path / "gateway.toml").exists()
+    wrong = init(tmp_path, "--school", "Trường 1", "--port", str(tmp_path / "nothing"))
+    assert wrong.returncode == 2 and "a-z" in wrong.stderr
