@@ -143,7 +143,7 @@ class Assembly:
 
     def _seal_raw(self, seen: CardSeen) -> str:
         read = seen.read or CardRead(seen.card)
-        return seal(self.keys.raw_box(), encode_raw(RawRead(seen.card.canonical, read.text, read.plan)))
+        return seal(self.keys.raw_box(), encode_raw(RawRead(seen.card.canonical, read.text, read.plan, read.proof)))
 
     def _remember(self) -> None:
         """Bring back the repeat windows, so that a restart makes no second tap of a card still in the hand."""

@@ -26,13 +26,17 @@ class CardRead:
 
     `text`: what the reader printed, and `plan`: how it was declared to print (see protocol.cardforms), where the number
     was made from a text. `since_mono_ns`: CLOCK_BOOTTIME in ns when the reader first said so, where it was asked to say
-    it twice before it was believed.
+    it twice before it was believed, or for more before it was told. `kind`: what the card says of its type, such as
+    `sak=20,ats=067577810280`, at most taps.TYPE_CHARACTERS_MAX; no secret. `proof`: the query of its SUN address as it
+    was read, at most rawread.PROOF_CHARACTERS_MAX, once for each time that the card comes; for the hub alone.
     """
 
     card: CardUid
     text: str | None = None
     plan: str | None = None
     since_mono_ns: int | None = None
+    kind: str | None = None
+    proof: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import msgspec
 
 from edge.config import StationPlan
 from edge.decide import RecentTaps, decide
-from edge.ports import CardSeen, Clock, Journal, Sighting, Signals, Warning_
+from edge.ports import CardRead, CardSeen, Clock, Journal, Sighting, Signals, Warning_
 from protocol.cards import CardKey, CardUid
 from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
 from protocol.roster import Release
-from protocol.taps import SIGNAL_WORDS, TAP_TYPES, Draft, StationKind, TapData, tap_type
+from protocol.taps import SIGNAL_WORDS, TAP_TYPES, TYPE_CHARACTERS_MAX, Draft, StationKind, TapData, tap_type
 
 
 class Station:
@@ -32,7 +32,7 @@ class Station:
     ) -> None:
         """Start with no tap remembered; `remember` brings back those before a restart.
 
-        `seal_raw` gives what was read in a box for the hub, so that an unknown card can be found out later.
+        `seal_raw` gives what was read in a box for the hub: an unknown card can be found out later, a proof checked.
         """
         self.plan = plan
         self._clock = clock
@@ -72,7 +72,9 @@ class Station:
         school_key = key.number != 0 and (release is None or key.number in release.keys)
         at_ms = sighting.clock.mono_ms
         judged = decide(sighting.card, keyed, school_key=school_key, release=release, recent=self._recent, at_ms=at_ms)
-        raw = self._seal_raw(seen) if judged.reason == "unknown" or sighting.card.partial else None
+        read = seen.read or CardRead(seen.card)
+        sealed = judged.reason == "unknown" or sighting.card.partial or read.proof is not None
+        raw = self._seal_raw(seen) if sealed else None
         data = TapData(
             kind=self.plan.kind,
             point=self.plan.name,
@@ -85,6 +87,7 @@ class Station:
             roster=judged.roster,
             clock=clock_data(sighting.clock),
             raw=msgspec.UNSET if raw is None else raw,
+            type=msgspec.UNSET if read.kind is None else read.kind[:TYPE_CHARACTERS_MAX],
         )
         draft = Draft(
             tap_type(self.plan.kind, judged.outcome),

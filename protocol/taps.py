@@ -112,7 +112,11 @@ class TapData(msgspec.Struct, frozen=True):
     roster: str | None
     clock: ClockData
     raw: str | msgspec.UnsetType = msgspec.UNSET
+    type: str | msgspec.UnsetType = msgspec.UNSET
 
+
+TYPE_CHARACTERS_MAX: Final = 64
+"""A card's type as it says it: SAK and an ATS of 20 bytes take 51."""
 
 SIGNAL_WORDS: Final = {"accepted": "ok", "repeated": "repeat", "refused": "refused"}
 """The data's `signal` for each outcome: what was chosen to be shown, not a proof that it was."""

@@ -7,9 +7,11 @@ from pathlib import Path
 from edge.assembly import Assembly
 from edge.clock import SystemClock
 from edge.config import load_config
-from edge.ports import CardSeen, Recorded, Warning_
+from edge.ports import CardRead, CardSeen, Recorded, Warning_
 from protocol.cards import CardUid
-from tests.edge.room import events, records
+from protocol.rawread import RawRead, decode_raw
+from protocol.signing import Identity
+from tests.edge.room import data_of, events, hub_state, records
 
 CARD = CardUid("a", "04A1B2C3D4E580")
 
@@ -42,6 +44,19 @@ def test_a_tap_is_written_down_then_shown_then_told(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     gateway.tap()
     assert gateway.heard == ["accepted", "told"]
+    gateway.assembly.close()
+
+
+def test_what_a_card_wrote_to_prove_itself_comes_to_the_hub_and_to_nobody_else(tmp_path: Path) -> None:
+    gateway, hub = Gateway(tmp_path), Identity(b"\x02" * 32, b"\x03" * 32)
+    assert gateway.assembly.keys.meet_hub(hub_state(hub))
+    read = CardRead(CARD, kind="sak=20", proof="e=EF963FF7828658A599F3041510671E88&c=94EED9EE65337086")
+    station = gateway.assembly.lanes[0].station
+    station.take(CardSeen(CARD, gateway.assembly.clock.mono_ns(), read))
+    raw = records(gateway.data)[-1]
+    assert b"94EED9EE65337086" not in raw
+    opened = decode_raw(hub.open(data_of(events(gateway.data)[-1])["raw"]))
+    assert opened == RawRead(CARD.canonical, proof=read.proof)
     gateway.assembly.close()
 
 

@@ -12,7 +12,7 @@ from edge.bookreader import BookReader
 from edge.config import REPEAT_WINDOW_S, StationPlan
 from edge.devicekeys import DeviceKeys
 from edge.journal import SqliteJournal
-from edge.ports import CardSeen, Recorded, Warning_
+from edge.ports import CardRead, CardSeen, Recorded, Warning_
 from edge.rosterstore import RosterStore
 from edge.station import Station
 from protocol.cards import CardKey, CardUid, parse_card
@@ -21,7 +21,7 @@ from protocol.errors import JournalFull
 from protocol.roster import Release, pack_release
 from protocol.signing import Identity, seal
 from protocol.status import HubState, hub_text
-from protocol.taps import STATION_KINDS, StationKind
+from protocol.taps import STATION_KINDS, TYPE_CHARACTERS_MAX, StationKind
 from tests.edge.room import CLOCK, begin, data_of, events, hub_state
 
 KEY = CardKey(1, bytes(32))
@@ -117,6 +117,19 @@ def test_unknown_and_partial_cards_carry_their_number_sealed_and_known_ones_do_n
         place.take(card, 0)
         assert place.box.open(place.last()["raw"]).decode() == card.canonical
         assert card.hex not in str(place.last())
+    place.journal.close()
+
+
+def test_a_proof_travels_sealed_also_of_a_known_card_and_the_cards_type_openly(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    read = CardRead(A, kind="sak=20,ats=067577810280", proof="e=EF963FF7828658A599F3041510671E88&c=94EED9EE65337086")
+    place.station.take(CardSeen(A, BASE_NS, read))
+    assert place.box.open(place.last()["raw"]).decode() == A.canonical
+    assert place.last()["type"] == "sak=20,ats=067577810280" and "94EED9EE65337086" not in str(place.last())
+    place.station.take(CardSeen(A, BASE_NS + 10**10, CardRead(A, kind="k" * 100)))
+    assert "raw" not in place.last() and place.last()["type"] == "k" * TYPE_CHARACTERS_MAX
+    place.take(A, 20)
+    assert "type" not in place.last()
     place.journal.close()
 
 
