@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from edge.ports import CardRead, ReaderGone
+from edge.readers.pn53xfield import Pn53xField
 from edge.readers.pn532wire import ACK, Pn532Wire
 from edge.readers.presence import FIELD_PAUSE_S
 from edge.readers.stableport import StablePort
 from protocol.cardforms import PartialPlan
-from protocol.cards import CardUid
-from protocol.errors import CardNumberError, ReaderLost
+from protocol.errors import ReaderLost
 
 BAUD: Final = 115200
 """The chip's speed at power-up (UM0701-02, 7.2.3). Never raised: a crash would leave it fast and mute for others."""
@@ -23,8 +23,6 @@ BAUD_CODE_115200: Final = 0x04
 """SetSerialBaudRate's code for 115200 (UM0701-02, 7.2.4)."""
 WAKE: Final = b"\x55\x55" + bytes(14)
 """Wakes the chip from low power and from half a frame (UM0701-02, 7.2.11); zeros are a long preamble."""
-LIST_TIMEOUT_S: Final = 0.15
-"""An answer to InListPassiveTarget takes some 10 ms; nfcpy's own second of patience eats taps when one is lost."""
 PREPARE_TRIES: Final = 3
 COMMAND_TRIES: Final = 3
 FIRST_ACK_MS: Final = 150
@@ -35,7 +33,7 @@ log = logging.getLogger("k12edge.pn532")
 
 
 class Pn532Reader:
-    """See ports.Reader. Polls for ISO 14443 A cards, two at a time."""
+    """See ports.Reader. Polls for ISO 14443 A cards, two at a time; see Pn53xField."""
 
     pause_s = FIELD_PAUSE_S
     partials: tuple[PartialPlan, ...] = ()
@@ -45,8 +43,7 @@ class Pn532Reader:
         self._path = path
         self._port = StablePort(path)
         self._wire: Pn532Wire | None = None
-        self._chip: Any = None
-        self._targets = 2
+        self._field: Pn53xField | None = None
 
     def open(self) -> None:
         """See Reader.open: wake, ask the version at every speed, go back to 115200, prepare the chip."""
@@ -55,7 +52,7 @@ class Pn532Reader:
         try:
             self._wire = Pn532Wire(path, BAUD)
             self._rouse(self._wire)
-            self._chip = self._prepared(self._wire)
+            self._field = Pn53xField(self._prepared(self._wire))
         except Exception as problem:
             self.close()
             raise ReaderLost(f"no PN532 answers on {self._path}: {_said(problem)}") from problem
@@ -121,25 +118,18 @@ class Pn532Reader:
 
     def poll(self) -> Sequence[CardRead]:
         """See Reader.poll."""
-        if self._chip is None:
+        if self._field is None:
             raise ReaderLost("the reader is not open")
         try:
-            # The field goes off between looks, so that a card that was activated answers again.
-            self._chip.rf_configuration(0x01, b"\x02")
-            answer = self._chip.command(0x4A, bytearray((self._targets, 0x00)), LIST_TIMEOUT_S)
+            return self._field.look()
         except Exception as problem:
-            if self._targets == 2 and getattr(problem, "errno", None) == 0x7F:
-                # A chip (or clone) that refuses to list two targets lists one.
-                self._targets = 1
-                return ()
             if self._wire is None or self._wire.ended:
                 raise ReaderGone(f"{self._path}: {_said(problem)}") from problem
             raise ReaderLost(f"{self._path}: {_said(problem)}") from problem
-        return tuple(CardRead(card) for card in parse_targets(bytes(answer or b"\x00")))
 
     def close(self) -> None:
         """See Reader.close."""
-        wire, self._wire, self._chip = self._wire, None, None
+        wire, self._wire, self._field = self._wire, None, None
         if wire is not None:
             wire.close()
 
@@ -159,37 +149,6 @@ def _exchange(wire: Pn532Wire, command: bytes, patience_ms: int, before: bytes =
     if len(answer) < 9 or answer[5] != 0xD5 or answer[6] != command[0] + 1 or sum(answer[5:-1]) & 0xFF:
         raise OSError("the chip answered something else")
     return bytes(answer[7:-2])
-
-
-def parse_targets(answer: bytes) -> tuple[CardUid, ...]:
-    """The cards in an InListPassiveTarget answer for 106 kbit/s type A (UM0701-02, 7.3.5).
-
-    NbTg, then for each: Tg, SENS_RES (2), SEL_RES, length and bytes of NFCID1, and an ATS (its first byte its length)
-    where the chip did RATS by itself. A cut or impossible answer gives what was whole before.
-    """
-    cards: list[CardUid] = []
-    at = 1
-    for number in range(1, min(answer[0] if answer else 0, 2) + 1):
-        if len(answer) < at + 5 or answer[at] != number:
-            break
-        selected, length = answer[at + 3], answer[at + 4]
-        uid = answer[at + 5 : at + 5 + length]
-        if len(uid) != length:
-            break
-        at += 5 + length
-        more = number < answer[0]
-        if selected & 0x20 and at < len(answer) and not (more and _begins_target(answer, at, number + 1)):
-            at += max(answer[at], 1)
-        try:
-            cards.append(CardUid.from_bytes("a", uid))
-        except CardNumberError:
-            continue
-    return tuple(cards)
-
-
-def _begins_target(answer: bytes, at: int, number: int) -> bool:
-    """Whether a target's entry, not an ATS, stands at `at` (an ATS of length 2 may begin alike)."""
-    return answer[at] == number and len(answer) >= at + 5 and answer[at + 4] in (4, 7, 10)
 
 
 def _said(problem: BaseException) -> str:

@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
 ACK: Final = bytes.fromhex("0000ff00ff00")
 NACK: Final = bytes.fromhex("0000ffff0000")
@@ -25,21 +25,47 @@ FIFO_SENS_REQ: Final = 0x26
 REGISTER_FIFO_DATA: Final = 0x6339
 CHIP_MS: Final = 4.0
 """From command to answer when a card is listed: 106 kbit/s anticollision of two cascade levels and the host's bytes."""
+ACTIVATE_MS: Final = 3.0
+"""RATS and its answer."""
+EXCHANGE_MS: Final = 6.0
+"""A short command to a card that computes, and its answer."""
+MUTE_MS: Final = 40.0
+"""What the chip waits for a card that is gone: frame waiting time 7 of ISO 14443-4."""
+AUTOMATIC_RATS: Final = 0x10
+"""In SetParameters (UM0701-02, 7.2.9)."""
 EMPTY_MS: Final = 8.0
 """From command to answer when the field is empty: two activation attempts (MxRtyPassiveActivation = 1)."""
 
 
+class Application(Protocol):
+    """What a card computes, once it is activated for ISO 14443-4."""
+
+    def begin(self) -> None:
+        """The card was activated: nothing is selected."""
+
+    def answer(self, command: bytes) -> bytes | None:
+        """What it says to an ISO 7816-4 command, status included; None where it falls silent."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldCard:
-    """A card's ISO 14443 A answers; `ats` where it speaks ISO-DEP."""
+    """A card's ISO 14443 A answers; `ats` (its length byte first) and `application` where it speaks ISO-DEP."""
 
     uid: bytes
     sens_res: bytes = b"\x00\x04"
     sel_res: int = 0x08
+    ats: bytes = b""
+    application: Application | None = field(default=None, compare=False)
 
     def listed(self, number: int) -> bytes:
-        """Its entry in an InListPassiveTarget answer."""
+        """Its entry in an InListPassiveTarget answer, not activated."""
         return bytes((number,)) + self.sens_res + bytes((self.sel_res, len(self.uid))) + self.uid
+
+    @property
+    def selector(self) -> bytes:
+        """Its UID with cascade tags, as InListPassiveTarget takes it."""
+        parts = {7: (b"", self.uid), 10: (self.uid[:3], self.uid[3:])}.get(len(self.uid))
+        return self.uid if parts is None else b"".join(b"\x88" + part for part in parts if part)
 
 
 @dataclass(slots=True)
@@ -64,15 +90,18 @@ class Pn532Emulator:
     baud: int = 115200
     chip_ms: float = CHIP_MS
     empty_ms: float = EMPTY_MS
+    exchange_ms: float = EXCHANGE_MS
     master: int = -1
     looks: int = 0
     commands: int = 0
+    exchanges: int = 0
     _slave: int = -1
     _buffer: bytearray = field(default_factory=bytearray)
     _cards: tuple[FieldCard, ...] = ()
     _due: deque[tuple[float, bytes]] = field(default_factory=deque)
     _next_baud: int | None = None
-    _listed: bool = False
+    _parameters: int = 0
+    _active: tuple[FieldCard, ...] = ()
     _rng: Random = field(default_factory=Random)
 
     def __post_init__(self) -> None:
@@ -191,11 +220,20 @@ class Pn532Emulator:
                     return 0.5, None
                 self._next_baud = BAUDS[data[0]]
                 return 0.5, b""
-            case 0x08 | 0x12 | 0x14 | 0x32:  # WriteRegister, SetParameters, SAMConfiguration, RFConfiguration
+            case 0x08 | 0x14:  # WriteRegister, SAMConfiguration
+                return 0.3, b""
+            case 0x12 if data:  # SetParameters
+                self._parameters = data[0]
+                return 0.3, b""
+            case 0x32:  # RFConfiguration
+                if data[:1] == b"\x01":
+                    self._active = ()
                 return 0.3, b""
             case 0x16 | 0x44 | 0x52 | 0x54:  # PowerDown, InDeselect, InRelease, InSelect
                 return 0.5, b"\x00"
-            case 0x40 | 0x42:  # InDataExchange, InCommunicateThru: the card says nothing.
+            case 0x40:
+                return self._exchange(data)
+            case 0x42:  # InCommunicateThru: the card says nothing.
                 return 5.0, b"\x01"
             case 0x4A:
                 return self._list(data)
@@ -206,13 +244,29 @@ class Pn532Emulator:
         if len(data) < 2 or data[0] not in (1, 2):
             return 0.5, None
         self.looks += 1
-        cards = self._cards if data[1] == 0 else ()
+        cards = tuple(c for c in self._cards if data[1] == 0 and data[2:] in (b"", c.selector))
         if cards and self._rng.random() < self.faults.flaky:
             cards = ()
+        self._active = ()
         if not cards:
             return self.empty_ms, b"\x00"
-        shown = cards[: data[0]]
-        return self.chip_ms, bytes((len(shown),)) + b"".join(c.listed(n) for n, c in enumerate(shown, 1))
+        shown, delay_ms, entries = cards[: data[0]], self.chip_ms, b""
+        for number, card in enumerate(shown, 1):
+            entries += card.listed(number)
+            if self._parameters & AUTOMATIC_RATS and card.ats:
+                entries += card.ats
+                delay_ms += ACTIVATE_MS
+                self._active += (card,)
+                if card.application is not None:
+                    card.application.begin()
+        return delay_ms, bytes((len(shown),)) + entries
+
+    def _exchange(self, data: bytes) -> tuple[float, bytes | None]:
+        """InDataExchange: a command to an activated card; status 01 where it isn't, is gone, or falls silent."""
+        self.exchanges += 1
+        card = next((card for card in self._active if data[:1] == b"\x01" and card in self._cards), None)
+        answer = None if card is None or card.application is None else card.application.answer(data[1:])
+        return (MUTE_MS, b"\x01") if answer is None else (self.exchange_ms, b"\x00" + answer)
 
     def next_due_s(self) -> float | None:
         """When the next answer leaves the chip."""

@@ -1,7 +1,11 @@
-"""The whole PN532 driver, nfcpy included, on an emulated chip whose next answers are hostile bytes."""
+"""The whole PN532 driver, nfcpy included, on an emulated chip whose next answers are hostile bytes.
+
+A card that computes lies beside a plain one, so that they also strike while it is asked.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -14,6 +18,7 @@ from edge.readers.supervisor import FAULTS_IN_ROW_MAX
 from protocol.errors import ReaderLost
 from sim.emulators.bench import Bench
 from sim.emulators.pn532 import ACK, ERROR_FRAME, NACK, FieldCard, Pn532Emulator, framed
+from sim.emulators.sun import sun_card
 from sim.fuzz.mutator import Mutator, sound_bytes
 from sim.fuzz.parser import Parser, must
 
@@ -49,11 +54,13 @@ class DriverLine(Parser):
         self._bench.do(lambda: made.append(_HostileChip(folder / "reader")))
         self._chip = made[0]
         self._bench.do(lambda: self._bench.emulators.append(self._chip))
-        self._chip.place(CARD)
         self._reader = Pn532Reader(str(folder / "reader"))
         self._open = False
         listed = framed(b"\xd5\x4b\x01" + CARD.listed(1))
-        sound = (ACK, NACK, ERROR_FRAME, listed, framed(b"\xd5\x33"), ACK + framed(b"\xd5\x33"), ACK * 40, framed(b""))
+        sound = (
+            ACK, NACK, ERROR_FRAME, listed, framed(b"\xd5\x33"), ACK + framed(b"\xd5\x33"), ACK * 40, framed(b""),
+            framed(b"\xd5\x13"), framed(b"\xd5\x41\x00\x90\x00"), framed(b"\xd5\x41\x00\x00\x50\x90\x00"),
+        )  # fmt: skip
         self._mutator = Mutator([sound_bytes(raw) for raw in sound])
 
     def made(self, rng: Random) -> bytes:
@@ -72,6 +79,8 @@ class DriverLine(Parser):
             size = int.from_bytes(octets[at : at + 2], "big")
             laid_in.append(octets[at + 2 : at + 2 + size])
             at += 2 + size
+        # Beside it a card that is new, and so is asked for its proof.
+        self._chip.place(CARD, sun_card(b"\x04" + hashlib.sha256(octets).digest()[:6]))
         self._bench.do(lambda: self._chip.laid_in.extend(laid_in))
         failed = self._hostile_looks()
         self._bench.do(self._chip.laid_in.clear)

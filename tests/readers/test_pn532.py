@@ -17,7 +17,8 @@ import serial
 from nfc.clf.pn53x import Chipset
 
 from edge.ports import CardRead, CardSeen
-from edge.readers.pn532 import Pn532Reader, parse_targets
+from edge.readers.pn53xfield import parse_targets
+from edge.readers.pn532 import Pn532Reader
 from edge.readers.pn532wire import FRAME_BYTES_MAX, FRAMES_MAX, Frames, Pn532Wire
 from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
@@ -82,9 +83,11 @@ def test_sees_cards_of_both_lengths_and_two_at_once(chip: Pn532Emulator) -> None
     try:
         assert reader.poll() == ()
         chip.place(CARD)
-        assert reader.poll() == (CardRead(CardUid("a", "04A1B2C3D4E580")),)
+        assert reader.poll() == (CardRead(CardUid("a", "04A1B2C3D4E580"), kind="sak=08"),)
         chip.place(CARD, OTHER)
-        assert reader.poll() == tuple(CardRead(CardUid("a", text)) for text in ("04A1B2C3D4E580", "DEADBEEF"))
+        assert reader.poll() == tuple(
+            CardRead(CardUid("a", text), kind="sak=08") for text in ("04A1B2C3D4E580", "DEADBEEF")
+        )
         chip.remove()
         assert reader.poll() == ()
     finally:
