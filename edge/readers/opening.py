@@ -18,18 +18,24 @@ def _pn532(path: str, options: dict[str, str]) -> Reader:
 
     if not path.startswith("/"):
         raise ReaderRefused(f"pn532 wants an absolute path, pn532:///dev/ttyUSB0, not {path!r}")
+    felica = _flag(options, "felica", "pn532")
     _only(options, "pn532")
-    return Pn532Reader(path)
+    return Pn532Reader(path, felica=felica)
 
 
 def _replay(path: str, options: dict[str, str]) -> Reader:
     from edge.readers.replay import ReplayReader
 
-    loop = options.pop("loop", "0")
+    loop = _flag(options, "loop", "replay")
     _only(options, "replay")
-    if loop not in ("0", "1"):
-        raise ReaderRefused(f"replay: loop={loop!r} is not 0 or 1")
-    return ReplayReader(path, loop=loop == "1")
+    return ReplayReader(path, loop=loop)
+
+
+def _flag(options: dict[str, str], name: str, scheme: str) -> bool:
+    text = options.pop(name, "0")
+    if text not in ("0", "1"):
+        raise ReaderRefused(f"{scheme}: {name}={text!r} is not 0 or 1")
+    return text == "1"
 
 
 def _lines(path: str, options: dict[str, str]) -> Reader:

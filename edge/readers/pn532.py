@@ -33,15 +33,19 @@ log = logging.getLogger("k12edge.pn532")
 
 
 class Pn532Reader:
-    """See ports.Reader. Polls for ISO 14443 A cards, two at a time; see Pn53xField."""
+    """See ports.Reader. Polls for ISO 14443 A cards, two at a time, and FeliCa cards if asked; see Pn53xField."""
 
     pause_s = FIELD_PAUSE_S
     partials: tuple[PartialPlan, ...] = ()
 
-    def __init__(self, path: str) -> None:
-        """`path` of the tty; it may appear later."""
+    def __init__(self, path: str, *, felica: bool = False) -> None:
+        """`path` of the tty; it may appear later. `felica`: see Pn53xField."""
         self._path = path
+<<<<<<< HEAD
         self._port = StablePort(path)
+=======
+        self._felica = felica
+>>>>>>> 390e693 (FeliCa cards at a PN532, where its address asks for them: they cost every look an exchange more)
         self._wire: Pn532Wire | None = None
         self._field: Pn53xField | None = None
 
@@ -52,7 +56,7 @@ class Pn532Reader:
         try:
             self._wire = Pn532Wire(path, BAUD)
             self._rouse(self._wire)
-            self._field = Pn53xField(self._prepared(self._wire))
+            self._field = Pn53xField(self._prepared(self._wire), felica=self._felica)
         except Exception as problem:
             self.close()
             raise ReaderLost(f"no PN532 answers on {self._path}: {_said(problem)}") from problem

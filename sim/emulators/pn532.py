@@ -68,6 +68,19 @@ class FieldCard:
         return self.uid if parts is None else b"".join(b"\x88" + part for part in parts if part)
 
 
+@dataclass(frozen=True, slots=True)
+class FelicaCard:
+    """A FeliCa card's answers; `baud` is 1 (212 kbit/s) or 2 (424), as InListPassiveTarget's BrTy counts."""
+
+    uid: bytes
+    pmm: bytes = bytes.fromhex("0120220427674eff")
+    baud: int = 1
+
+    def listed(self, number: int) -> bytes:
+        """Its entry in an InListPassiveTarget answer; no system code was asked for."""
+        return bytes((number, 0x12, 0x01)) + self.uid + self.pmm
+
+
 @dataclass(slots=True)
 class Faults:
     """Probabilities per answer (0 to 1) of what goes wrong on the wire; `flaky` is a look that misses a card."""
@@ -97,7 +110,7 @@ class Pn532Emulator:
     exchanges: int = 0
     _slave: int = -1
     _buffer: bytearray = field(default_factory=bytearray)
-    _cards: tuple[FieldCard, ...] = ()
+    _cards: tuple[FieldCard | FelicaCard, ...] = ()
     _due: deque[tuple[float, bytes]] = field(default_factory=deque)
     _next_baud: int | None = None
     _parameters: int = 0
@@ -134,7 +147,7 @@ class Pn532Emulator:
 
     # --- the field ----------------------------------------------------------------------------------------------
 
-    def place(self, *cards: FieldCard) -> None:
+    def place(self, *cards: FieldCard | FelicaCard) -> None:
         """Put these cards, and no others, into the field."""
         self._cards = cards
 
@@ -243,8 +256,12 @@ class Pn532Emulator:
     def _list(self, data: bytes) -> tuple[float, bytes | None]:
         if len(data) < 2 or data[0] not in (1, 2):
             return 0.5, None
+        if data[1] in (1, 2):
+            found = tuple(c for c in self._cards if isinstance(c, FelicaCard) and c.baud == data[1])[: data[0]]
+            return self.chip_ms, bytes((len(found),)) + b"".join(c.listed(n) for n, c in enumerate(found, 1))
         self.looks += 1
-        cards = tuple(c for c in self._cards if data[1] == 0 and data[2:] in (b"", c.selector))
+        cards = tuple(c for c in self._cards if isinstance(c, FieldCard) and data[1] == 0)
+        cards = tuple(c for c in cards if data[2:] in (b"", c.selector))
         if cards and self._rng.random() < self.faults.flaky:
             cards = ()
         self._active = ()

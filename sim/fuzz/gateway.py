@@ -13,7 +13,7 @@ from edge.config import load_config
 from edge.devicekeys import DeviceKeys
 from edge.readers.ndeffile import query_of
 from edge.readers.opening import make_reader
-from edge.readers.pn53xfield import parse_listed, parse_targets
+from edge.readers.pn53xfield import parse_felica, parse_listed, parse_targets
 from edge.readers.pn532wire import FRAME_BYTES_MAX, Frames
 from edge.readers.replay import ReplayReader
 from edge.uplink import Uplink
@@ -27,7 +27,7 @@ from protocol.receipts import JournalMarks, Mark, Receipt, decode_receipt, encod
 from protocol.signing import seal
 from protocol.status import DeviceConfig, HubState, decode_body
 from protocol.taps import TYPE_CHARACTERS_MAX
-from sim.emulators.pn532 import ACK, ERROR_FRAME, NACK, FieldCard, framed
+from sim.emulators.pn532 import ACK, ERROR_FRAME, NACK, FelicaCard, FieldCard, framed
 from sim.emulators.sun import ndef_file
 from sim.fuzz.messages import JOURNALS, example, hub_state, lines
 from sim.fuzz.mutator import NUMBERS, TEXTS, Mutator, sound_bytes, sound_json, sound_text
@@ -48,6 +48,7 @@ class Pn532Frames(Parser):
         listed = b"\xd5\x4b\x02" + cards[0].listed(1) + cards[1].listed(2) + b"\x05\x78\x80\x70\x02"
         frames = (
             ACK, NACK, ERROR_FRAME, self.FRAME, framed(listed), framed(b"\xd5\x4b\x00"),
+            framed(b"\xd5\x4b\x02" + b"".join(FelicaCard(bytes(range(8))).listed(number) for number in (1, 2))),
             framed(b"\xd5\x4b" + ndef_file("k12.vn/t?e=EF96&c=94EE")[2:40]),
             framed(b"\xd5\x03\x32\x01\x06\x07"),
             framed(b"\xd5\x01" + bytes(262)), framed(b""), b"\x00\x00\xff", b"\x00\x00\xff\xff\xff\x01\x09\xf6",
@@ -86,6 +87,7 @@ class Pn532Frames(Parser):
                 must(parse_card(card.canonical) == card, "a card that is none")
                 cards += 1
             must(all(len(one.kind) <= TYPE_CHARACTERS_MAX for one in parse_listed(answer)), "a type without end")
+            must(all(parse_card(read.card.canonical) == read.card for read in parse_felica(answer)), "no FeliCa card")
             query = query_of(answer)
             must(query is None or (query.isascii() and len(query) <= PROOF_CHARACTERS_MAX), "a proof that is none")
         self._resynchronises(whole)
