@@ -41,11 +41,8 @@ class Pn532Reader:
     def __init__(self, path: str, *, felica: bool = False) -> None:
         """`path` of the tty; it may appear later. `felica`: see Pn53xField."""
         self._path = path
-<<<<<<< HEAD
         self._port = StablePort(path)
-=======
         self._felica = felica
->>>>>>> 390e693 (FeliCa cards at a PN532, where its address asks for them: they cost every look an exchange more)
         self._wire: Pn532Wire | None = None
         self._field: Pn53xField | None = None
 
@@ -64,7 +61,7 @@ class Pn532Reader:
 
     def _rouse(self, wire: Pn532Wire) -> None:
         # A udev rule gives the bridge another name.
-        bridged = "ttyUSB" in self._path or "ttyUSB" in os.path.realpath(self._path)
+        bridged = "ttyUSB" in wire.port or "ttyUSB" in os.path.realpath(wire.port)
         first_ms = SLOW_FIRST_ACK_MS if bridged else FIRST_ACK_MS
         for baud, patience_ms in ((BAUD, first_ms), *((left, FIRST_ACK_MS) for left in LEFT_BAUDS), (BAUD, first_ms)):
             wire.baudrate = baud
