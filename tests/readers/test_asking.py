@@ -12,6 +12,7 @@ import pytest
 
 from edge.clock import SystemClock
 from edge.ports import CardRead, CardSeen
+from edge.readers import pn53xfield
 from edge.readers.ndeffile import MESSAGE_BYTES_MAX, query_of, read_query
 from edge.readers.newcomers import FORGOTTEN_NS, Newcomers
 from edge.readers.pn53xfield import Listed, parse_listed
@@ -52,6 +53,12 @@ def bench() -> Iterator[Bench]:
 @pytest.fixture
 def chip(bench: Bench, tmp_path: Path) -> Pn532Emulator:
     return bench.add(tmp_path / "đầu đọc")
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes longer than a card that is asked in time."""
+    monkeypatch.setattr(pn53xfield, "ASK_S", 2.0)
 
 
 @pytest.fixture
@@ -100,6 +107,7 @@ def kept(chip: Pn532Emulator) -> Iterator[Kept]:
 # --- the driver -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_card_proves_itself_once_each_time_that_it_comes(chip: Pn532Emulator, kept: Kept) -> None:
     card = sun_card(UID, META, KEY, counter=60)
     for number in (1, 2, 3):
@@ -115,6 +123,7 @@ def test_a_card_proves_itself_once_each_time_that_it_comes(chip: Pn532Emulator, 
     assert {seen.read.kind for seen in kept.seen if seen.read} == {KIND}
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_copy_with_the_cards_number_and_without_its_key_is_found_out(
     chip: Pn532Emulator, reader: Pn532Reader
 ) -> None:
@@ -139,6 +148,7 @@ def test_a_telephones_random_number_is_never_asked(chip: Pn532Emulator, reader: 
     assert chip.exchanges == 0
 
 
+@pytest.mark.usefixtures("patient")
 def test_beside_another_card_both_are_seen_and_the_proof_is_the_right_ones(
     chip: Pn532Emulator, reader: Pn532Reader
 ) -> None:
@@ -148,12 +158,14 @@ def test_beside_another_card_both_are_seen_and_the_proof_is_the_right_ones(
     assert proved(able) == Proved(CARD, 1, None) and able.kind == KIND
 
 
+@pytest.mark.usefixtures("patient")
 def test_two_cards_that_compute_share_the_time(chip: Pn532Emulator, reader: Pn532Reader) -> None:
     other = bytes.fromhex("04958CAA5C5E80")
     chip.place(sun_card(UID, META, KEY), sun_card(other, META, KEY))
     assert [proved(read).card.hex for read in reader.poll()] == [UID.hex().upper(), other.hex().upper()]
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_sighting_is_dated_before_the_card_was_asked(chip: Pn532Emulator, reader: Pn532Reader) -> None:
     chip.exchange_ms = 20
     chip.place(sun_card(UID, META, KEY))
@@ -192,6 +204,7 @@ def test_a_card_that_falls_silent_at_any_command_is_seen_by_its_number(
 
 
 @pytest.mark.parametrize("at", [1, 4])
+@pytest.mark.usefixtures("patient")
 def test_a_card_that_has_its_power_a_moment_later_proves_itself_still(
     chip: Pn532Emulator, reader: Pn532Reader, at: int
 ) -> None:
