@@ -1,0 +1,108 @@
+"""Scenes: each driver's world, in which cards come before it; the contract suite runs over every one of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from edge.readers.lines import QUIET_S
+from protocol.cards import CardUid
+from sim.emulators.bench import Bench
+from sim.emulators.lines import Printer
+from sim.emulators.pn532 import FieldCard, Pn532Emulator
+
+Showing = tuple[int, CardUid, int]
+"""Milliseconds after the showing before began, the card, milliseconds that it stays."""
+
+
+class Scene(Protocol):
+    """A driver's world: where it looks, and how cards come before it."""
+
+    url: str
+
+    def play(self, *showings: Showing) -> None:
+        """Show these cards from now on; may be called before or after the reader was opened, once."""
+
+    def close(self) -> None:
+        """Take the world away."""
+
+
+class ReplayScene:
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "thẻ.txt"
+        self.url = f"replay:{self._path}"
+
+    def close(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def play(self, *showings: Showing) -> None:
+        text = "".join(f"{delay_ms} {card.canonical} {hold_ms}\n" for delay_ms, card, hold_ms in showings)
+        draft = self._path.with_suffix(".new")
+        draft.write_text(text, encoding="ascii")
+        draft.rename(self._path)
+
+
+class Pn532Scene:
+    def __init__(self, folder: Path, bench: Bench, *, plugged: bool = True) -> None:
+        self.link = folder / "đầu đọc"
+        self.url = f"pn532://{self.link}"
+        self.bench = bench
+        self.chip: Pn532Emulator = bench.add(self.link)
+        if not plugged:
+            bench.do(self.chip.unplug)
+
+    def close(self) -> None:
+        """The bench unplugs its chips."""
+
+    def play(self, *showings: Showing) -> None:
+        if self.chip.master < 0:
+            self.bench.do(self.chip.plug)
+        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+
+    def _play(self, showings: tuple[Showing, ...]) -> None:
+        began_s, at_ms, changes = time.monotonic(), 0, list[tuple[int, int, CardUid]]()
+        for delay_ms, card, hold_ms in showings:
+            at_ms += delay_ms
+            changes += [(at_ms, 1, card), (at_ms + hold_ms, 0, card)]
+        field: list[CardUid] = []
+        for when_ms, comes, card in sorted(changes, key=lambda change: change[:2]):
+            time.sleep(max(0.0, began_s + when_ms / 1000 - time.monotonic()))
+            field = [*field, card] if comes else [other for other in field if other != card]
+            self.chip.place(*(FieldCard(bytes.fromhex(present.hex)) for present in field))
+
+
+class LinesScene:
+    """A printer: it says each card's number when the card comes, and nothing while nobody listens."""
+
+    def __init__(self, folder: Path, bench: Bench, *, plugged: bool = True) -> None:
+        self.printer = Printer(folder / "máy in")
+        self.url = f"lines://{self.printer.link}?format=hex"
+        if not plugged:
+            self.printer.unplug()
+
+    def close(self) -> None:
+        self.printer.unplug()
+
+    def play(self, *showings: Showing) -> None:
+        if self.printer.master < 0:
+            self.printer.plug()
+        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+
+    def _play(self, showings: tuple[Showing, ...]) -> None:
+        with suppress(OSError, TimeoutError):
+            self.printer.await_listener()
+            for delay_ms, card, _ in showings:
+                time.sleep(max(delay_ms / 1000, 2 * QUIET_S))
+                self.printer.say(f"{card.hex}\r\n")
+
+
+Maker = Callable[..., Scene]
+SCENES: dict[str, Maker] = {
+    "lines": LinesScene,
+    "pn532": Pn532Scene,
+    "replay": lambda folder, _, plugged=True: ReplayScene(folder),
+}
