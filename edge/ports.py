@@ -137,6 +137,16 @@ class Reader(Protocol):
         """Give up every descriptor; never raises, may be called twice."""
 
 
+class Feedback(Protocol):
+    """A reader's own lamp and buzzer, where its driver offers one as `feedback`. Promises nothing beyond the signal."""
+
+    def pattern(self, name: Signal | Caution) -> None:
+        """Have the reader show it soon; from any thread, also while the reader is away. Never raises, never blocks.
+
+        A newer pattern takes the place of one that wasn't sent; one that can't be sent within a second is dropped.
+        """
+
+
 class Journal(Protocol):
     """The gateway's append-only book. See edge/journal.py for the trick."""
 

@@ -44,6 +44,20 @@ class ReaderLost(Transient):
     hint = "Check the cable; the gateway goes on trying by itself."
 
 
+class ReaderKeyWrong(ReaderLost):
+    """The card reader has another key than the gateway's file; nothing that it shows is taken."""
+
+    code = "reader-key-wrong"
+    hint = "Put the reader's key into the station's key-file, or find out who changed the key or the reader."
+
+
+class ReaderInsecure(ReaderLost):
+    """The card reader has no Secure Channel, or still takes the default key; nothing that it shows is taken."""
+
+    code = "reader-insecure"
+    hint = "Set a key of its own in the reader with its maker's tool, or replace it by one with OSDP Secure Channel."
+
+
 class ReaderRefused(NeedsHands):
     """The reader's address is wrong or its device can't be used."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote
@@ -21,6 +22,26 @@ def _pn532(path: str, options: dict[str, str]) -> Reader:
     felica = _flag(options, "felica", "pn532")
     _only(options, "pn532")
     return Pn532Reader(path, felica=felica)
+
+
+def _osdp(path: str, options: dict[str, str]) -> Reader:
+    from edge.readers.osdp import BAUDS, OsdpReader
+    from edge.readers.osdpcards import bit_plans
+
+    key_file, address, baud = (options.pop(name, "") for name in ("key-file", "address", "baud"))
+    try:
+        plans = bit_plans(*(options.pop(name, None) for name in ("format", "order", "bytes", "part")))
+    except CardNumberError as problem:
+        raise ReaderRefused(f"osdp: {problem}") from problem
+    _only(options, "osdp")
+    if not path.startswith("/") or not key_file.startswith("/"):
+        raise ReaderRefused("osdp wants absolute paths, osdp:///dev/ttyUSB0?address=0&key-file=/etc/k12edge/gate.key")
+    # 127 is for everybody on the line (OSDP 2.2), 0 to 126 are readers.
+    if not re.fullmatch("[0-9]{1,3}", address) or int(address) > 126:
+        raise ReaderRefused(f"osdp: address={address} is not 0 to 126")
+    if baud and baud not in map(str, BAUDS):
+        raise ReaderRefused(f"osdp: baud={baud} is not {', '.join(map(str, BAUDS))}")
+    return OsdpReader(path, key_file, int(address), int(baud or BAUDS[0]), plans)
 
 
 def _replay(path: str, options: dict[str, str]) -> Reader:
@@ -71,6 +92,7 @@ def _only(rest: dict[str, str], scheme: str) -> None:
 
 SCHEMES: Final[dict[str, Callable[[str, dict[str, str]], Reader]]] = {
     "lines": _lines,
+    "osdp": _osdp,
     "pn532": _pn532,
     "replay": _replay,
 }

@@ -108,6 +108,8 @@ class ReaderSupervisor:
             log.warning("reader %s: %s", self.name, problem)
         elif isinstance(problem, ReaderRefused):
             log.error("reader %s: %s", self.name, problem)
+        elif self.counts.error != code:
+            log.warning("reader %s: %s", self.name, problem)
         self.counts.error = code
 
     def _close(self) -> None:

@@ -13,6 +13,7 @@ from edge.readers.lines import QUIET_S
 from protocol.cards import CardUid
 from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
+from sim.emulators.osdppd import OsdpPd
 from sim.emulators.pn532 import FieldCard, Pn532Emulator
 
 Showing = tuple[int, CardUid, int]
@@ -100,9 +101,35 @@ class LinesScene:
                 self.printer.say(f"{card.hex}\r\n")
 
 
+class OsdpScene:
+    """Cards are moments here: a reader on RS-485 tells that one came, and nothing of how long it stays."""
+
+    def __init__(self, folder: Path, _: Bench, *, plugged: bool = True) -> None:
+        key_file = folder / "khóa"
+        key_file.write_text("00112233445566778899AABBCCDDEEFF\n")
+        key_file.chmod(0o600)
+        self.pd = OsdpPd(folder / "cửa", bytes.fromhex(key_file.read_text()), address=3, plugged=plugged)
+        self.url = f"osdp://{self.pd.link}?address=3&key-file={key_file}&baud=115200"
+
+    def close(self) -> None:
+        self.pd.close()
+
+    def play(self, *showings: Showing) -> None:
+        self.pd.plug()
+        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+
+    def _play(self, showings: tuple[Showing, ...]) -> None:
+        began_s, at_ms = time.monotonic(), 0
+        for delay_ms, card, _ in showings:
+            at_ms += delay_ms
+            time.sleep(max(0.0, began_s + at_ms / 1000 - time.monotonic()))
+            self.pd.show(4 * len(card.hex), bytes.fromhex(card.hex))
+
+
 Maker = Callable[..., Scene]
 SCENES: dict[str, Maker] = {
     "lines": LinesScene,
+    "osdp": OsdpScene,
     "pn532": Pn532Scene,
     "replay": lambda folder, _, plugged=True: ReplayScene(folder),
 }
