@@ -1,6 +1,24 @@
-"""For all tests: examples are drawn on machines that others load, so no example is failed for its time."""
+"""For all tests: examples are drawn on machines that others load, so no example is failed for its time.
 
+A test marked `preloaded_input` meets an input device that the machine can't make; see tests/preloading.py.
+"""
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.preloading import PRELOADED, in_a_child
 
 settings.register_profile("k12edge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("k12edge")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "preloaded_input: meets an emulated input device, in a child process")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if PRELOADED or pyfuncitem.get_closest_marker("preloaded_input") is None:
+        return None
+    in_a_child(pyfuncitem)
+    return True

@@ -72,6 +72,18 @@ def _lines(path: str, options: dict[str, str]) -> Reader:
     return LinesReader(path, plan, int(baud))
 
 
+def _keyboard(path: str, options: dict[str, str]) -> Reader:
+    from edge.readers.keyboard import UNTYPED, KeyboardReader
+
+    if not path.startswith("/"):
+        raise ReaderRefused(f"keyboard wants an absolute path, keyboard:///dev/input/by-id/NAME, not {path!r}")
+    plan = _plan(options, "keyboard")
+    _only(options, "keyboard")
+    if plan.form.name in UNTYPED:
+        raise ReaderRefused(f"keyboard: format={plan.form.name} is a module's frame, which no keyboard types")
+    return KeyboardReader(path, plan)
+
+
 def _plan(options: dict[str, str], scheme: str) -> NumberPlan:
     """What a reader of numbers is declared to print; takes its words out of the options. Raises ReaderRefused."""
     from protocol.cardforms import FORMS, number_plan
@@ -91,6 +103,7 @@ def _only(rest: dict[str, str], scheme: str) -> None:
 
 
 SCHEMES: Final[dict[str, Callable[[str, dict[str, str]], Reader]]] = {
+    "keyboard": _keyboard,
     "lines": _lines,
     "osdp": _osdp,
     "pn532": _pn532,

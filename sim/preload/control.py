@@ -14,6 +14,8 @@ from typing import Final
 from protocol.errors import NeedsHands
 
 SOURCE: Final = Path(__file__).parent / "shim.c"
+INPUT: Final = Path(__file__).parent / "input.c"
+"""A library of its own: input devices, see sim/emulators/keyboard.py."""
 BANK_AT, CLOCKS_AT, RULES_AT, PIECE = 0, 64, 64 + 2 * 256, 256
 RULES_MAX: Final = 8
 SYNC, WRITE, OPEN_WRITE, TRUNCATE, NAME, OPEN, READ_WALL, ADJTIMEX = (1 << bit for bit in range(8))
@@ -31,19 +33,19 @@ class ShimRefused(NeedsHands):
     hint = "Install gcc and the C library's headers (sh tests/install-system-packages)."
 
 
-def build(folder: Path) -> Path:
-    """Compile shim.c into `folder`, unless it is there; the library's path. Raises ShimRefused."""
-    library = folder / "shim.so"
+def build(folder: Path, source: Path = SOURCE) -> Path:
+    """Compile a library into `folder`, unless it is there; its path. Raises ShimRefused."""
+    library = folder / f"{source.stem}.so"
     if library.exists():
         return library
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise ShimRefused("no C compiler is installed")
-    draft = folder / f"shim-{os.getpid()}.so"
-    words = [compiler, "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(draft), str(SOURCE), "-ldl"]
+    draft = folder / f"{source.stem}-{os.getpid()}.so"
+    words = [compiler, "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(draft), str(source), "-ldl"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
-        raise ShimRefused(f"{SOURCE} can't be compiled: {done.stderr.strip()[:400]}")
+        raise ShimRefused(f"{source} can't be compiled: {done.stderr.strip()[:400]}")
     draft.rename(library)
     return library
 

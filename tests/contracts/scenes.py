@@ -15,6 +15,7 @@ from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
 from sim.emulators.osdppd import OsdpPd
 from sim.emulators.pn532 import FieldCard, Pn532Emulator
+from tests.contracts.typing_scene import TypingScene
 
 Showing = tuple[int, CardUid, int]
 """Milliseconds after the showing before began, the card, milliseconds that it stays."""
@@ -128,6 +129,7 @@ class OsdpScene:
 
 Maker = Callable[..., Scene]
 SCENES: dict[str, Maker] = {
+    "keyboard": lambda folder, _, plugged=True: TypingScene(folder, plugged=plugged),
     "lines": LinesScene,
     "osdp": OsdpScene,
     "pn532": Pn532Scene,

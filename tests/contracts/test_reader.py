@@ -29,6 +29,7 @@ from tests.contracts.watching import CLOCK, watching
 
 A, B, C = (CardUid("a", text) for text in ("04A1B2C3D4E580", "DEADBEEF", "0499AABBCCDDEE"))
 DRIVERS = tuple(SCENES)
+RUNS = [pytest.param(name, marks=pytest.mark.preloaded_input if name == "keyboard" else ()) for name in DRIVERS]
 
 
 def test_every_driver_is_held_to_the_contract() -> None:
@@ -41,14 +42,14 @@ def bench() -> Iterator[Bench]:
         yield made
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=RUNS)
 def scene(request: pytest.FixtureRequest, tmp_path: Path, bench: Bench) -> Iterator[Scene]:
     made = SCENES[request.param](tmp_path, bench)
     yield made
     made.close()
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=RUNS)
 def empty_scene(request: pytest.FixtureRequest, tmp_path: Path, bench: Bench) -> Iterator[Scene]:
     """Nothing is at the reader's path yet."""
     made = SCENES[request.param](tmp_path, bench, plugged=False)

@@ -15,6 +15,7 @@ from edge.config import KEYS as GATEWAY_KEYS
 from hub.config import KEYS as HUB_KEYS
 from protocol.errors import BadMessage, K12EdgeError, NeedsHands, Transient
 from protocol.settings import Key
+from tests.houserules.readers import capabilities, quality
 from tests.houserules.reading import ROOT, city_app, commands, error_classes, hub_app, routes
 
 BLOCK = re.compile(r"^(<!-- generated: (?P<name>[^>\n]+) -->\n).*?^(<!-- end -->)", re.DOTALL | re.MULTILINE)
@@ -22,7 +23,8 @@ SCHEMAS = ROOT / "protocol" / "schema" / "v1"
 
 
 def pages() -> list[Path]:
-    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    readers = ROOT / "edge" / "readers" / "README.md"
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", readers, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -194,6 +196,14 @@ def proof() -> str:
     return "\n\n".join([table(["command", "what it proves", "outcome"], rows), *parts])
 
 
+def readers(asked: str) -> str:
+    """Of edge/readers/quality.toml: what drivers can do (`capabilities`), how they stand to the rules (`quality`)."""
+    if asked == "capabilities":
+        return table(*capabilities())
+    head, rows, notes = quality()
+    return table(head, rows) + "\n\n" + "\n".join(notes)
+
+
 MAKERS: dict[str, Callable[..., str]] = {
     "command": command,
     "config": lambda kind: keys({"gateway": GATEWAY_KEYS, "hub": HUB_KEYS}[kind]),
@@ -205,6 +215,7 @@ MAKERS: dict[str, Callable[..., str]] = {
     "rooms": rooms,
     "faults": faults,
     "proof": proof,
+    "readers": readers,
 }
 
 
