@@ -22,6 +22,7 @@ from bench.footprint import measure_footprint
 from bench.intake import measure_intake
 from bench.machine import describe_machine
 from bench.reaction import measure_reaction
+from bench.readers import measure_readers
 from bench.storage import measure_storage
 from bench.table import as_markdown, as_text, write_json
 from bench.workshop import Workshop
@@ -34,6 +35,7 @@ MEASUREMENTS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "intake": measure_intake,
     "footprint": measure_footprint,
     "storage": measure_storage,
+    "readers": measure_readers,
 }
 FOLDER = Path(__file__).parents[1] / "build"
 """On the repository's disk: a temporary directory may live in memory, where a sync costs nothing."""
