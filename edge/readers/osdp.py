@@ -168,7 +168,7 @@ class OsdpReader:
             raise ReaderLost("the reader is not open")
         deadline_s = time.monotonic() + POLL_S
         while not self._came and (left_s := deadline_s - time.monotonic()) > 0:
-            if time.monotonic() - wire.heard_s > SILENT_S:
+            if wire.silent_s() > SILENT_S:
                 raise ReaderLost(f"the OSDP reader {self._address} on {self._path} is silent")
             self._show()
             if self._turn(wire, left_s):
@@ -219,7 +219,7 @@ class OsdpReader:
     def _declined(self, wire: OsdpWire) -> None:
         # What a reader declines takes it off line each time, and cards matter more than its lamp.
         command = {LAMP: self._library.CMD_LED, SOUND: self._library.CMD_BUZZER}.get(wire.handshake.declined or 0)
-        if command is not None:
+        if command is not None and command not in self._mute:
             self._mute.add(command)
             log.warning("%s: the reader declines what its lamp or buzzer was told; it isn't told again", self._path)
 

@@ -204,7 +204,8 @@ class OsdpWire:
         self.handshake = Handshake()
         self.awaiting = False
         self.ended = False
-        self.heard_s = time.monotonic()
+        self.heard_s = self._asked_s = time.monotonic()
+        self._heard = True
 
     def write(self, frame: bytes) -> int:
         """Send a frame; whatever was left to read belongs to an earlier exchange and is dropped. How much was sent."""
@@ -212,6 +213,8 @@ class OsdpWire:
         bare = frame[1:] if frame[:1] == bytes((MARK,)) else frame
         self.handshake.sent(bare)
         self._command, self._repeats = frame, 0
+        if self._heard:
+            self._heard, self._asked_s = False, time.monotonic()
         return self._send(frame)
 
     def _send(self, frame: bytes) -> int:
@@ -256,10 +259,14 @@ class OsdpWire:
                 self._repeats += 1
                 self._send(self._command)
             return None
-        self.awaiting = False
+        self.awaiting, self._heard = False, True
         self.heard_s = time.monotonic()
         self.handshake.came(frame)
         return frame
+
+    def silent_s(self) -> float:
+        """How long the reader has owed a reply, of whatever kind; 0 when it owes none."""
+        return 0.0 if self._heard else time.monotonic() - self._asked_s
 
     def flush(self) -> None:
         """Forget what came."""

@@ -51,6 +51,7 @@ class ReaderSupervisor:
         self.counts = ReaderCounts()
         self.ready = threading.Event()
         self.progress_mono_ns = mono_ns()
+        self._told = ""
 
     def run(self, stop: threading.Event) -> None:
         """Read until `stop`; never raises."""
@@ -103,14 +104,13 @@ class ReaderSupervisor:
 
     def _note(self, problem: Exception) -> None:
         code = problem.code if isinstance(problem, K12EdgeError) else "reader-lost"
+        refused = isinstance(problem, ReaderRefused)
         if self.counts.error is None:
             self.counts.losses += 1
-            log.warning("reader %s: %s", self.name, problem)
-        elif isinstance(problem, ReaderRefused):
-            log.error("reader %s: %s", self.name, problem)
-        elif self.counts.error != code:
-            log.warning("reader %s: %s", self.name, problem)
-        self.counts.error = code
+        # Told once, not with each try; whoever mends a refusal is told what else is wrong.
+        if self.counts.error != code or (refused and str(problem) != self._told):
+            log.log(logging.ERROR if refused else logging.WARNING, "reader %s: %s", self.name, problem)
+        self.counts.error, self._told = code, str(problem)
 
     def _close(self) -> None:
         try:

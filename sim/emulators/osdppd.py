@@ -42,7 +42,7 @@ class OsdpPd:
 
     `mode`: `secure` has `key`; `install` has none and takes the default one; `plain` has no Secure Channel at all.
     `commands`: what it was told to do with its lamp and buzzer, as libosdp's dictionaries; `refuses` are answered NAK.
-    `break_next`: so many replies come broken.
+    `break_next`: so many replies come broken. `lie`: what is said instead, made from command and true reply.
     """
 
     id = 0
@@ -56,6 +56,7 @@ class OsdpPd:
         self.refuses: set[int] = set()
         self.asked = 0
         self.break_next = 0
+        self.lie: Callable[[bytes, bytes], bytes] | None = None
         self.master = -1
         self._slave = -1
         self._rng = Random(seed)
@@ -225,7 +226,8 @@ class OsdpPd:
             self._inbox += command
             self._device.refresh()
             self._last = command, self._replying
-        self._disturbed(self._last[1])
+        true = self._last[1]
+        self._disturbed(true if self.lie is None else self.lie(command, true))
 
     def read(self, limit: int) -> bytes:
         """For libosdp: the command's next bytes."""
