@@ -20,7 +20,8 @@ from edge.config import GatewayConfig, parse_url
 from edge.delivery import Delivery
 from edge.lane import Lane
 from edge.lock import InstanceLock, make_data_dir
-from edge.ports import Ending, Warning_
+from edge.player import GRACE_S
+from edge.ports import Ending, Feedback, Warning_
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from edge.signals import LineSignals
@@ -70,7 +71,7 @@ class Gateway:
         make_data_dir(config.data_dir)
         self._parts.enter_context(InstanceLock(config.data_dir))
         clock = SystemClock(config.time_source, config.declared_error_ms)
-        signals = LineSignals(config.sinks, clock.mono_ns)
+        self.signals = signals = LineSignals(config.sinks, clock.mono_ns)
         self._parts.callback(signals.close)
         self.assembly = Assembly(config, clock, signals, self._open_again)
         self._parts.callback(self.assembly.close)
@@ -85,6 +86,8 @@ class Gateway:
             driver = make_reader(url)
         except ReaderRefused as problem:
             raise ConfigError(f"{self.config.file}: [[station]] {name}: reader = {url!r}: {problem}") from problem
+        if isinstance(driver, Feedback):
+            self.signals.add_reader(name, driver)
         return ReaderSupervisor(name, driver, lane.put, self.assembly.clock.mono_ns, Random(secrets.randbits(64)))
 
     def _open_again(self) -> None:
@@ -130,6 +133,8 @@ class Gateway:
             lane.end()
         for thread in lanes:
             thread.join(max(0.1, deadline - time.monotonic()))
+        # Before the storage, which may hold up the end until it is forced: a lamp mustn't stay lit then.
+        self.signals.darken(max(0.0, min(GRACE_S, deadline - time.monotonic())))
         self.delivery.stop()
         delivery.join(max(0.1, deadline - time.monotonic()))
         self.assembly.busy.set()
@@ -209,9 +214,7 @@ def run_gateway(config: GatewayConfig, ending: Ending) -> int:
         try:
             gateway = Gateway(config, ending)
         except (JournalFull, JournalFailed) as problem:
-            _say(config, problem)
-            waits(FULL_PAUSE_S)
-            ending.wait(FULL_PAUSE_S)
+            _say(config, problem, ending)
             continue
         gateway.run()
         if gateway.again and not ending.asked:
@@ -220,10 +223,13 @@ def run_gateway(config: GatewayConfig, ending: Ending) -> int:
     return 0
 
 
-def _say(config: GatewayConfig, problem: JournalFull | JournalFailed) -> None:
+def _say(config: GatewayConfig, problem: JournalFull | JournalFailed, ending: Ending) -> None:
+    """Tell why the gateway can't begin, and wait a while; lamps play their pattern meanwhile."""
     log.error("%s: %s; %s", problem.code, problem, problem.hint)
     signals = LineSignals(config.sinks, SystemClock().mono_ns)
     signals.warn(Warning_("alarm", None, None, problem.code))
+    waits(FULL_PAUSE_S)
+    ending.wait(FULL_PAUSE_S)
     signals.close()
 
 

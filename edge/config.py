@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
+from edge.pinplan import SCHEME as GPIO
+from edge.pinplan import check_plans, parse_pins
 from host.tomlfile import read_toml
 from protocol.errors import ConfigError
 from protocol.settings import Key, Settings, parse_listen, read_settings
@@ -35,7 +37,9 @@ KEYS: Final = (
         high=600,
         many=True,
     ),
-    Key("signals", "sinks", "list", "Where signals go: terminal, jsonl:- or jsonl:PATH.", ["terminal"], high=8),
+    Key(
+        "signals", "sinks", "list", "Where signals go: terminal, jsonl:-, jsonl:PATH, gpio:PINS.", ["terminal"], high=8
+    ),
     Key("uplink", "url", "text", "The broker's address, mqtt://HOST:PORT; without it nothing is sent."),
     Key(
         "time",
@@ -104,9 +108,7 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
             raise ConfigError(f"{file}: [[station]]: reader = {reader!r} is given to {readers.count(reader)} stations")
     if gateway["hub_key"] is not None and not is_public_key(gateway["hub_key"]):
         raise ConfigError(f"{file}: [gateway]: hub_key is not a public key of 43 characters (k12edge hub keys show)")
-    for sink in settings.one["signals"]["sinks"]:
-        if sink != "terminal" and not (sink.startswith("jsonl:") and len(sink) > len("jsonl:")):
-            raise ConfigError(f'{file}: [signals]: sinks = ["{sink}"] is not "terminal", "jsonl:-" or "jsonl:PATH"')
+    _check_sinks(file, settings.one["signals"]["sinks"], names)
     url = settings.one["uplink"]["url"]
     if url is not None:
         try:
@@ -126,6 +128,19 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
         cast(TimeSource, time["source"]),
         time["declared_error_ms"],
     )
+
+
+def _check_sinks(file: str, sinks: list[str], stations: list[str]) -> None:
+    plans = []
+    for sink in sinks:
+        try:
+            if sink.startswith(GPIO):
+                plans.append(parse_pins(sink))
+                check_plans(plans, stations)
+            elif sink != "terminal" and not (sink.startswith("jsonl:") and len(sink) > len("jsonl:")):
+                raise ConfigError('it is not "terminal", "jsonl:-", "jsonl:PATH" or "gpio:PINS"')
+        except ConfigError as problem:
+            raise ConfigError(f'{file}: [signals]: sinks = ["{sink}"]: {problem}') from problem
 
 
 def _plan(station: Any) -> StationPlan:

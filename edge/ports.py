@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from protocol.cards import CardUid
 from protocol.errors import ReaderLost
@@ -137,16 +137,6 @@ class Reader(Protocol):
         """Give up every descriptor; never raises, may be called twice."""
 
 
-class Feedback(Protocol):
-    """A reader's own lamp and buzzer, where its driver offers one as `feedback`. Promises nothing beyond the signal."""
-
-    def pattern(self, name: Signal | Caution) -> None:
-        """Have the reader show it soon; from any thread, also while the reader is away. Never raises, never blocks.
-
-        A newer pattern takes the place of one that wasn't sent; one that can't be sent within a second is dropped.
-        """
-
-
 class Journal(Protocol):
     """The gateway's append-only book. See edge/journal.py for the trick."""
 
@@ -172,6 +162,18 @@ class Signals(Protocol):
 
     def warn(self, warning: Warning_) -> None:
         """Tell that something is wrong or slow; promises nothing."""
+
+
+@runtime_checkable
+class Feedback(Protocol):
+    """A lamp and a buzzer that play patterns: on a gateway's pins, or a reader's own, which its driver then offers.
+
+    An implementation takes the pattern down and returns; its own thread plays it, and a newer one cuts it off. A driver
+    that offers this is told of its own station's signals, from any thread, also while it is lost or closed.
+    """
+
+    def pattern(self, name: Literal["accepted", "repeated", "refused", "wait", "alarm"]) -> None:
+        """Play the pattern of a signal (edge/patterns.py); never raises, never blocks."""
 
 
 class Link(Protocol):

@@ -1,4 +1,4 @@
-"""Signals as lines: on a terminal for people, as JSON for machines. GPIO and reader LEDs are further sinks."""
+"""Signals to their sinks: lines for people and machines, patterns for lamps and buzzers on pins and on readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from typing import Final
 
 import msgspec
 
-from edge.ports import Recorded, Warning_
+from edge.pinplan import SCHEME as GPIO
+from edge.pinplan import parse_pins
+from edge.pins import PinPanel
+from edge.player import GRACE_S, Player
+from edge.ports import Caution, Feedback, Recorded, Signal, Warning_
 from protocol.errors import ConfigError
 
 WORDS = {
@@ -66,6 +70,14 @@ class _Sink:
             os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lamps:
+    """Lamps and a buzzer on pins; `station` as in PinPlan."""
+
+    station: str | None
+    player: Player
+
+
 class _Line(msgspec.Struct, frozen=True):
     """A `jsonl` signal; docs/reference/signals.md."""
 
@@ -78,42 +90,75 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 class LineSignals:
-    """See ports.Signals: every signal goes to every sink, each by one write(2)."""
+    """See ports.Signals: every signal goes to every sink; to lines by one write(2), to lamps without waiting."""
 
     def __init__(self, sinks: Sequence[str], mono_ns: Callable[[], int]) -> None:
-        """Open the sinks: `terminal`, `jsonl:-` (standard output), `jsonl:PATH` (appended). Raises ConfigError."""
+        """Open the sinks: `terminal`, `jsonl:-` (standard output), `jsonl:PATH` (appended), `gpio:PINS`.
+
+        Raises ConfigError.
+        """
         self._mono_ns = mono_ns
         self._jsonl: list[_Sink] = []
         self._terminal: _Sink | None = None
+        self._lamps: list[_Lamps] = []
+        self._readers: dict[str, Feedback] = {}
         self.failed_writes = 0
-        for sink in sinks:
-            if sink == "terminal":
-                self._terminal = _Sink(TERMINAL)
-            elif sink == "jsonl:-":
-                self._jsonl.append(_Sink(sys.stdout.fileno()))
-            elif sink.startswith("jsonl:"):
-                made = _Sink(None, Path(sink.removeprefix("jsonl:")))
-                try:
-                    made.open()
-                except OSError as problem:
-                    self.close()
-                    raise ConfigError(f"signals.sinks: {made.path} can't be written: {problem}") from problem
-                self._jsonl.append(made)
-            else:
-                self.close()
-                raise ConfigError(f"signals.sinks: {sink!r} is not terminal, jsonl:- or jsonl:PATH")
-
+        try:
+            for sink in sinks:
+                self._open(sink)
+        except BaseException:
+            self.close()
+            raise
         for made in (*self._jsonl, *(() if self._terminal is None else (self._terminal,))):
             with suppress(OSError):
                 made.may_block = made.descriptor is None or not stat.S_ISREG(os.fstat(made.descriptor).st_mode)
 
+    def _open(self, sink: str) -> None:
+        if sink == "terminal":
+            self._terminal = _Sink(TERMINAL)
+        elif sink == "jsonl:-":
+            self._jsonl.append(_Sink(sys.stdout.fileno()))
+        elif sink.startswith("jsonl:"):
+            made = _Sink(None, Path(sink.removeprefix("jsonl:")))
+            try:
+                made.open()
+            except OSError as problem:
+                raise ConfigError(f"signals.sinks: {made.path} can't be written: {problem}") from problem
+            self._jsonl.append(made)
+        elif sink.startswith(GPIO):
+            plan = parse_pins(sink)
+            try:
+                panel = PinPanel(plan)
+            except ConfigError as problem:
+                raise ConfigError(f"signals.sinks: {sink}: {problem}", hint=problem.hint) from problem
+            self._lamps.append(_Lamps(plan.station, Player(panel)))
+        else:
+            raise ConfigError(f"signals.sinks: {sink!r} is not terminal, jsonl:-, jsonl:PATH or gpio:PINS")
+
+    def add_reader(self, station: str, feedback: Feedback) -> None:
+        """Have a reader's own lamp and buzzer told of its station's signals."""
+        self._readers[station] = feedback
+
     def show(self, recorded: Recorded) -> None:
         """See Signals.show."""
+        self._light(recorded.signal, recorded.station)
         self._send(_Line(recorded.signal, str(recorded.tap), recorded.station, recorded.card, self._now_ms()))
 
     def warn(self, warning: Warning_) -> None:
         """See Signals.warn."""
+        self._light(warning.caution, warning.station)
         self._send(_Line(warning.caution, None, warning.station, warning.card, self._now_ms(), warning.code))
+
+    def _light(self, name: Signal | Caution, station: str | None) -> None:
+        """Lamps first: their threads start while the lines are written."""
+        for lamps in self._lamps:
+            if station is None:
+                # Nobody's: it cuts off no pupil's light.
+                lamps.player.later(name)
+            elif lamps.station in (None, station):
+                lamps.player.pattern(name)
+        if station is not None and (reader := self._readers.get(station)) is not None:
+            reader.pattern(name)
 
     def _now_ms(self) -> int:
         return self._mono_ns() // 1_000_000
@@ -158,8 +203,17 @@ class LineSignals:
         sink.stuck = not select.select([], [descriptor], [], patience_s)[1]
         return not sink.stuck
 
+    def darken(self, grace_s: float = GRACE_S) -> None:
+        """Have the lamps dark from now on, after `grace_s` at most for what recorded taps show; lines go on."""
+        lamps, self._lamps = self._lamps, []
+        for one in lamps:
+            one.player.end()
+        for one in lamps:
+            one.player.close(grace_s)
+
     def close(self) -> None:
-        """Close the files that were opened here."""
+        """Close the files that were opened here; lamps go dark."""
+        self.darken()
         sinks, self._jsonl = self._jsonl, []
         for sink in sinks:
             if not sink.may_block:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -93,6 +94,8 @@ def _gateway(path: Path) -> Iterator[Finding]:
         place = Path(reader.partition(":")[2].partition("?")[0].removeprefix("//"))
         seen = place.exists() and os.access(place, os.R_OK)
         yield seen, f"station {plan.name}: {reader} {'is there' if seen else 'is not there, or may not be read'}"
+    if any(sink.startswith("gpio:") for sink in config.sinks):
+        yield _pins()
     if config.uplink_url is None:
         yield False, "[uplink] url is not set: taps are recorded and stay here"
     else:
@@ -103,6 +106,19 @@ def _gateway(path: Path) -> Iterator[Finding]:
             bool(releases),
             f"rosters: {', '.join(sorted(releases.values())) or 'none yet; cards are accepted unjudged'}",
         )
+
+
+def _pins(devices: Path = Path("/dev")) -> Finding:
+    """Whether lamps on pins can be switched; none is, since a running gateway holds them."""
+    if importlib.util.find_spec("gpiozero") is None:
+        return False, "lamps: gpiozero is missing; pip install 'k12edge[gpio]'"
+    chips = sorted(devices.glob("gpiochip*"))
+    if any(os.access(chip, os.R_OK | os.W_OK) for chip in chips):
+        return True, "lamps: gpiozero and the pins are there"
+    return (
+        False,
+        f"lamps: {'no pins may be used; is this user in group gpio?' if chips else 'this machine has no pins'}",
+    )
 
 
 def _hub(path: Path) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import serial
 
-from edge.ports import CardRead, ReaderGone
+from edge.ports import CardRead, Caution, ReaderGone, Signal
 from edge.readers.osdpcards import BitPlans
 from edge.readers.osdpfeedback import OsdpFeedback, lamp_command, sound_command
 from edge.readers.osdpwire import IDENTIFY, LAMP, SOUND, OsdpWire
@@ -239,6 +239,10 @@ class OsdpReader:
             if command["command"] not in self._mute and all(panel.check_capability(0, capability)):
                 panel.submit_command(0, command)
         self._steps = 0
+
+    def pattern(self, name: Signal | Caution) -> None:
+        """See ports.Feedback."""
+        self.feedback.pattern(name)
 
     def close(self) -> None:
         """See Reader.close."""

@@ -29,11 +29,13 @@ class Pattern:
 PATTERNS: Final[dict[str, Pattern]] = {
     "accepted": Pattern("GREEN", 10, 0, 10, 2, 1, 1),
     "repeated": Pattern("GREEN", 2, 2, 12, 1, 1, 2),
-    "refused": Pattern("RED", 15, 0, 15, 8, 1, 1),
+    "refused": Pattern("AMBER", 2, 2, 8, 1, 2, 2),
     "wait": Pattern("AMBER", 5, 5, 30),
     "alarm": Pattern("RED", 1, 1, 30, 3, 3, 3),
 }
-"""One short sound, two quick ones, a long one, none, three. In tenths of a second, osdp_LED's and osdp_BUZ's unit."""
+"""As near to edge/patterns.py as a reader comes, in tenths of a second (osdp_LED's and osdp_BUZ's unit): one sound, two
+quick ones, two far apart, none, three long ones. At a counter nobody is told off: `refused` is as short as the rest.
+"""
 
 
 class OsdpFeedback:

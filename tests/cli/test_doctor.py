@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from k12edge.doctor import file_system_of
+from k12edge.doctor import _pins, file_system_of
 
 
 def examine(path: Path) -> tuple[int, list[str]]:
@@ -89,3 +89,21 @@ def test_a_file_that_is_no_configuration(text: str, tmp_path: Path) -> None:
     code, lines = examine(path)
     assert code == 2
     assert str(path) in lines[0]
+
+
+def test_lamps_on_a_machine_without_pins_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "g.toml", tmp_path / "data", "replay:/x", "mqtt://127.0.0.1:9")
+    assert not any("lamps: " in line for line in examine(path)[1])
+    path.write_text(path.read_text(encoding="utf-8") + '[signals]\nsinks = ["gpio:green=17"]\n', encoding="utf-8")
+    code, lines = examine(path)
+    assert code == 1 and any("lamps: " in line for line in lines)
+
+
+def test_pins_that_may_be_used_are_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _pins(tmp_path) == (False, "lamps: this machine has no pins")
+    (tmp_path / "gpiochip0").write_bytes(b"")
+    assert _pins(tmp_path) == (True, "lamps: gpiozero and the pins are there")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert "group gpio" in _pins(tmp_path)[1] and not _pins(tmp_path)[0]
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert _pins(tmp_path) == (False, "lamps: gpiozero is missing; pip install 'k12edge[gpio]'")

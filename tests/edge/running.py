@@ -35,7 +35,10 @@ def card(number: int) -> str:
 
 
 class GatewayProcess:
-    """`k12edge gateway` in `folder`; `before` goes before its command (strace and its arguments)."""
+    """`k12edge gateway` in `folder`; `before` goes before its command (strace and its arguments).
+
+    `program`: what Python runs; `sinks`: further ones beside the file that `shown` reads.
+    """
 
     def __init__(
         self,
@@ -45,15 +48,18 @@ class GatewayProcess:
         stations: int = 1,
         uplink: str | None = None,
         before: Sequence[str] = (),
+        program: Sequence[str] = ("-m", "k12edge"),
+        sinks: Sequence[str] = (),
     ) -> None:
-        self.folder, self.before = folder, list(before)
+        self.folder, self.before, self.program = folder, list(before), list(program)
         self.data = data or folder / "data"
         self.signals = folder / "signals.jsonl"
         self.config = folder / "gateway.toml"
         self.log = folder / "gateway.log"
         self.replays = [folder / f"replay-{number}.txt" for number in range(stations)]
         text = f'[gateway]\nid = "{DEVICE}"\nschool = "{SCHOOL}"\ndata_dir = "{self.data}"\n'
-        text += f'[signals]\nsinks = ["jsonl:{self.signals}"]\n'
+        listed = ", ".join(f'"{sink}"' for sink in (f"jsonl:{self.signals}", *sinks))
+        text += f"[signals]\nsinks = [{listed}]\n"
         if uplink is not None:
             text += f'[uplink]\nurl = "{uplink}"\n'
         for number, replay in enumerate(self.replays):
@@ -71,7 +77,7 @@ class GatewayProcess:
         """Start it, without waiting."""
         with self.log.open("ab") as log:
             self.tracer = subprocess.Popen(
-                [*self.before, sys.executable, "-m", "k12edge", "gateway", "--config", str(self.config)],
+                [*self.before, sys.executable, *self.program, "gateway", "--config", str(self.config)],
                 stdout=log,
                 stderr=log,
             )

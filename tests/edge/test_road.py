@@ -19,6 +19,7 @@ from edge.mqtt import IN_FLIGHT_MAX, MqttLink
 from edge.verify import BAD, VALID
 from edge.witness import WITNESS_PATH
 from k12edge.cli import main
+from protocol.rawread import RawRead, decode_raw
 from protocol.signing import Identity
 from sim.parts import get_json
 from tests.edge.room import DEVICE, data_of, events
@@ -175,7 +176,7 @@ def test_numbers_sealed_before_the_first_contact_are_opened_by_the_hub(hub: HubP
 
     sign_seed, box_seed, raw0 = until(handed_over, "the box's secret is handed over")
     early = Identity(bytes(32), Identity(sign_seed, box_seed).open(raw0))
-    assert early.open(raw) == b"w24:ADBEEF"
+    assert decode_raw(early.open(raw)) == RawRead("w24:ADBEEF")
     assert gateway.end() == 0
 
 

@@ -155,6 +155,27 @@ def test_mosquittos_service_takes_our_drop_in(tmp_path: Path) -> None:
     assert "Restrat" in said(text.replace("Restart=", "Restrat="))
 
 
+@needs_systemd
+def test_a_gateways_service_takes_the_drop_in_for_pins(tmp_path: Path) -> None:
+    program(tmp_path, one(GATEWAY, "ExecStart").split()[0])
+    unit = tmp_path / GATEWAY.name
+    unit.write_text(GATEWAY.read_text().replace("/opt/k12edge", f"{tmp_path}/opt/k12edge"))
+    ours = tmp_path / f"{GATEWAY.name}.d" / "pins.conf"
+    ours.parent.mkdir()
+
+    def said(text: str) -> str:
+        ours.write_text(text)
+        words = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(unit)]
+        found = subprocess.run(words, capture_output=True, text=True)
+        return "".join(line for line in found.stderr.splitlines() if "pins.conf" in line)
+
+    text = (FIRMWARE / "gateway" / "pins.conf").read_text()
+    assert said(text) == ""
+    assert "DeviceAlow" in said(text.replace("DeviceAllow=", "DeviceAlow="))
+    # What lgpio can't be loaded without is a place where it may write.
+    assert one(ours, "WorkingDirectory") == f"/run/{one(ours, 'RuntimeDirectory')}"
+
+
 @pytest.mark.skipif(not JOURNALD.exists(), reason="Debian's systemd is not installed")
 def test_journald_knows_every_key() -> None:
     # It has no mode that checks a configuration; the names that it knows stand in its program.

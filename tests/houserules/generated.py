@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.config import KEYS as GATEWAY_KEYS
+from edge.patterns import PATTERNS
 from hub.config import KEYS as HUB_KEYS
 from protocol.errors import BadMessage, K12EdgeError, NeedsHands, Transient
 from protocol.settings import Key
@@ -204,6 +205,21 @@ def readers(asked: str) -> str:
     return table(head, rows) + "\n\n" + "\n".join(notes)
 
 
+CELL_MS = 20
+"""A character in the picture of a pattern."""
+
+
+def patterns() -> str:
+    """Light and sound of each signal, drawn as the table of the code says."""
+    lines = []
+    for name, steps in PATTERNS.items():
+        assert all(step.ms % CELL_MS == 0 for step in steps), name
+        light = "".join((step.lamp or ".")[0].upper() * (step.ms // CELL_MS) for step in steps)
+        sound = "".join(("#" if step.buzzer else ".") * (step.ms // CELL_MS) for step in steps)
+        lines += [f"{name:<9} light  {light}", f"{'':<9} sound  {sound}"]
+    return "```text\n" + "\n".join(lines) + "\n```"
+
+
 MAKERS: dict[str, Callable[..., str]] = {
     "command": command,
     "config": lambda kind: keys({"gateway": GATEWAY_KEYS, "hub": HUB_KEYS}[kind]),
@@ -216,6 +232,7 @@ MAKERS: dict[str, Callable[..., str]] = {
     "faults": faults,
     "proof": proof,
     "readers": readers,
+    "patterns": patterns,
 }
 
 

@@ -11,9 +11,9 @@ from tests.mutants.mutant import Edit, Mutant, apply, faults, listed
 MUTANTS = listed()
 ROOMS = {
     "protocol": "anchors audit batch envelope ranges receipts signing time",
-    "edge": "assembly clock decide delivery devicekeys journal journalfile lane owed pace pruning rescue rosterstore"
-    " salvage slots soundness station upkeep uplink verify waterline readers/keyboard readers/keydecoder"
-    " readers/presence",
+    "edge": "assembly clock decide delivery devicekeys journal journalfile lane owed pace patterns player pruning"
+    " rescue rosterstore salvage slots soundness station upkeep uplink verify waterline readers/keyboard"
+    " readers/keydecoder readers/presence",
     "hub": "announcer clock forwarder forwarding intake mailroom mending parts receipts reception city/k12records"
     " store/books store/database store/forwardrows store/ledger",
 }

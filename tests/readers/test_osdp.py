@@ -681,7 +681,7 @@ def test_a_pattern_reaches_the_readers_lamp_and_buzzer(pd: OsdpPd, name: str) ->
 
 def test_patterns_differ_in_rhythm_alone() -> None:
     lamps = {(p.lamp_on_ds, p.lamp_off_ds, p.lamp_ds) for p in PATTERNS.values()}
-    sounds = {(p.sound_on_ds, p.sounds) for p in PATTERNS.values()}
+    sounds = {(p.sound_on_ds, p.sound_off_ds, p.sounds) for p in PATTERNS.values()}
     assert len(lamps) == len(sounds) == len(PATTERNS) == 5
 
 
