@@ -52,6 +52,15 @@ def _replay(path: str, options: dict[str, str]) -> Reader:
     return ReplayReader(path, loop=loop)
 
 
+def _nfcpy(path: str, options: dict[str, str]) -> Reader:
+    from edge.readers.nfcpy import NfcUsbReader
+
+    if not re.fullmatch("usb(:[0-9a-fA-F]{4}:[0-9a-fA-F]{4})?", path):
+        raise ReaderRefused(f"nfcpy wants nfcpy:usb or nfcpy:usb:VID:PID (hexadecimal), not {path!r}")
+    _only(options, "nfcpy")
+    return NfcUsbReader(path.lower())
+
+
 def _flag(options: dict[str, str], name: str, scheme: str) -> bool:
     text = options.pop(name, "0")
     if text not in ("0", "1"):
@@ -105,6 +114,7 @@ def _only(rest: dict[str, str], scheme: str) -> None:
 SCHEMES: Final[dict[str, Callable[[str, dict[str, str]], Reader]]] = {
     "keyboard": _keyboard,
     "lines": _lines,
+    "nfcpy": _nfcpy,
     "osdp": _osdp,
     "pn532": _pn532,
     "replay": _replay,

@@ -57,7 +57,7 @@ class Pn53xField:
         """Nothing was seen yet; `felica`: look for these cards, too, at 212 and 424 kbit/s by turns."""
         self._chip = chip
         self._felica: tuple[int, ...] = FELICA_BAUDS if felica else ()
-        self._targets = 2
+        self._targets = min(2, int(chip.in_list_passive_target_max_target))
         self._newcomers = Newcomers()
         self._activates = False
 

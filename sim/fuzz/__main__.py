@@ -19,6 +19,7 @@ from sim.fuzz.files import KeyStores, Pages, Witnesses
 from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Frames, Receipts, Replays
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
 from sim.fuzz.parser import Parser
+from sim.fuzz.proofs import RawReads
 from sim.fuzz.queries import Queries
 from sim.fuzz.rosters import Rosters
 from sim.fuzz.running import Outcome, explained, own_folder, run
@@ -29,7 +30,7 @@ PARSERS: Final[dict[str, type[Parser]]] = {
     for parser in (
         Pn532Frames, Batches, Records, Receipts, Rosters, Configurations, CityAnswers, DeviceStates, HubStates,
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
-        Witnesses,
+        Witnesses, RawReads,
         Queries, DriverLine,
     )
 }  # fmt: skip

@@ -9,12 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from edge.readers.lines import QUIET_S
 from protocol.cards import CardUid
 from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
 from sim.emulators.osdppd import OsdpPd
 from sim.emulators.pn532 import FieldCard, Pn532Emulator
+from sim.emulators.usb import UsbBus
+from sim.emulators.usbreaders import Acr122
 from tests.contracts.typing_scene import TypingScene
 
 Showing = tuple[int, CardUid, int]
@@ -63,18 +67,41 @@ class Pn532Scene:
     def play(self, *showings: Showing) -> None:
         if self.chip.master < 0:
             self.bench.do(self.chip.plug)
-        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+        threading.Thread(target=show, args=(self.chip, showings), daemon=True).start()
 
-    def _play(self, showings: tuple[Showing, ...]) -> None:
-        began_s, at_ms, changes = time.monotonic(), 0, list[tuple[int, int, CardUid]]()
-        for delay_ms, card, hold_ms in showings:
-            at_ms += delay_ms
-            changes += [(at_ms, 1, card), (at_ms + hold_ms, 0, card)]
-        field: list[CardUid] = []
-        for when_ms, comes, card in sorted(changes, key=lambda change: change[:2]):
-            time.sleep(max(0.0, began_s + when_ms / 1000 - time.monotonic()))
-            field = [*field, card] if comes else [other for other in field if other != card]
-            self.chip.place(*(FieldCard(bytes.fromhex(present.hex)) for present in field))
+
+def show(chip: Pn532Emulator, showings: tuple[Showing, ...]) -> None:
+    """Place cards before an emulated chip and take them away; returns when all is shown."""
+    began_s, at_ms, changes = time.monotonic(), 0, list[tuple[int, int, CardUid]]()
+    for delay_ms, card, hold_ms in showings:
+        at_ms += delay_ms
+        changes += [(at_ms, 1, card), (at_ms + hold_ms, 0, card)]
+    field: list[CardUid] = []
+    for when_ms, comes, card in sorted(changes, key=lambda change: change[:2]):
+        time.sleep(max(0.0, began_s + when_ms / 1000 - time.monotonic()))
+        field = [*field, card] if comes else [other for other in field if other != card]
+        chip.place(*(FieldCard(bytes.fromhex(present.hex)) for present in field))
+
+
+class UsbScene:
+    """An ACR122U on an emulated USB, which stands in for libusb's context; all of nfcpy's own code runs above it."""
+
+    url = "nfcpy:usb"
+
+    def __init__(self, _folder: Path, _bench: Bench, *, plugged: bool = True) -> None:
+        self.bus, self.chip = UsbBus(), Acr122()
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr("usb1.USBContext", self.bus.context)
+        if plugged:
+            self.bus.plug(self.chip)
+
+    def close(self) -> None:
+        self._patch.undo()
+
+    def play(self, *showings: Showing) -> None:
+        if self.chip not in self.bus.places.values():
+            self.bus.plug(self.chip)
+        threading.Thread(target=show, args=(self.chip, showings), daemon=True).start()
 
 
 class LinesScene:
@@ -131,6 +158,7 @@ Maker = Callable[..., Scene]
 SCENES: dict[str, Maker] = {
     "keyboard": lambda folder, _, plugged=True: TypingScene(folder, plugged=plugged),
     "lines": LinesScene,
+    "nfcpy": UsbScene,
     "osdp": OsdpScene,
     "pn532": Pn532Scene,
     "replay": lambda folder, _, plugged=True: ReplayScene(folder),

@@ -144,7 +144,7 @@ def test_looks_are_short_and_descriptors_are_given_back(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "pn532", "pn532:", "usb:/dev/x", "pn532://relative", "pn532:///x?a=1", "replay:f?loop=2"]
+    "url", ["", "pn532", "pn532:", "usb:/dev/x", "pn532://relative", "pn532:///x?a=1", "replay:f?loop=2", "nfcpy:tty"]
 )
 def test_an_address_that_can_never_work_is_refused(url: str) -> None:
     with pytest.raises(ReaderRefused):

@@ -127,6 +127,25 @@ def test_sockets_are_of_the_allowed_families(role: str, traces: dict[str, Trace]
     assert used <= set(allowed.split())
 
 
+def test_usb_readers_are_looked_for_through_sockets_of_the_allowed_families(tmp_path: Path) -> None:
+    """With the real libusb, which doesn't begin without netlink."""
+    script = (
+        "from edge.readers.nfcpy import NfcUsbReader\n"
+        "from protocol.errors import ReaderLost\n"
+        "reader = NfcUsbReader('usb:04cc:2533')\n"
+        "try: reader.open()\n"
+        "except ReaderLost as problem: print(problem)\n"
+        "reader.close()\n"
+    )
+    trace = ["strace", "-f", "-qq", "-e", "trace=socket", "-o", str(tmp_path / "usb.strace"), sys.executable, "-c"]
+    found = subprocess.run([*trace, script], check=True, capture_output=True, text=True)
+    assert "no reader is plugged in" in found.stdout, found
+    used = set(re.findall(r"socket\((AF_\w+)", (tmp_path / "usb.strace").read_text()))
+    (allowed,) = directives(GATEWAY)["RestrictAddressFamilies"]
+    assert "AF_NETLINK" in used
+    assert used <= set(allowed.split())
+
+
 @each_role
 def test_writes_only_below_its_data_dir(role: str, traces: dict[str, Trace]) -> None:
     folder = traces[role].folder

@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
+from nfc.clf.device import usb_device_map
 
+from edge.readers.nfcpy import CHIPS
 from tests.firmware.unitfiles import FIRMWARE
 
 RULES = (FIRMWARE / "gateway" / "readers.rules").read_text(encoding="utf-8")
@@ -150,6 +152,16 @@ def test_an_adapter_gets_a_name_by_its_socket_and_is_left_in_peace(ids: str) -> 
     assert whole.env["ID_MM_DEVICE_IGNORE"] == "1"
     assert whole.written == {"power/control": "on"}
     assert not whole.links
+
+
+def test_every_reader_that_the_nfcpy_driver_takes_is_given_to_the_service_and_kept_awake() -> None:
+    ids = [ids for ids, chip in usb_device_map.items() if chip in CHIPS]
+    assert len(ids) == 6
+    for vendor, product in ids:
+        usb, _, _ = adapter(f"{vendor:04x}:{product:04x}", "p")
+        found = run(usb)
+        assert (found.group, found.mode, found.written) == ("dialout", "0660", {"power/control": "on"})
+        assert run(usb, "remove").group == "root"
 
 
 def test_two_adapters_of_one_kind_get_two_names() -> None:

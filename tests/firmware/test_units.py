@@ -123,7 +123,7 @@ def test_a_gateways_readers_are_within_reach() -> None:
     assert found["SupplementaryGroups"] == ["dialout"]
     assert found["DevicePolicy"] == ["closed"]
     classes = {value.split()[0] for value in found["DeviceAllow"]}
-    assert classes == {"char-ttyUSB", "char-ttyACM", "char-ttyAMA", "char-ttyS"}
+    assert classes == {"char-ttyUSB", "char-ttyACM", "char-ttyAMA", "char-ttyS", "char-usb_device"}
     assert "PrivateDevices" not in found
     # A class of a module that isn't loaded when the service starts would be left out for good.
     modules = (FIRMWARE / "gateway" / "modules-load.conf").read_text().split("\n")

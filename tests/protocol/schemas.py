@@ -28,6 +28,7 @@ from protocol.envelope import (
     encode_event,
     rfc3339,
 )
+from protocol.rawread import RawRead
 from protocol.receipts import HubTime, JournalMarks, Mark, Receipt
 from protocol.records import (
     DATA_TYPES,
@@ -91,7 +92,7 @@ SHAPES: Final = (
         DeviceConfig,
         HubState,
     ),
-    *(Release, Signal, Page, Item, EffectiveText, RangeDigest, CityAnswer, CityResult, CityProblem),
+    *(Release, Signal, Page, Item, EffectiveText, RangeDigest, CityAnswer, CityResult, CityProblem, RawRead),
 )
 """Every type of a message, named in docs/reference/messages.md with its fields."""
 

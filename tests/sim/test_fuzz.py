@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import hub.states
+import hub.sun
 import protocol.batch
 import protocol.envelope
 import protocol.receipts
@@ -51,6 +52,8 @@ def test_every_parser_takes_or_refuses_and_the_next_room_takes_what_it_took(name
         ("roster", protocol.roster, "unpack_release"),
         ("state", hub.states, "checked_state"),
         ("batch", protocol.batch, "decode_batch"),
+        ("raw", hub.sun, "parse_sun"),
+        ("raw", hub.sun, "_octets"),
     ],
 )
 def test_the_inputs_reach_every_refusal(name: str, room: Any, function: str, tmp_path: Path) -> None:
