@@ -10,10 +10,15 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from host.machine import kernel_error_ms
 from host.tomlfile import read_toml
+from protocol.errors import K12EdgeError
+
+if TYPE_CHECKING:
+    from edge.ports import Reader
 
 FORGETFUL = ("tmpfs", "ramfs", "rootfs")
 """File systems that lose what was synced when the power goes."""
@@ -80,6 +85,17 @@ def _reachable(what: str, url: str, port: int) -> Finding:
     return True, f"{what} {url} answers"
 
 
+def _opens(what: str, driver: Reader) -> Finding:
+    """A reader that isn't taken for oneself can be asked while the gateway runs."""
+    try:
+        driver.open()
+    except K12EdgeError as problem:
+        return False, f"{what}: {problem}"
+    finally:
+        driver.close()
+    return True, f"{what} is there"
+
+
 def _gateway(path: Path) -> Iterator[Finding]:
     from edge.config import load_config
     from edge.readers.opening import make_reader
@@ -90,7 +106,10 @@ def _gateway(path: Path) -> Iterator[Finding]:
     yield from _machine(config.data_dir)
     yield bool(config.stations), f"{len(config.stations)} stations are configured"
     for plan, reader in zip(config.stations, config.readers, strict=True):
-        make_reader(reader)
+        driver = make_reader(reader)
+        if reader.startswith("pcsc:"):
+            yield _opens(f"station {plan.name}: {reader}", driver)
+            continue
         place = Path(reader.partition(":")[2].partition("?")[0].removeprefix("//"))
         seen = place.exists() and os.access(place, os.R_OK)
         yield seen, f"station {plan.name}: {reader} {'is there' if seen else 'is not there, or may not be read'}"

@@ -44,6 +44,13 @@ def _osdp(path: str, options: dict[str, str]) -> Reader:
     return OsdpReader(path, key_file, int(address), int(baud or BAUDS[0]), plans)
 
 
+def _pcsc(path: str, options: dict[str, str]) -> Reader:
+    from edge.readers.pcsc import PcscReader
+
+    _only(options, "pcsc")
+    return PcscReader(path)
+
+
 def _replay(path: str, options: dict[str, str]) -> Reader:
     from edge.readers.replay import ReplayReader
 
@@ -116,10 +123,13 @@ SCHEMES: Final[dict[str, Callable[[str, dict[str, str]], Reader]]] = {
     "lines": _lines,
     "nfcpy": _nfcpy,
     "osdp": _osdp,
+    "pcsc": _pcsc,
     "pn532": _pn532,
     "replay": _replay,
 }
 """Every kind of reader: the scheme of its address, and what makes its driver from path and options."""
+PATHLESS: Final = frozenset({"pcsc"})
+"""Whose address may be the scheme alone."""
 
 
 def make_reader(url: str) -> Reader:
@@ -130,6 +140,6 @@ def make_reader(url: str) -> Reader:
         raise ReaderRefused(f"reader {url!r}: known are {', '.join(f'{name}:' for name in sorted(SCHEMES))}")
     location, _, query = rest.partition("?")
     path = unquote(location.removeprefix("//"))
-    if not path:
+    if not path and scheme not in PATHLESS:
         raise ReaderRefused(f"reader {url!r} names no path")
     return maker(path, dict(parse_qsl(query, keep_blank_values=True)))

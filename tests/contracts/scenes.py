@@ -16,6 +16,8 @@ from protocol.cards import CardUid
 from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
 from sim.emulators.osdppd import OsdpPd
+from sim.emulators.pcsccard import uid_card
+from sim.emulators.pcscdaemon import Pcscd
 from sim.emulators.pn532 import FieldCard, Pn532Emulator
 from sim.emulators.usb import UsbBus
 from sim.emulators.usbreaders import Acr122
@@ -154,12 +156,47 @@ class OsdpScene:
             self.pd.show(4 * len(card.hex), bytes.fromhex(card.hex))
 
 
+class PcscScene:
+    """PC/SC knows one card a reader: the second is met when the first has left, and stays as long as it would have.
+
+    `least_ms`: in which reader, daemon and library power a card and ask it; one that is there for less isn't read.
+    """
+
+    at_once, least_ms = 1, 150
+
+    def __init__(self, folder: Path, _: Bench, *, plugged: bool = True) -> None:
+        self.url = "pcsc:K12%20Gate%2000%2000"
+        self.daemon = Pcscd(folder / "pcscd")
+        if plugged:
+            self.daemon.start()
+
+    def close(self) -> None:
+        self.daemon.stop()
+
+    def play(self, *showings: Showing) -> None:
+        if not self.daemon.running:
+            self.daemon.start()
+        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+
+    def _play(self, showings: tuple[Showing, ...]) -> None:
+        slot, began_s, at_ms = self.daemon.slots[0], time.monotonic(), 0
+        for delay_ms, card, hold_ms in showings:
+            at_ms += delay_ms
+            time.sleep(max(0.0, began_s + at_ms / 1000 - time.monotonic()))
+            slot.show(uid_card(bytes.fromhex(card.hex)))
+            # Held to the reader until it was noticed, and from then on for its time.
+            slot.powered.wait(10)
+            time.sleep(max(hold_ms, self.least_ms) / 1000)
+            slot.remove()
+
+
 Maker = Callable[..., Scene]
 SCENES: dict[str, Maker] = {
     "keyboard": lambda folder, _, plugged=True: TypingScene(folder, plugged=plugged),
     "lines": LinesScene,
     "nfcpy": UsbScene,
     "osdp": OsdpScene,
+    "pcsc": PcscScene,
     "pn532": Pn532Scene,
     "replay": lambda folder, _, plugged=True: ReplayScene(folder),
 }

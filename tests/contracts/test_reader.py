@@ -82,6 +82,9 @@ def test_two_cards_at_once_are_two_sightings(scene: Scene) -> None:
         watch.await_count(2)
         time.sleep(0.3)
         assert sorted(card.hex for card in watch.cards()) == sorted((A.hex, B.hex))
+        if scene.at_once == 1:
+            first, second = watch.seen
+            assert first.card == A and second.seen_mono_ns - first.seen_mono_ns > 400_000_000, "when the first has left"
 
 
 def test_a_sighting_is_dated_when_the_card_came(scene: Scene) -> None:
@@ -140,7 +143,8 @@ def test_looks_are_short_and_descriptors_are_given_back(scene: Scene) -> None:
         reader.poll()
         assert time.monotonic() - began_s < 0.3
         reader.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    # The emulated card's own socket may have been counted before, and be gone now.
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.parametrize(
