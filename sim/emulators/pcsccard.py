@@ -60,7 +60,8 @@ class Slot:
     """One slot of a virtual reader, at a TCP port. A card that lies in it outlives pcscd, and goes to the next one.
 
     `powered`: the reader has noticed the card; `told`: pcscd says that one came; `empty`: pcscd says that nothing lies
-    there; `left`: the card pulled itself out; `asked`: APDUs that came, of all cards.
+    there; `left`: the card pulled itself out; `asked`: APDUs that came, of all cards; `disturbed`: how often a card was
+    switched off or reset.
 
     The driver gives a card up at the first call that fails, whoever calls, and takes the next one that waits: pcscd,
     which looks now and then, would take both for one. So a card waits until the field was seen empty, as it would be
@@ -75,7 +76,7 @@ class Slot:
         self.left = threading.Event()
         self.empty = threading.Event()
         self.empty.set()
-        self.asked = 0
+        self.asked = self.disturbed = 0
         self._line: socket.socket | None = None
         self._lock = threading.Lock()
         self._gone = threading.Event()
@@ -143,6 +144,8 @@ class Slot:
                     self.left.set()
                 elif message == bytes((TELL_ATR,)):
                     self._say(line, card.atr)
+                elif message in (bytes((POWER_OFF,)), bytes((RESET,))):
+                    self.disturbed += 1
                 elif message == bytes((POWER_ON,)):
                     self.empty.clear()
                     self.powered.set()

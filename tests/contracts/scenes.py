@@ -28,9 +28,13 @@ Showing = tuple[int, CardUid, int]
 
 
 class Scene(Protocol):
-    """A driver's world: where it looks, and how cards come before it."""
+    """A driver's world: where it looks, and how cards come before it.
+
+    `at_once`: cards that its reader tells of while they lie there together.
+    """
 
     url: str
+    at_once: int
 
     def play(self, *showings: Showing) -> None:
         """Show these cards from now on; may be called before or after the reader was opened, once."""
@@ -40,6 +44,8 @@ class Scene(Protocol):
 
 
 class ReplayScene:
+    at_once = 2
+
     def __init__(self, folder: Path) -> None:
         self._path = folder / "thẻ.txt"
         self.url = f"replay:{self._path}"
@@ -55,6 +61,8 @@ class ReplayScene:
 
 
 class Pn532Scene:
+    at_once = 2
+
     def __init__(self, folder: Path, bench: Bench, *, plugged: bool = True) -> None:
         self.link = folder / "đầu đọc"
         self.url = f"pn532://{self.link}"
@@ -89,6 +97,7 @@ class UsbScene:
     """An ACR122U on an emulated USB, which stands in for libusb's context; all of nfcpy's own code runs above it."""
 
     url = "nfcpy:usb"
+    at_once = 2
 
     def __init__(self, _folder: Path, _bench: Bench, *, plugged: bool = True) -> None:
         self.bus, self.chip = UsbBus(), Acr122()
@@ -108,6 +117,8 @@ class UsbScene:
 
 class LinesScene:
     """A printer: it says each card's number when the card comes, and nothing while nobody listens."""
+
+    at_once = 2
 
     def __init__(self, folder: Path, bench: Bench, *, plugged: bool = True) -> None:
         self.printer = Printer(folder / "máy in")
@@ -133,6 +144,8 @@ class LinesScene:
 
 class OsdpScene:
     """Cards are moments here: a reader on RS-485 tells that one came, and nothing of how long it stays."""
+
+    at_once = 2
 
     def __init__(self, folder: Path, _: Bench, *, plugged: bool = True) -> None:
         key_file = folder / "khóa"
@@ -167,26 +180,34 @@ class PcscScene:
     def __init__(self, folder: Path, _: Bench, *, plugged: bool = True) -> None:
         self.url = "pcsc:K12%20Gate%2000%2000"
         self.daemon = Pcscd(folder / "pcscd")
+        self._over = threading.Event()
+        self._shows: threading.Thread | None = None
         if plugged:
             self.daemon.start()
 
     def close(self) -> None:
+        self._over.set()
+        if self._shows is not None:
+            self._shows.join(15)
         self.daemon.stop()
 
     def play(self, *showings: Showing) -> None:
         if not self.daemon.running:
             self.daemon.start()
-        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+        self._shows = threading.Thread(target=self._play, args=(showings,), daemon=True)
+        self._shows.start()
 
     def _play(self, showings: tuple[Showing, ...]) -> None:
         slot, began_s, at_ms = self.daemon.slots[0], time.monotonic(), 0
         for delay_ms, card, hold_ms in showings:
             at_ms += delay_ms
-            time.sleep(max(0.0, began_s + at_ms / 1000 - time.monotonic()))
+            if self._over.wait(max(0.0, began_s + at_ms / 1000 - time.monotonic())):
+                return
             slot.show(uid_card(bytes.fromhex(card.hex)))
             # Held to the reader until it was noticed, and from then on for its time.
-            slot.powered.wait(10)
-            time.sleep(max(hold_ms, self.least_ms) / 1000)
+            while not slot.powered.wait(0.1) and not self._over.is_set():
+                pass
+            self._over.wait(max(hold_ms, self.least_ms) / 1000)
             slot.remove()
 
 

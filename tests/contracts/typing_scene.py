@@ -14,6 +14,8 @@ from sim.emulators.keyboard import ENTER, TypingReader, press
 class TypingScene:
     """Types whole numbers in hexadecimal, once each, from when somebody listens; how long a card stays is no matter."""
 
+    at_once = 2
+
     def __init__(self, folder: Path, *, plugged: bool = True) -> None:
         self.reader = TypingReader(folder / "đầu đọc-event-kbd", plugged=plugged)
         self.url = f"keyboard://{self.reader.link}?format=hex"

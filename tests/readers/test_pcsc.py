@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -212,7 +213,9 @@ def test_what_is_no_card_of_ours_is_refused_without_its_number(
     with caplog.at_level(logging.DEBUG):
         slot.show(uid_card(bytes.fromhex(uid), atr))
         poll_until(reader, lambda reads: reader.counts.foreign == 1)
-        assert reader.poll() == ()
+        for _ in range(3):
+            assert reader.poll() == ()
+        assert slot.asked == 1, "there is nothing to ask it again"
         lay(slot, A)
         poll_until(reader, sees(A))
     assert reader.counts.foreign == 1
@@ -412,7 +415,7 @@ import sys
 from smartcard import scard
 code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
 code, card, _ = scard.SCardConnect(context, sys.argv[1], int(sys.argv[2]), 3)
-if int(sys.argv[2]) == scard.SCARD_SHARE_SHARED:
+if sys.argv[3] == "transaction":
     code = scard.SCardBeginTransaction(card)
 print(code, flush=True)
 sys.stdin.read(1)
@@ -420,12 +423,14 @@ scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
 """
 
 
-@pytest.mark.parametrize("share", [1, 2], ids=["exclusive", "transaction"])
-def test_a_card_that_another_program_holds_is_read_when_it_is_free(slot: Slot, reader: PcscReader, share: int) -> None:
+@pytest.mark.parametrize(("share", "how"), [("1", "alone"), ("2", "transaction")])
+def test_a_card_that_another_program_holds_is_read_when_it_is_free(
+    slot: Slot, reader: PcscReader, share: str, how: str
+) -> None:
     lay(slot, A)
     poll_until(reader, sees(A))
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, NAME, str(share)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", HOLDER, NAME, share, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None and holder.stdin is not None
         assert holder.stdout.readline() == b"0\n"
@@ -436,6 +441,32 @@ def test_a_card_that_another_program_holds_is_read_when_it_is_free(slot: Slot, r
         holder.stdin.close()
     poll_until(reader, sees(A))
     assert reader.counts.unread == 0
+
+
+def test_another_program_at_the_card_makes_no_second_tap_and_is_not_disturbed(slot: Slot, reader: PcscReader) -> None:
+    lay(slot, A)
+    poll_until(reader, sees(A))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, NAME, "2", "shared"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None and holder.stdin is not None
+        while not select.select([holder.stdout], [], [], 0)[0]:
+            assert tuple(reader.poll()) == (CardRead(A),)
+        for _ in range(3):
+            reader.poll()
+        assert slot.asked == 1, "that somebody uses it is no coming"
+        # pcscd itself switches a card off that nobody uses; from here on one does.
+        disturbed = slot.disturbed
+        reader.close()
+        reader.open()
+        poll_until(reader, sees(A))
+        for _ in range(3):
+            reader.poll()
+        assert (slot.asked, slot.disturbed) == (2, disturbed)
+        holder.stdin.close()
+    for _ in range(5):
+        assert tuple(reader.poll()) == (CardRead(A),)
+    assert slot.asked == 2, "nor that nobody does any more"
 
 
 def test_a_reader_that_stops_answering_pcscd_is_lost_and_found_again(daemon: Pcscd, slot: Slot, kept: Kept) -> None:
