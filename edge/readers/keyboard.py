@@ -35,10 +35,11 @@ log = logging.getLogger("k12edge.keyboard")
 
 @dataclass(slots=True)
 class TypedCounts:
-    """Since the start: lines that were numbers, lines that were none, times that the kernel dropped events."""
+    """Since the start: lines that were numbers, were none, had no end; times that the kernel dropped events."""
 
     numbers: int = 0
     refused: int = 0
+    forgotten: int = 0
     dropped: int = 0
 
 
@@ -77,14 +78,14 @@ class KeyboardReader:
                 return ReaderRefused(
                     f"{self._path} is no keyboard; of a reader's names take the one ending in -event-kbd"
                 )
-            device.grab()
             # The wall clock, which would date events otherwise, may be set in the middle of a line.
             fcntl.ioctl(device.fd, EVIOCSCLOCKID, struct.pack("i", time.CLOCK_BOOTTIME))
+            with contextlib.suppress(OSError):
+                # Nobody needs a scan code for every key; without them the kernel's buffer holds more lines.
+                fcntl.ioctl(device.fd, EVIOCSMASK, struct.pack("IIQ", EV_MSC, 0, 0))
+            device.grab()
         except OSError as problem:
             return self._meant(problem)
-        with contextlib.suppress(OSError):
-            # Every key's scan code is an event that nobody needs; without them the kernel's buffer holds more lines.
-            fcntl.ioctl(device.fd, EVIOCSMASK, struct.pack("IIQ", EV_MSC, 0, 0))
         self._decoder.opened(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
         return None
 
@@ -119,7 +120,7 @@ class KeyboardReader:
             for event in events:
                 line = self._decoder.step(KeyEvent(_ns(event), event.type, event.code, event.value))
                 reads += self._read(line) if line is not None else ()
-        self.counts.dropped = self._decoder.dropped
+        self.counts.forgotten, self.counts.dropped = self._decoder.forgotten, self._decoder.dropped
         return reads
 
     def _read(self, line: TypedLine) -> Sequence[CardRead]:

@@ -6,6 +6,7 @@ types while nobody has grabbed it goes to the console: `elsewhere` counts those 
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import struct
@@ -16,6 +17,8 @@ from typing import Final
 
 EVENT: Final = struct.Struct("llHHi")
 """struct input_event of a 64-bit machine (linux/input.h)."""
+LOCK: Final = struct.Struct("hhqqixxxx")
+"""struct flock of a 64-bit machine."""
 KEY_BYTES: Final = 96
 """KEY_CNT bits, as input.c reads them."""
 SYN, KEY, MSC = 0, 1, 4
@@ -65,8 +68,8 @@ class TypingReader:
         self.elsewhere = 0
         self._node: Path | None = None
         self._master = self._device = -1
-        self._locks = os.open("/proc/locks", os.O_RDONLY | os.O_CLOEXEC)
         self._overflowed = False
+        self._last_ns = 0
         self._lock = threading.Lock()
         if plugged:
             self.plug()
@@ -81,6 +84,7 @@ class TypingReader:
             os.write(self._device, bits.to_bytes(KEY_BYTES, "little") + struct.pack("i", time.CLOCK_REALTIME))
             os.mkfifo(node)
             self._master = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._last_ns = 0
             self.link.symlink_to(node)
 
     def unplug(self) -> None:
@@ -93,21 +97,14 @@ class TypingReader:
                 os.close(self._master)
                 self._master = self._device = -1
 
-    def close(self) -> None:
-        """Unplug it, for good."""
-        self.unplug()
-        if self._locks >= 0:
-            os.close(self._locks)
-            self._locks = -1
-
     @property
     def held(self) -> bool:
-        """Whether somebody has grabbed it: the grab is a lock on the FIFO, and asking must not be one."""
+        """Whether somebody has grabbed it: input.c marks that by a lock, which is asked for here and not taken."""
         if self._master < 0:
             return False
-        inode = f":{os.fstat(self._master).st_ino} "
-        locks = os.pread(self._locks, 1 << 20, 0).decode().splitlines()
-        return any(" FLOCK " in line and inode in line for line in locks)
+        asked = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        (kind, *_) = LOCK.unpack(fcntl.fcntl(self._master, fcntl.F_OFD_GETLK, asked))
+        return bool(kind != fcntl.F_UNLCK)
 
     def await_held(self, within_s: float = 10) -> None:
         """Return when somebody has grabbed it."""
@@ -117,26 +114,37 @@ class TypingReader:
                 raise TimeoutError(f"nobody grabs {self.link}")
             time.sleep(0.002)
 
-    def type(self, text: str, end: int = ENTER, *, keypad: bool = False, gap_s: float = 0.001) -> None:
-        """Type a line, `gap_s` between two reports."""
-        self.send(*typing(text, end, keypad=keypad), gap_s=gap_s)
+    def type(self, text: str, end: int = ENTER, *, gap_s: float = 0.001, at_ns: int | None = None) -> None:
+        """Type a line, `gap_s` between two reports; see `send`."""
+        self.send(*typing(text, end), gap_s=gap_s, at_ns=at_ns)
 
-    def send(self, *reports: list[Event], gap_s: float = 0.0) -> None:
-        """Report these events, dated by the clock that the reader's descriptor asked for."""
-        for report in reports:
+    def send(self, *reports: list[Event], gap_s: float = 0.0, at_ns: int | None = None) -> None:
+        """Report these events, dated by the clock that the reader's descriptor asked for: from now or `at_ns` on.
+
+        They are dated a millisecond apart: a real reader's rhythm doesn't depend on how busy this machine is.
+        """
+        for number, report in enumerate(reports):
             with self._lock:
-                self._report(report)
+                if number == 0:
+                    at_ns = at_ns or max(self._now_ns(), self._last_ns + 1_000_000)
+                assert at_ns is not None
+                self._last_ns = at_ns + number * 1_000_000
+                self._report(report, self._last_ns // 1000)
             if gap_s:
                 time.sleep(gap_s)
 
-    def _report(self, report: list[Event]) -> None:
+    def _now_ns(self) -> int:
+        if self._master < 0:
+            return 0
+        (clock,) = struct.unpack("i", os.pread(self._device, 4, KEY_BYTES))
+        return time.clock_gettime_ns(clock)
+
+    def _report(self, report: list[Event], at_us: int) -> None:
         if not self.held:
             self.elsewhere += any(code in (ENTER, KEYPAD_ENTER, TAB) and value for _, code, value in report)
             return
-        (clock,) = struct.unpack("i", os.pread(self._device, 4, KEY_BYTES))
-        now_us = time.clock_gettime_ns(clock) // 1000
         dropped: list[Event] = [(SYN, DROPPED, 0)] if self._overflowed else []
-        data = b"".join(EVENT.pack(*divmod(now_us, 1_000_000), *event) for event in (*dropped, *report))
+        data = b"".join(EVENT.pack(*divmod(at_us, 1_000_000), *event) for event in (*dropped, *report))
         try:
             # Less than PIPE_BUF: a report goes whole or not at all.
             os.write(self._master, data)

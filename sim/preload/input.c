@@ -62,12 +62,14 @@ static int answer(int fd, int device, unsigned long request, void *place) {
     if (request == EVIOCSCLOCKID) return pwrite(device, place, sizeof(int), KEY_BYTES) == sizeof(int) ? 0 : -1;
     if (request == EVIOCSMASK) return 0;
     if (request == EVIOCGRAB) {
-        if (!place) return flock(fd, LOCK_UN);
+        /* One holder by the first lock; the second only shows it, to who asks without taking it (F_OFD_GETLK). */
+        struct flock mark = {.l_type = place ? F_RDLCK : F_UNLCK, .l_whence = SEEK_SET};
+        if (!place) return flock(fd, LOCK_UN) | fcntl(fd, F_OFD_SETLK, &mark);
         if (!flock(fd, LOCK_EX | LOCK_NB)) {
             /* A fresh descriptor's buffer is empty: what another one left unread went with it. */
             char left[4096];
             while (REAL(read)(fd, left, sizeof left) > 0) {}
-            return 0;
+            return fcntl(fd, F_OFD_SETLK, &mark);
         }
         errno = EBUSY;
         return -1;

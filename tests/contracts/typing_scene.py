@@ -22,7 +22,7 @@ class TypingScene:
         self._plugged = plugged
 
     def close(self) -> None:
-        self.reader.close()
+        self.reader.unplug()
 
     def play(self, *showings: tuple[int, CardUid, int]) -> None:
         if not self._plugged:
