@@ -21,6 +21,8 @@ LOCK: Final = struct.Struct("hhqqixxxx")
 """struct flock of a 64-bit machine."""
 KEY_BYTES: Final = 96
 """KEY_CNT bits, as input.c reads them."""
+REPORT_NS: Final = 1_000_000
+"""Between two reports: the fastest that USB's full speed allows; real readers take 8 or 10 ms."""
 SYN, KEY, MSC = 0, 1, 4
 SCAN: Final = 4
 DROPPED: Final = 3
@@ -70,6 +72,7 @@ class TypingReader:
         self._master = self._device = -1
         self._overflowed = False
         self._last_ns = 0
+        self._dated_by = time.CLOCK_REALTIME
         self._lock = threading.Lock()
         if plugged:
             self.plug()
@@ -84,7 +87,6 @@ class TypingReader:
             os.write(self._device, bits.to_bytes(KEY_BYTES, "little") + struct.pack("i", time.CLOCK_REALTIME))
             os.mkfifo(node)
             self._master = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            self._last_ns = 0
             self.link.symlink_to(node)
 
     def unplug(self) -> None:
@@ -121,23 +123,29 @@ class TypingReader:
     def send(self, *reports: list[Event], gap_s: float = 0.0, at_ns: int | None = None) -> None:
         """Report these events, dated by the clock that the reader's descriptor asked for: from now or `at_ns` on.
 
-        They are dated a millisecond apart: a real reader's rhythm doesn't depend on how busy this machine is.
+        They are dated REPORT_NS apart: a real reader's rhythm doesn't depend on how busy this machine is. Returns when
+        the last one's time has come.
         """
+        with self._lock:
+            clock = self._clock()
+            # Two clocks have nothing to do with each other.
+            last_ns = self._last_ns if clock == self._dated_by else 0
+            self._dated_by = clock
+            from_ns = at_ns or max(time.clock_gettime_ns(clock), last_ns + REPORT_NS)
         for number, report in enumerate(reports):
             with self._lock:
-                if number == 0:
-                    at_ns = at_ns or max(self._now_ns(), self._last_ns + 1_000_000)
-                assert at_ns is not None
-                self._last_ns = at_ns + number * 1_000_000
+                self._last_ns = from_ns + number * REPORT_NS
                 self._report(report, self._last_ns // 1000)
             if gap_s:
                 time.sleep(gap_s)
+        time.sleep(min(1.0, max(0, self._last_ns - time.clock_gettime_ns(clock)) / 1e9))
 
-    def _now_ns(self) -> int:
+    def _clock(self) -> int:
+        """Which clock the reader's descriptor asked for."""
         if self._master < 0:
-            return 0
+            return time.CLOCK_REALTIME
         (clock,) = struct.unpack("i", os.pread(self._device, 4, KEY_BYTES))
-        return time.clock_gettime_ns(clock)
+        return int(clock)
 
     def _report(self, report: list[Event], at_us: int) -> None:
         if not self.held:
