@@ -100,6 +100,11 @@ def _cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     watch.add_argument("--count", type=int, metavar="N", help="end after so many cards")
     watch.add_argument("--json", action="store_true", help="one JSON object a card")
     watch.set_defaults(run=_watch_reader)
+    tap = readers.add_parser("tap", help="hold a card to a simulated reader")
+    tap.add_argument("name", metavar="NAME", help="as in the reader's address, simulated:NAME")
+    tap.add_argument("card", metavar="CARD", help="the card's canonical number")
+    tap.add_argument("--hold-ms", type=int, default=300, metavar="N", help="how long it stays (default: %(default)s)")
+    tap.set_defaults(run=_tap)
     identify = readers.add_parser("identify", help="find out what a serial reader prints, with one known card")
     identify.add_argument("path", metavar="PATH", help="the serial port, such as /dev/ttyUSB0")
     identify.add_argument("--card", required=True, metavar="CARD", help="the card's canonical number")
@@ -278,6 +283,16 @@ def _watch_reader(arguments: argparse.Namespace) -> int:
     from k12edge.cards import watch_reader
 
     return _printed(watch_reader(arguments.reader, arguments.seconds, arguments.count, arguments.json))
+
+
+def _tap(arguments: argparse.Namespace) -> int:
+    from edge.readers.simulated import HOLD_MS_MAX, hold
+    from protocol.cards import parse_card
+
+    if not 1 <= arguments.hold_ms <= HOLD_MS_MAX:
+        raise ConfigError(f"--hold-ms {arguments.hold_ms} is not 1 to {HOLD_MS_MAX}")
+    hold(arguments.name, parse_card(arguments.card), arguments.hold_ms)
+    return EXIT_OK
 
 
 def _identify(arguments: argparse.Namespace) -> int:

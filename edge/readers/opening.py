@@ -100,6 +100,13 @@ def _keyboard(path: str, options: dict[str, str]) -> Reader:
     return KeyboardReader(path, plan)
 
 
+def _simulated(path: str, options: dict[str, str]) -> Reader:
+    from edge.readers.simulated import SimulatedReader
+
+    _only(options, "simulated")
+    return SimulatedReader(path)
+
+
 def _plan(options: dict[str, str], scheme: str) -> NumberPlan:
     """What a reader of numbers is declared to print; takes its words out of the options. Raises ReaderRefused."""
     from protocol.cardforms import FORMS, number_plan
@@ -126,6 +133,7 @@ SCHEMES: Final[dict[str, Callable[[str, dict[str, str]], Reader]]] = {
     "pcsc": _pcsc,
     "pn532": _pn532,
     "replay": _replay,
+    "simulated": _simulated,
 }
 """Every kind of reader: the scheme of its address, and what makes its driver from path and options."""
 PATHLESS: Final = frozenset({"pcsc"})

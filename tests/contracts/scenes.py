@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from typing import Protocol
 import pytest
 
 from edge.readers.lines import QUIET_S
+from edge.readers.simulated import SimulatedReader, hold, socket_path
 from protocol.cards import CardUid
+from protocol.errors import ReaderLost
 from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
 from sim.emulators.osdppd import OsdpPd
@@ -211,6 +214,37 @@ class PcscScene:
             slot.remove()
 
 
+class SimulatedScene:
+    """A person types `k12edge readers tap`; where nothing is plugged, another process has the name."""
+
+    at_once = 2
+
+    def __init__(self, folder: Path, _: Bench, *, plugged: bool = True) -> None:
+        self.name = f"s-{secrets.token_hex(6)}"
+        self.url = f"simulated:{self.name}"
+        self._other = SimulatedReader(self.name)
+        if not plugged:
+            self._other.open()
+
+    def close(self) -> None:
+        self._other.close()
+
+    def play(self, *showings: Showing) -> None:
+        self._other.close()
+        threading.Thread(target=self._play, args=(showings,), daemon=True).start()
+
+    def _play(self, showings: tuple[Showing, ...]) -> None:
+        deadline = time.monotonic() + 10
+        while not socket_path(self.name).exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        began_s, at_ms = time.monotonic(), 0
+        for delay_ms, card, hold_ms in showings:
+            at_ms += delay_ms
+            time.sleep(max(0.0, began_s + at_ms / 1000 - time.monotonic()))
+            with suppress(ReaderLost):
+                hold(self.name, card, hold_ms)
+
+
 Maker = Callable[..., Scene]
 SCENES: dict[str, Maker] = {
     "keyboard": lambda folder, _, plugged=True: TypingScene(folder, plugged=plugged),
@@ -219,5 +253,6 @@ SCENES: dict[str, Maker] = {
     "osdp": OsdpScene,
     "pcsc": PcscScene,
     "pn532": Pn532Scene,
+    "simulated": SimulatedScene,
     "replay": lambda folder, _, plugged=True: ReplayScene(folder),
 }
