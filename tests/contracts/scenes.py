@@ -84,7 +84,13 @@ class Pn532Scene:
 
 
 def show(chip: Pn532Emulator, showings: tuple[Showing, ...]) -> None:
-    """Place cards before an emulated chip and take them away; returns when all is shown."""
+    """Place cards before an emulated chip and take them away; returns when all is shown.
+
+    It begins when somebody looks: a busy machine takes longer to open a reader than the first card stays.
+    """
+    looks, deadline = chip.looks, time.monotonic() + 10
+    while chip.looks == looks and time.monotonic() < deadline:
+        time.sleep(0.002)
     began_s, at_ms, changes = time.monotonic(), 0, list[tuple[int, int, CardUid]]()
     for delay_ms, card, hold_ms in showings:
         at_ms += delay_ms

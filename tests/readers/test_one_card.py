@@ -15,11 +15,15 @@ from protocol.cardforms import NumberPlan, plans, printed
 from protocol.cards import parse_card
 from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
+from sim.emulators.osdppd import OsdpPd
+from sim.emulators.pcsccard import uid_card
+from sim.emulators.pcscdaemon import Pcscd
 from sim.emulators.pn532 import FieldCard
 from sim.road import Road
 from tests.edge.room import data_of, events
 from tests.hub.running import until
 
+OSDP_KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 PUPILS = {
     "st-1": parse_card("a:DEADBEEF"),
     "st-2": parse_card("a:04A1B2C3D4E580"),
@@ -45,6 +49,15 @@ class Place:
             stations[name] = ("gate", f"lines://{folder / name}?{plan}")
         self.chip = bench.add(folder / "chip")
         stations["chip"] = ("gate", f"pn532://{folder / 'chip'}")
+        (folder / "pcscd").mkdir()
+        self.pcscd = stack.enter_context(Pcscd(folder / "pcscd"))
+        stations["pcsc"] = ("gate", "pcsc:K12%20Gate%2000%2000")
+        key_file = folder / "gate.key"
+        key_file.write_text(f"{OSDP_KEY.hex()}\n", encoding="ascii")
+        key_file.chmod(0o600)
+        self.osdp = OsdpPd(folder / "cua", OSDP_KEY, address=0)
+        stack.callback(self.osdp.close)
+        stations["osdp"] = ("gate", f"osdp://{folder / 'cua'}?address=0&key-file={key_file}&baud=115200&order=reversed")
         self.folder, self.chosen = folder, chosen
         self.gateway = self.road.add_gateway("cong", stations)
         roster = folder / "roster.csv"
@@ -99,6 +112,18 @@ def test_a_card_is_one_pupil_however_its_number_is_printed(tmp_path: Path, stack
         place.chip.place(FieldCard(bytes.fromhex(PUPILS[key].hex)))
         until(lambda key=key: ("chip", key) in _students(place), f"{key} at the PN532")
         expected.append(("chip", key))
+    for key in ("st-1", "st-2", "st-4"):
+        slot = place.pcscd.slots[0]
+        slot.show(uid_card(bytes.fromhex(PUPILS[key].hex)))
+        until(lambda key=key: ("pcsc", key) in _students(place), f"{key} at the PC/SC reader")
+        slot.remove()
+        expected.append(("pcsc", key))
+    for key in ("st-1", "st-2", "st-3"):
+        # This one sends the last byte first, and of three bytes what a Wiegand controller would.
+        uid = bytes.fromhex(PUPILS[key].hex)[::-1]
+        place.osdp.show(8 * len(uid), uid)
+        until(lambda key=key: ("osdp", key) in _students(place), f"{key} at the OSDP reader")
+        expected.append(("osdp", key))
     until(lambda: len(place.taps()) >= len(expected), "every printed number is a record")
     assert sorted(_students(place)) == sorted(expected)
     assert {found["decision"] for found in place.taps()} == {"accepted"}
