@@ -65,7 +65,7 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --constraint requirements.lock --extra readers pyproject.toml \
 		-o requirements-readers.lock
-	$(MAKE) venv
+	$(MAKE) venv .venv/readers
 	$(BIN)/python firmware-config/rolelock.py
 
 clean:

@@ -1,7 +1,8 @@
-"""The locks of the roles: what of requirements.lock a gateway or a hub installs, with the same versions and hashes.
+"""The locks of the roles: what of the whole locks a gateway or a hub installs, with the same versions and hashes.
 
-`python firmware-config/rolelock.py` writes gateway/requirements.lock, hub/requirements.lock and build.lock anew. It
-needs the whole lock installed, since it follows what the installed packages say they need.
+`python firmware-config/rolelock.py` writes gateway/requirements.lock, hub/requirements.lock, build.lock and, for each
+family of readers that needs a library, gateway/readers-FAMILY.lock anew. It needs the whole locks installed, since it
+follows what the installed packages say they need.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import tomllib
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent
 EXTRAS: Final = {"gateway": [], "hub": ["hub"]}
 """The extras of pyproject.toml that a role needs."""
+FAMILIES: Final = ("gpio", "keyboard", "osdp", "pcsc")
+"""The extras that a gateway may have besides: see requirements-readers.lock."""
 BUILD: Final = "setuptools"
 """Builds what comes as source (k12edge itself, one library) without a download outside the lock."""
 
@@ -33,11 +36,21 @@ def blocks(lock: str) -> dict[str, str]:
 
 def wanted(role: str, locked: Iterable[str]) -> set[str]:
     """Every package of the lock that a role needs, whatever the machine: markers are left to pip."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = _project()
     todo = list(map(_plain, project["dependencies"]))
     for extra in EXTRAS[role]:
         todo += map(_plain, project["optional-dependencies"][extra])
-    known, found = set(locked), set()
+    return _closed(todo, locked)
+
+
+def _project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
+def _closed(todo: list[str], locked: Iterable[str]) -> set[str]:
+    """These packages and all that they need, as far as the lock has them."""
+    known, found = set(locked), set[str]()
     while todo:
         name = todo.pop()
         if name in found or name not in known:
@@ -58,6 +71,11 @@ def locks() -> dict[Path, str]:
     files = {HERE / "build.lock": whole[BUILD]}
     for role in EXTRAS:
         files[HERE / role / "requirements.lock"] = "".join(whole[name] for name in sorted(wanted(role, whole)))
+    readers = blocks((ROOT / "requirements-readers.lock").read_text(encoding="utf-8"))
+    has = wanted("gateway", whole)
+    for family in FAMILIES:
+        mine = _closed(list(map(_plain, _project()["optional-dependencies"][family])), readers) - has
+        files[HERE / "gateway" / f"readers-{family}.lock"] = "".join(readers[name] for name in sorted(mine))
     return files
 
 
