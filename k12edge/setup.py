@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.config import load_config, parse_url
-from edge.ports import Reader
 from edge.readers.lines import BAUDS
 from edge.readers.opening import make_reader
-from edge.readers.plugged import plugged
+from edge.readers.plugged import Plugged, plugged
 from k12edge.cards import BAUD, Watch, identify
 from protocol.cards import CardUid, parse_card
 from protocol.errors import CardNumberError, ConfigError, K12EdgeError, NeedsHands
@@ -82,8 +81,10 @@ def init(
     school = _valid(ask, "mã trường / school id", school, "79000701", _slug)
     gateway = _valid(ask, "tên thiết bị / gateway id", gateway, "cong-1", _slug)
     broker = _valid(ask, "địa chỉ broker / broker's address (mqtt://HOST:PORT)", broker, "", _broker)
-    places = list(ports) or [at.path for at in plugged() if at.kind == "serial"]
+    there = () if ports else plugged()
+    places = list(ports) or [at.path for at in there if at.kind == "serial"]
     stations = list(_stations(places, known, seconds, ask))
+    stations += _others([at for at in there if at.kind != "serial"], len(stations), ask)
     text = "\n".join(_lines(school, gateway, broker, stations)) + "\n"
     _write(path, text)
     load_config(path)
@@ -144,6 +145,34 @@ def _stations(places: Sequence[str], known: CardUid | None, seconds: float, ask:
         yield _station(found, number, ask)
 
 
+def _others(there: Sequence[Plugged], number: int, ask: Ask) -> Iterator[StationAnswer]:
+    """USB readers that open; of keyboards only what to write, since a keyboard may be one."""
+    for at in there:
+        if at.kind == "keyboard":
+            print(f"  ? {at.what}: {at.addresses[0]} (docs: edge/readers/README.md)", file=sys.stderr)
+            continue
+        address = next((address for address in at.addresses if _opens(address)), None)
+        if address is None:
+            print(f"  ! {at.what}: {' / '.join(at.addresses)} không mở được / doesn't open", file=sys.stderr)
+            continue
+        number += 1
+        yield _station(Found(address, (), at.what), number, ask)
+
+
+def _opens(address: str) -> bool:
+    try:
+        reader = make_reader(address)
+    except K12EdgeError:
+        return False
+    try:
+        reader.open()
+    except K12EdgeError:
+        return False
+    finally:
+        reader.close()
+    return True
+
+
 def _card_or_none(answer: str) -> CardUid | None:
     try:
         return parse_card(answer) if answer else None
@@ -153,13 +182,8 @@ def _card_or_none(answer: str) -> CardUid | None:
 
 
 def _pn532(place: str) -> Found | None:
-    reader: Reader = make_reader(f"pn532://{place}")
-    try:
-        reader.open()
-    except K12EdgeError:
+    if not _opens(f"pn532://{place}"):
         return None
-    finally:
-        reader.close()
     print(f"{place}: PN532", file=sys.stderr)
     return Found(f"pn532://{place}", (), "PN532")
 

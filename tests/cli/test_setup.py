@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from edge.config import load_config
+from edge.readers.plugged import Plugged
+from k12edge import setup
 from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
 from sim.emulators.pn532 import FieldCard
+from sim.emulators.usb import UsbBus
+from sim.emulators.usbreaders import Acr122
 
 
 def init(folder: Path, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
@@ -109,3 +115,34 @@ def test_where_nobody_answers_nothing_is_written(tmp_path: Path) -> None:
     assert not (tmp_path / "gateway.toml").exists()
     wrong = init(tmp_path, "--school", "Trường 1", "--port", str(tmp_path / "nothing"))
     assert wrong.returncode == 2 and "a-z" in wrong.stderr
+
+
+def test_usb_readers_that_open_are_stations_and_keyboards_are_only_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bus = UsbBus()
+    bus.plug(Acr122())
+    monkeypatch.setattr("usb1.USBContext", bus.context)
+    there = (
+        Plugged(
+            "keyboard", "Sycreader", "/dev/input/by-id/x-event-kbd", ("keyboard:///dev/input/by-id/x-event-kbd?…",)
+        ),
+        Plugged("usb", "ACR122U", "072f:2200", ("pcsc:NoSuchReader", "nfcpy:usb:072f:2200")),
+        Plugged("usb", "PN533", "04cc:2533", ("nfcpy:usb:04cc:2533",)),
+    )
+    monkeypatch.setattr(setup, "plugged", lambda: there)
+    answers = iter(["bep", "canteen"])
+    setup.init(
+        tmp_path / "gateway.toml",
+        school="79000701",
+        gateway="g",
+        broker="",
+        card=None,
+        ports=(),
+        seconds=1,
+        ask=lambda *_: next(answers),
+    )
+    config = load_config(tmp_path / "gateway.toml")
+    assert config.readers == ("nfcpy:usb:072f:2200",) and config.stations[0].kind == "canteen"
+    told = capsys.readouterr().err
+    assert "Sycreader" in told and "04cc:2533 không mở được" in told
