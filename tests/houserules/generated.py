@@ -16,7 +16,7 @@ from edge.patterns import PATTERNS
 from hub.config import KEYS as HUB_KEYS
 from protocol.errors import BadMessage, K12EdgeError, NeedsHands, Transient
 from protocol.settings import Key
-from tests.houserules.readers import capabilities, quality
+from tests.houserules.readers import capabilities, quality, summary
 from tests.houserules.reading import ROOT, city_app, commands, error_classes, hub_app, routes
 
 BLOCK = re.compile(r"^(<!-- generated: (?P<name>[^>\n]+) -->\n).*?^(<!-- end -->)", re.DOTALL | re.MULTILINE)
@@ -201,6 +201,8 @@ def readers(asked: str) -> str:
     """Of edge/readers/quality.toml: what drivers can do (`capabilities`), how they stand to the rules (`quality`)."""
     if asked == "capabilities":
         return table(*capabilities())
+    if asked == "summary":
+        return table(*summary())
     head, rows, notes = quality()
     return table(head, rows) + "\n\n" + "\n".join(notes)
 

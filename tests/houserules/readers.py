@@ -93,5 +93,24 @@ def quality() -> tuple[list[str], list[list[str]], list[str]]:
     return head, rows, [*rules, "", "Not done:", "", *reasons]
 
 
+def summary() -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the short table on the project's first page; `real hardware` is honest."""
+    found = document()
+    states = {(one.driver, one.rule): one.state for one in standings(found)}
+    head = ["address", "cards", "extra", "contract suite", "comes back", "wiring", "real hardware"]
+    rules = ["contract", "hotplug", "wiring-page", "real-hardware"]
+    marks = {"done": "✓", "open": "not yet", "exempt": "–"}
+    rows = [
+        [
+            f"`{about['address'].partition('?')[0].partition('[')[0]}`",
+            about["cards"].partition(", `w")[0],
+            f"`{about['extra']}`" if about["extra"] else "–",
+            *(marks[states[name, rule]] for rule in rules),
+        ]
+        for name, about in found["driver"].items()
+    ]
+    return head, rows
+
+
 def _cell(one: Standing) -> str:
     return f"[done](../../{one.said.partition('::')[0]})" if one.state == "done" else one.state
