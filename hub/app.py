@@ -25,6 +25,7 @@ from hub.lock import InstanceLock
 from hub.mending import keep_keys, open_store
 from hub.mqtt import HubLink
 from hub.store.database import LedgerFailed, LedgerFull
+from hub.sunkeys import read_sun_keys
 from hub.web.server import WebServer
 from hub.web.status import Status
 from protocol.errors import ConfigError, K12EdgeError
@@ -34,6 +35,7 @@ from protocol.topics import device_topic
 
 if TYPE_CHECKING:
     from hub.city.k12records import CityClient
+    from hub.sun import SunKeys
 
 log = logging.getLogger("k12edge.hub")
 
@@ -65,9 +67,9 @@ class Ending(Protocol):
 class Hub:
     """All parts of one running hub. `run` returns when an end is asked for, or it must begin anew."""
 
-    def __init__(self, config: HubConfig, ending: Ending) -> None:
+    def __init__(self, config: HubConfig, ending: Ending, sun_keys: SunKeys | None = None) -> None:
         """Open the ledger, take the addresses; raises NeedsHands."""
-        self.config, self.ending = config, ending
+        self.config, self.ending, self._sun_keys = config, ending, sun_keys
         self.again = False
         self._stop = threading.Event()
         self._parts = ExitStack()
@@ -84,7 +86,7 @@ class Hub:
         self._parts.callback(self._socket.close)
         self.store, own = open_store(config)
         self._parts.callback(self.store.database.close)
-        self.assembly = Assembly(config, self.store, self._city(), self._begin_anew, own)
+        self.assembly = Assembly(config, self.store, self._city(), self._begin_anew, own, self._sun_keys)
         self.broker: EmbeddedBroker | None = None
         if config.broker_url is None:
             self.broker = EmbeddedBroker(config.data_dir / "broker", *config.broker_listen)
@@ -188,6 +190,7 @@ class Hub:
         threads = [_thread("mailroom", assembly.mailroom.run), _thread("announcer", assembly.announcer.run)]
         if assembly.forwarder is not None:
             threads.append(_thread("forwarder", assembly.forwarder.run))
+        threads.append(_thread("inspector", assembly.inspector.run))
         self.link.start()
         self._print_addresses()
         web = WebServer(self._socket, self.store, self.status, assembly.wake_forwarder)
@@ -214,6 +217,7 @@ class Hub:
         mailroom, announcer, forwarder = self.assembly.mailroom, self.assembly.announcer, self.assembly.forwarder
         watchdog.watch("mailroom", lambda: mailroom.progress, PATIENCE_S)
         watchdog.watch("announcer", lambda: announcer.progress, PATIENCE_S)
+        watchdog.watch("inspector", lambda: self.assembly.inspector.progress, PATIENCE_S)
         watchdog.watch("web", lambda: web.progress, PATIENCE_S)
         if forwarder is not None:
             watchdog.watch("forwarder", lambda: forwarder.progress, FORWARDER_PATIENCE_S)
@@ -236,6 +240,7 @@ class Hub:
         assembly.mailroom.stop()
         if assembly.forwarder is not None:
             assembly.forwarder.stop()
+        assembly.inspector.stop()
         assembly.announcer.stop()
         self.link.stop(assembly.announcer.state("lost"))
         for thread in threads:
@@ -277,9 +282,11 @@ def run_hub(config: HubConfig, ending: Ending) -> int:
     """
     # The HTTP client tells of every request; what comes of it, we tell.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # Once: a hub that begins anew must not end because somebody moved a file meanwhile.
+    sun_keys = read_sun_keys(config.sun)
     while not ending.asked:
         try:
-            hub = Hub(config, ending)
+            hub = Hub(config, ending, sun_keys)
             # Opened anew (other keys, a disk that failed) it stays where it was.
             config = replace(config, listen=hub.address)
             hub.run()

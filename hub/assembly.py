@@ -11,6 +11,7 @@ from hub.announcer import Announcer
 from hub.fleet import Fleet
 from hub.forwarder import Forwarder
 from hub.forwarding import Forwarding
+from hub.inspector import Inspector
 from hub.mailroom import Mailroom
 from hub.parts import Store
 from hub.receipts import Receipts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hub.config import HubConfig
     from hub.ports import City, Link
     from hub.store.ownjournal import OwnJournal
+    from hub.sun import SunKeys
 
 WELCOME_MS: Final = 250
 """A person who accepted a gateway looks at its light."""
@@ -35,10 +37,11 @@ class Assembly:
         city: City | None,
         again: Callable[[], None],
         own: OwnJournal | None = None,
+        sun_keys: SunKeys | None = None,
     ) -> None:
         """Put the rooms around an open store. Raises LedgerFull, LedgerFailed.
 
-        `own` is this run's own journal where it is open already.
+        `own` is this run's own journal where it is open already; `sun_keys`: those that cards' proofs are checked with.
         `again` is called when the ledger must be opened anew: this assembly is to be closed, and another made.
         """
         self.config, self.store = config, store
@@ -77,9 +80,10 @@ class Assembly:
             self.own,
             store.clock,
             self.announcer.configuration,
-            self.wake_forwarder,
+            self._on_records,
             self.announcer.now,
         )
+        self.inspector = Inspector(config, store, sun_keys)
         self.forwarder = None if city is None else self._forwarder(city)
 
     def _forwarder(self, city: City) -> Forwarder:
@@ -97,6 +101,10 @@ class Assembly:
             self.announcer.now()
         else:
             self.fleet.broker_lost()
+
+    def _on_records(self) -> None:
+        self.wake_forwarder()
+        self.inspector.wake()
 
     def wake_forwarder(self) -> None:
         """There may be something new for the city."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from host.tomlfile import read_toml
 from protocol.errors import ConfigError
 from protocol.settings import Key, parse_listen, read_settings
+from protocol.taps import SLUG
 
 CityKind = Literal["none", "k12records"]
 HubTimeSource = Literal["auto", "ntp", "declared"]
@@ -52,6 +54,39 @@ KEYS: Final = (
         choices=get_args(HubTimeSource),
     ),
     Key("time", "declared_error_ms", "whole", "With source declared: the clock's error bound.", 500, high=86_400_000),
+    Key(
+        "sun",
+        "meta_key_file",
+        "path",
+        "A file (mode 0600 or 0400) of 32 hex digits: it opens a card's PICC data; absent: no proof is checked.",
+    ),
+    Key(
+        "sun", "file_key_file", "path", "A file like it: the key of the MAC, or the master key of the cards' own ones."
+    ),
+    Key("sun", "diversified", "switch", "Whether each card has a file key of its own, made by AN10922.", False),
+    Key(
+        "sun",
+        "context",
+        "text",
+        "With diversified: the issuer's text behind the card's number (AN10922), 18 to 48 hex digits.",
+        high=48,
+    ),
+    Key(
+        "sun",
+        "proof_at",
+        "list",
+        "DEVICE/STATION of each station where a pupil's card must prove itself; else staff are told.",
+        [],
+        high=256,
+    ),
+    Key(
+        "cards",
+        "apart_s",
+        "number",
+        "Acceptances of one card at two devices that are surely nearer in time than this are told; 0: none is.",
+        5,
+        high=3_600,
+    ),
 )
 """Every key there is; docs/reference/config.md is held against it."""
 
@@ -70,6 +105,16 @@ class CityPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SunPlan:
+    """Cards that prove themselves, as configured. `context` is set where each card has a file key of its own."""
+
+    meta_key_file: Path | None
+    file_key_file: Path | None
+    context: bytes | None
+    proof_at: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HubConfig:
     """A hub as configured. `broker_url` is None where the broker is embedded and listens at `broker_listen`."""
 
@@ -82,6 +127,8 @@ class HubConfig:
     city: CityPlan
     time_source: HubTimeSource
     declared_error_ms: int
+    sun: SunPlan
+    apart_ms: int
 
 
 def load_hub_config(path: Path) -> HubConfig:
@@ -107,6 +154,8 @@ def hub_config_from(file: str, document: dict[str, Any]) -> HubConfig:
         _city(file, settings.one["city"]),
         cast(HubTimeSource, time["source"]),
         time["declared_error_ms"],
+        _sun(file, settings.one["sun"]),
+        round(settings.one["cards"]["apart_s"] * 1000),
     )
 
 
@@ -127,6 +176,27 @@ def _city(file: str, city: Any) -> CityPlan:
         city["client_id"],
         None if secret is None else Path(secret),
         city["roster_url"],
+    )
+
+
+def _sun(file: str, sun: Any) -> SunPlan:
+    if (sun["meta_key_file"] is None) != (sun["file_key_file"] is None):
+        raise ConfigError(f"{file}: [sun]: meta_key_file and file_key_file go together; give both or none")
+    context = None
+    if sun["diversified"]:
+        if not re.fullmatch("(?:[0-9A-Fa-f]{2}){9,24}", sun["context"] or ""):
+            raise ConfigError(f"{file}: [sun]: diversified = true needs context, the issuer's 18 to 48 hex digits")
+        context = bytes.fromhex(sun["context"])
+    elif sun["context"] is not None:
+        raise ConfigError(f"{file}: [sun]: context contradicts diversified = false; remove one of them")
+    for station in sun["proof_at"]:
+        if not all(SLUG.fullmatch(part) for part in station.partition("/")[::2]):
+            raise ConfigError(f"{file}: [sun]: proof_at = {station!r} is not DEVICE/STATION")
+    return SunPlan(
+        None if sun["meta_key_file"] is None else Path(sun["meta_key_file"]),
+        None if sun["file_key_file"] is None else Path(sun["file_key_file"]),
+        context,
+        tuple(sun["proof_at"]),
     )
 
 

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from hub.clock import HubClock
 from hub.papers import unwrapped
 from hub.rederiving import Rederiving
 from hub.roster import parse_roster, roster_text
+from hub.store.cardrows import CardRows
 from hub.store.devices import Device, Devices
 from hub.store.ledger import Ledger
 from hub.store.ownjournal import OwnJournal
@@ -60,6 +63,7 @@ class Desk:
         devices: Devices,
         secrets: Secrets,
         roster: RosterRows,
+        cards: CardRows,
         clock: HubClock,
         own: Callable[[], OwnJournal],
     ) -> None:
@@ -67,6 +71,7 @@ class Desk:
         self.own = own
         self._school, self._clock = school, clock
         self._ledger, self._devices, self._secrets, self._roster = ledger, devices, secrets, roster
+        self._cards = cards
 
     def carry_out(self, action: str, words: Mapping[str, str | None]) -> Outcome:
         """Do one of ACTIONS. Raises NeedsHands; then nothing was changed."""
@@ -115,6 +120,13 @@ class Desk:
             text, paper = self._secrets.export(self._school, self._devices)
         return Outcome(text, paper=paper)
 
+    def _list_findings(self, words: Mapping[str, str | None]) -> Outcome:
+        with self._ledger.database.lock:
+            found = self._cards.findings()
+        if words.get("json") == "True":
+            return Outcome(msgspec.json.encode(found).decode("utf-8"))
+        return Outcome("\n".join(map(_found, found)) or "không có / none")
+
     def _import_keys(self, words: Mapping[str, str | None]) -> Outcome:
         with self._ledger.database.transaction():
             text = self._secrets.restore(*_paper(words), self._school, self._devices, self._clock.now_ms())
@@ -145,6 +157,25 @@ COUNTED: Final = {
     "another pupil's": "chuyển sang học sinh khác / now of another pupil",
     "nobody's": "nay không rõ học sinh / now of nobody",
 }
+
+
+FOUND: Final[Mapping[str, str]] = {
+    "proof-refused": "thẻ không chứng minh được mình / the card's proof is wrong",
+    "proof-replayed": "chứng minh đã dùng rồi / the proof was used before",
+    "proof-late": "chứng minh cũ, nay mới đưa ra / the proof is an old one",
+    "proof-missing": "thiếu chứng minh / no proof came",
+    "card-type-changed": "thẻ thuộc loại khác trước / the card is of another type than before",
+    "card-in-two-places": "một thẻ ở hai nơi cùng lúc / one card was in two places at once",
+}
+
+
+def _found(one: Mapping[str, str | None]) -> str:
+    """A finding for people: when, where, whose, what."""
+    where = f"{one['device']}/{one['station'] or '-'}"
+    code = one["code"] or ""
+    return (
+        f"{one['time'] or '-'}\t{where}\t{one['student'] or '-'}\t{code}\t{one['id']}\n\t{FOUND[code]}: {one['detail']}"
+    )
 
 
 def _paper(words: Mapping[str, str | None]) -> tuple[str, bytes]:
@@ -181,4 +212,5 @@ ACTIONS: Final[dict[str, Callable[[Desk, Mapping[str, str | None]], Outcome]]] =
     "keys-export": Desk._export_keys,
     "keys-import": Desk._import_keys,
     "cards-rederive": _rederive,
+    "cards-findings": Desk._list_findings,
 }

@@ -11,6 +11,7 @@ from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.desk import Desk, Outcome
 from hub.store.anchorrows import AnchorRows
+from hub.store.cardrows import CardRows
 from hub.store.database import Database
 from hub.store.devices import Devices
 from hub.store.forwardrows import ForwardRows
@@ -59,7 +60,10 @@ class Store:
         own = self.anchors.of(hub_source(config.school, config.hub_id)).boots.get(self.clock.boot())
         self.clock.rest_on([] if own is None else own.all())
         self.forward = ForwardRows(self.ledger, self.anchors, config.city.hold_ms)
-        self.desk = Desk(config.school, self.ledger, self.devices, self.secrets, self.roster, self.clock, self._own)
+        self.cards = CardRows(self.ledger, self.anchors)
+        self.desk = Desk(
+            config.school, self.ledger, self.devices, self.secrets, self.roster, self.cards, self.clock, self._own
+        )
 
     def carry_out(self, action: str, words: Mapping[str, str | None]) -> Outcome:
         """See Desk.carry_out. A copy that says more than the ledger counts at a start, so it goes before it is wrong.

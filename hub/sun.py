@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -76,11 +76,34 @@ class PiccData:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What the card's key vouches for. Whoever keeps it must still hold the counter to be greater than any before."""
+    """What the card's key vouches for, once: whether the counter was seen before is still to be asked."""
 
     card: CardUid
     counter: int
     file: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class SunKeys:
+    """The keys of a school's cards. With a `context` the file key is a master key, and each card has its own of it."""
+
+    meta: bytes = field(repr=False)
+    file: bytes = field(repr=False)
+    context: bytes | None = None
+
+    def verified(self, address: str) -> Proved:
+        """What an address proves, by these keys. Raises ProofRefused."""
+        parsed = parse_sun(address)
+        picc = open_picc(parsed, self.meta)
+        file_key = self.file if self.context is None else diversified(self.file, picc.card, self.context)
+        return prove(parsed, picc, file_key)
+
+
+def is_sun(address: str, names: SunNames | None = None) -> bool:
+    """Whether an address means to prove anything: cards of others hold addresses, too."""
+    names = names or SunNames()
+    found = {pair.partition("=")[0] for pair in address.rpartition("?")[2].partition("#")[0].split("&")}
+    return not found.isdisjoint(names.picc) and not found.isdisjoint(names.mac)
 
 
 def parse_sun(address: str, names: SunNames | None = None) -> SunAddress:

@@ -144,6 +144,9 @@ def _hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     again.add_argument("--dry-run", action="store_true", help="say what would be corrected, and correct nothing")
     again.set_defaults(by=_person())
     _config(again, _hub_action("cards-rederive", "reader", "format", "order", "bytes", "part", "dry_run", "by"))
+    findings = cards.add_parser("findings", help="taps whose card may be a copy: when, where, whose, and why")
+    findings.add_argument("--json", action="store_true", help="print one JSON array")
+    _config(findings, _hub_action("cards-findings", "json"))
     keys = actions.add_parser("keys", help="hub keys, card keys, accepted devices").add_subparsers(
         required=True, metavar="ACTION"
     )

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from host.machine import kernel_error_ms
 from host.tomlfile import read_toml
-from protocol.errors import K12EdgeError
+from protocol.errors import ConfigError, K12EdgeError
 
 if TYPE_CHECKING:
     from edge.ports import Reader
@@ -143,6 +143,7 @@ def _pins(devices: Path = Path("/dev")) -> Finding:
 def _hub(path: Path) -> Iterator[Finding]:
     from hub.broker import BrokerFailed, server_path
     from hub.config import load_hub_config
+    from hub.sunkeys import read_sun_keys
 
     config = load_hub_config(path)
     yield True, f"hub {config.hub_id} of school {config.school}"
@@ -158,3 +159,8 @@ def _hub(path: Path) -> Iterator[Finding]:
         yield _reachable("city", config.city.url, 443 if config.city.url.startswith("https") else 80)
     else:
         yield True, "no city is configured: nothing is forwarded, nothing is pruned"
+    try:
+        checked = read_sun_keys(config.sun) is not None
+        yield True, f"cards' proofs are {'checked' if checked else 'not checked: [sun] names no keys'}"
+    except ConfigError as problem:
+        yield False, f"{problem}; {problem.hint}"

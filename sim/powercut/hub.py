@@ -30,7 +30,9 @@ from sim.school import make_school, write_roster
 UNEVEN: Final = "le"
 UNDONE: Final[Mapping[int, str]] = {
     2: "DROP INDEX parked_message; DROP INDEX forks_device; CREATE INDEX parked_device ON parked (device);"
-    " ALTER TABLE device_keys DROP COLUMN raw0;"
+    " ALTER TABLE device_keys DROP COLUMN raw0;",
+    3: "DROP TABLE card_cursor; DROP TABLE cards; DROP TABLE card_verdicts; DROP TABLE card_findings;"
+    " DROP TABLE card_policies;",
 }
 """What takes a ledger's schema one version back, by the version: a file as an earlier version left it, with records."""
 

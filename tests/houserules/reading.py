@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 
 from edge.ports import Caution, Signal
 from host.watchdog import HUNG_EXIT
+from hub.authenticity import FindingCode
 from hub.intake import Fault
 from hub.store.devices import DeviceStanding
 from k12edge.cli import build_parser
@@ -131,7 +132,7 @@ def parking_reasons() -> set[str]:
 
 def hub_alarms() -> set[str]:
     found = given({"alarm", "_alarm"}, 0, "hub") | given({"Verdict"}, 1, "hub", keyword="alarm")
-    return found | parking_reasons() | {"device-refused"}
+    return found | parking_reasons() | {"device-refused"} | set(get_args(FindingCode))
 
 
 def hub_warnings() -> set[str]:

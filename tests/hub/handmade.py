@@ -48,11 +48,14 @@ class Run:
     boot: str = BOOT
     lines: list[bytes] = field(default_factory=list)
 
-    def add(self, kind: str, data: Any, *, err_ms: int | None = 15, prev: str | None = None) -> bytes:
-        """Append a record; `prev` replaces the true one."""
+    def add(
+        self, kind: str, data: Any, *, err_ms: int | None = 15, prev: str | None = None, mono_ms: int | None = None
+    ) -> bytes:
+        """Append a record; `prev` replaces the true one, `mono_ms` the second that is its own."""
         sequence = len(self.lines) + 1
-        at_ms = T0_MS + sequence * 1000
-        reading = ClockReading(self.boot, sequence * 1000, at_ms, at_ms, "none" if err_ms is None else "ntp", err_ms)
+        mono_ms = sequence * 1000 if mono_ms is None else mono_ms
+        at_ms = T0_MS + mono_ms
+        reading = ClockReading(self.boot, mono_ms, at_ms, at_ms, "none" if err_ms is None else "ntp", err_ms)
         clock = clock_data(reading)
         raw = encode_event(
             TapId(self.journal, sequence),

@@ -28,10 +28,10 @@ def config_in(data_dir: Path, **tables: dict[str, Any]) -> HubConfig:
 class HubRoom:
     """Opened again on the same directory it is the hub after a restart."""
 
-    def __init__(self, data_dir: Path, *, city: bool = True, hold_s: int = 0) -> None:
+    def __init__(self, data_dir: Path, *, city: bool = True, hold_s: int = 0, **tables: dict[str, Any]) -> None:
         data_dir.mkdir(exist_ok=True)
         plan = {"kind": "k12records", "url": "http://127.0.0.1:9", "city_hold_s": hold_s} if city else {"kind": "none"}
-        self.config = config_in(data_dir, city=plan)
+        self.config = config_in(data_dir, city=plan, **tables)
         self.store = Store(self.config)
         self.own = self.store.open_own_journal()
         self.fleet = Fleet()

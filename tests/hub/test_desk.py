@@ -45,6 +45,14 @@ HUB = {"id": "tram", "school": "79000701"}
         ({"hub": HUB, "broker": {"embedded": False, "url": "mqtt://x:0"}}, ["[broker]: url", "mqtt://x:0"]),
         ({"hub": HUB, "time": {"source": "gps"}}, ["[time]", "gps", '"ntp"']),
         ({"hub": [HUB]}, ["[hub]", "once"]),
+        ({"hub": HUB, "sun": {"meta_key_file": "/m"}}, ["[sun]", "meta_key_file and file_key_file go together"]),
+        ({"hub": HUB, "sun": {"diversified": True}}, ["[sun]", "needs context", "18 to 48 hex digits"]),
+        ({"hub": HUB, "sun": {"diversified": True, "context": "00" * 8}}, ["[sun]", "needs context"]),
+        ({"hub": HUB, "sun": {"diversified": True, "context": "0" * 19}}, ["[sun]", "needs context"]),
+        ({"hub": HUB, "sun": {"context": "00" * 9}}, ["[sun]", "contradicts diversified = false"]),
+        ({"hub": HUB, "sun": {"proof_at": ["cong-a"]}}, ["[sun]", "'cong-a' is not DEVICE/STATION"]),
+        ({"hub": HUB, "sun": {"proof_at": ["a/b/c"]}}, ["[sun]", "'a/b/c' is not DEVICE/STATION"]),
+        ({"hub": HUB, "cards": {"apart_s": -1}}, ["[cards]", "apart_s = -1", "3600"]),
     ],
 )
 def test_a_wrong_key_is_named_with_its_limit(document: dict[str, Any], words: list[str]) -> None:
@@ -57,6 +65,8 @@ def test_every_default_is_safe() -> None:
     config = hub_config_from("hub.toml", {"hub": HUB})
     assert config.listen == ("127.0.0.1", 8600) and config.broker_listen == ("127.0.0.1", 1883)
     assert config.city.kind == "none" and config.broker_url is None
+    assert (config.sun.meta_key_file, config.sun.context, config.sun.proof_at) == (None, None, ())
+    assert config.apart_ms == 5_000
 
 
 def test_the_command_ends_with_2_and_one_message(tmp_path: Path) -> None:
