@@ -70,7 +70,7 @@ def test_once_for_each_time_that_a_card_comes(scene: Scene) -> None:
 
 def test_pupils_close_behind_each_other_are_all_seen_once_in_their_order(scene: Scene) -> None:
     crowd = [CardUid("a", f"04{number:012X}") for number in range(1, 13)]
-    scene.play(*((120, card, 60) for card in crowd))
+    scene.play(*((150, card, 100) for card in crowd))
     with watching(scene.url) as watch:
         watch.await_count(len(crowd))
         assert watch.cards() == crowd
