@@ -8,12 +8,19 @@ from typing import Final, Literal
 
 from protocol.cards import CardUid
 from protocol.errors import CardNumberError, ReaderLost, ReaderRefused
+from protocol.taps import TYPE_CHARACTERS_MAX
 
 Foreign = Literal["type B", "ISO 15693", "another standard", "no UID of ours"]
 """Why a card that told its number is none of ours; says nothing of the number."""
 
 GET_UID: Final = bytes.fromhex("FFCA000000")
 """Get Data, the UID, as many bytes as it has (PC/SC part 3, 3.2.2.1.3)."""
+GET_ATS: Final = bytes.fromhex("FFCA010000")
+"""Get Data, of the ATS: some readers tell all of it, others its historical bytes (PC/SC part 3, 3.2.2.1.3)."""
+ISO_14443_4: Final = bytes.fromhex("8001")
+"""TD1 and TD2 in the ATR that a reader makes up around an ISO 14443 card's bytes (PC/SC part 3, 3.1.3.2.3)."""
+ATS_BYTES_MAX: Final = 20
+"""TL, T0, TA, TB, TC and 15 historical bytes (ISO 14443-4, 5.2)."""
 ATR_BYTES_MAX: Final = 33
 """ISO/IEC 7816-3, 8.2.1: TS and at most 32 characters."""
 ANSWER_BYTES_MAX: Final = 258
@@ -85,6 +92,37 @@ def kind_of(atr: bytes) -> CardKind:
             return CardKind(felica=True)
         return CardKind(standard == FELICA, STANDARDS.get(standard, "another standard"))
     return CardKind()
+
+
+def computes(atr: bytes, card: CardUid) -> bool:
+    """Whether a card takes commands: its ATR was made up around the historical bytes of ISO 14443-4.
+
+    A memory card's has the same form, with the workgroup's RID in it.
+    """
+    like = card.technology == "a" and atr[2:4] == ISO_14443_4 and atr[1] >> 4 == 8
+    return like and RID not in historical_bytes(atr)
+
+
+def ats_of(atr: bytes, answer: bytes) -> bytes:
+    """The ATS in an answer to GET_ATS, its length byte first; empty where what came isn't the whole of it.
+
+    It is whole where it has its own length, and ends with the historical bytes that the reader put into the ATR.
+    """
+    told = data_of(answer) or b""
+    if len(told) > ATS_BYTES_MAX or told[:1] != bytes((len(told),)):
+        return b""
+    begins = 2 + (told[1] >> 4 & 0b0111).bit_count() if len(told) > 1 else 1
+    return told if told[begins:] == historical_bytes(atr) and begins <= len(told) else b""
+
+
+def type_of(atr: bytes, card: CardUid, ats: bytes = b"") -> str | None:
+    """What is told of a card's type: its `ats`, the same at any reader, else the `atr` that its reader made up.
+
+    Nothing where its number is within (an Identiv reader writes IDm there): the type travels openly.
+    """
+    name, told = ("ats", ats) if ats else ("atr", atr)
+    text = f"{name}={told.hex()}"
+    return None if not told or bytes.fromhex(card.hex) in told or len(text) > TYPE_CHARACTERS_MAX else text
 
 
 def data_of(answer: bytes) -> bytes | None:

@@ -9,17 +9,26 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
+
+from sim.emulators.pn532 import Application
 
 POWER_OFF, POWER_ON, RESET, TELL_ATR = 0, 1, 2, 4
 GET_UID: Final = bytes.fromhex("FFCA000000")
 """Get Data for the UID (PC/SC part 3, 3.2.2.1.3)."""
 OK: Final = b"\x90\x00"
+GET_ATS: Final = bytes.fromhex("FFCA010000")
+"""Get Data for the ATS, or for as much of it as the reader tells."""
+LAMP: Final = bytes.fromhex("FF0040")
+"""ACR122U API 2.04, 6.2: T1, T2 in tenths of a second and the number of repetitions stand from the sixth byte on."""
 NOT_SUPPORTED: Final = b"\x6a\x81"
 RECONNECT_S: Final = 0.02
 CONNECT_TIMEOUT_S: Final = 2.0
 EMPTY_WAIT_S: Final = 2.0
+HEARD_MAX: Final = 64
 ISO14443A, ISO14443B, ISO15693, FELICA = 0x03, 0x07, 0x0B, 0x11
 """Standard bytes of PC/SC part 3's supplemental document."""
 
@@ -43,12 +52,28 @@ def made_atr(historical: bytes) -> bytes:
 class SlotCard:
     """A card: what it says when it is powered, and to each APDU; other APDUs aren't supported.
 
-    `pulled_at`: the APDU at which it is pulled out of the field, without an answer.
+    `pulled_at`: the APDU at which it is pulled out of the field, without an answer. `application`: what answers the
+    APDUs that aren't the reader's own (class FF) and stand in no `answers`, `slow_ms` later; where it falls silent, the
+    driver hears nothing, too, and says so. A command for an ACR122U's lamp that stands in `answers` is answered when
+    the blinking is over.
     """
 
     atr: bytes
     answers: dict[bytes, bytes] = field(default_factory=dict)
     pulled_at: bytes | None = None
+    application: Application | None = None
+    slow_ms: int = 0
+
+    def answer(self, command: bytes) -> bytes:
+        """What it says to an APDU; empty where it falls silent."""
+        if command in self.answers or self.application is None or command[0] == 0xFF:
+            if command in self.answers and command.startswith(LAMP) and len(command) == 9:
+                first, second, times = command[5:8]
+                time.sleep((first + second) * times / 10)
+            return self.answers.get(command, NOT_SUPPORTED)
+        if self.slow_ms:
+            time.sleep(self.slow_ms / 1000)
+        return self.application.answer(command) or b""
 
 
 def uid_card(uid: bytes, atr: bytes | None = None) -> SlotCard:
@@ -60,8 +85,8 @@ class Slot:
     """One slot of a virtual reader, at a TCP port. A card that lies in it outlives pcscd, and goes to the next one.
 
     `powered`: the reader has noticed the card; `told`: pcscd says that one came; `empty`: pcscd says that nothing lies
-    there; `left`: the card pulled itself out; `asked`: APDUs that came, of all cards; `disturbed`: how often a card was
-    switched off or reset.
+    there; `left`: the card pulled itself out; `asked`: APDUs that came, of all cards; `heard`: the latest of them;
+    `disturbed`: how often a card was switched off or reset.
 
     The driver gives a card up at the first call that fails, whoever calls, and takes the next one that waits: pcscd,
     which looks now and then, would take both for one. So a card waits until the field was seen empty, as it would be
@@ -77,6 +102,7 @@ class Slot:
         self.empty = threading.Event()
         self.empty.set()
         self.asked = self.disturbed = 0
+        self.heard: deque[bytes] = deque(maxlen=HEARD_MAX)
         self._line: socket.socket | None = None
         self._lock = threading.Lock()
         self._gone = threading.Event()
@@ -147,11 +173,14 @@ class Slot:
                 elif message in (bytes((POWER_OFF,)), bytes((RESET,))):
                     self.disturbed += 1
                 elif message == bytes((POWER_ON,)):
+                    if card.application is not None:
+                        card.application.begin()
                     self.empty.clear()
                     self.powered.set()
                 elif len(message) > 1:
+                    self.heard.append(message)
                     self.asked += 1
-                    self._say(line, card.answers.get(message, NOT_SUPPORTED))
+                    self._say(line, card.answer(message))
 
     @staticmethod
     def _say(line: socket.socket, answer: bytes) -> None:

@@ -22,6 +22,7 @@ from protocol.errors import NeedsHands
 from sim.emulators.pcsccard import Slot
 
 DRIVER: Final = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
+DRIVER_SONAME: Final = "libifdvpcd.so.0"
 SOCKET_WORD: Final = "PCSCLITE_CSOCK_NAME"
 """Where libpcsclite looks for pcscd; it asks once in a process, so that a process keeps to one path."""
 PORTS: Final = range(20_000, 32_000, 2)
@@ -29,6 +30,7 @@ PORTS: Final = range(20_000, 32_000, 2)
 READY_S: Final = 20.0
 LINES_KEPT: Final = 40
 BRISK: Final = Path(__file__).parent / "brisk.c"
+ESCAPE: Final = Path(__file__).parent / "escape.c"
 
 
 class PcscdRefused(NeedsHands):
@@ -48,14 +50,18 @@ def own_folder() -> Path:
 
 
 @cache
-def build_brisk() -> Path:
-    """Compile brisk.c; the library's path. Raises PcscdRefused."""
-    library = own_folder() / "brisk.so"
-    words = ["gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library), str(BRISK), "-ldl"]
+def built(source: Path) -> Path:
+    """Compile brisk.c or escape.c; the library's path. Raises PcscdRefused."""
+    library = own_folder() / f"{source.stem}.so"
+    words = ["gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
+    if source == ESCAPE:
+        # The driver calls itself otherwise than its file is called.
+        (own_folder() / DRIVER_SONAME).symlink_to(DRIVER)
+        words += ["-Wl,--no-as-needed", f"-Wl,-rpath,{own_folder()}", DRIVER]
     try:
         subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
     except (OSError, subprocess.SubprocessError) as problem:
-        raise PcscdRefused(f"{BRISK} can't be compiled: {problem}") from problem
+        raise PcscdRefused(f"{source} can't be compiled: {problem}") from problem
     return library
 
 
@@ -64,12 +70,19 @@ class Pcscd:
 
     Its one virtual reader has two slots, which pcscd calls `NAME 00 00` and `NAME 00 01`; the driver can't keep apart
     more. `activated`: the socket outlives the daemon, as below systemd, and those who come wait for the next. `brisk`:
-    it hears of cards at once, as from a real reader (brisk.c); `late_ms`: its first look takes so long. One at a time
-    in a process.
+    it hears of cards at once, as from a real reader (brisk.c); `late_ms`: its first look takes so long; `escapes`: its
+    driver takes commands for the reader itself (escape.c), which then stand in `escaped`. One at a time in a process.
     """
 
     def __init__(
-        self, folder: Path, name: str = "K12 Gate", *, activated: bool = False, brisk: bool = True, late_ms: int = 0
+        self,
+        folder: Path,
+        name: str = "K12 Gate",
+        *,
+        activated: bool = False,
+        brisk: bool = True,
+        late_ms: int = 0,
+        escapes: bool = False,
     ) -> None:
         """Not started; `folder` is for its configuration."""
         self.name, self._activated, self._brisk, self._late_ms = name, activated, brisk, late_ms
@@ -81,9 +94,11 @@ class Pcscd:
         port = free_port()
         self.slots = (Slot(port), Slot(port + 1))
         self._unplugged = folder / "unplugged"
+        self._escapes = folder / "escapes" if escapes else None
         self.config = folder / "reader.conf.d" / "vpcd"
         self.config.parent.mkdir(parents=True, exist_ok=True)
-        device = f"DEVICENAME /dev/null:0x{port:04X}\nLIBPATH {DRIVER}\nCHANNELID 0x{port:04X}"
+        driver = built(ESCAPE) if escapes else DRIVER
+        device = f"DEVICENAME /dev/null:0x{port:04X}\nLIBPATH {driver}\nCHANNELID 0x{port:04X}"
         self.config.write_text(f'FRIENDLYNAME "{name}"\n{device}\n', encoding="ascii")
 
     @property
@@ -97,6 +112,12 @@ class Pcscd:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def escaped(self) -> list[bytes]:
+        """The commands for the reader itself that its driver took."""
+        whole = self._escapes.read_text().rpartition("\n")[0] if self._escapes and self._escapes.exists() else ""
+        return [bytes.fromhex(line) for line in whole.splitlines()]
+
     def start(self) -> None:
         """Start the daemon; returns when it is ready. Raises PcscdRefused."""
         assert self._process is None
@@ -105,8 +126,10 @@ class Pcscd:
             raise PcscdRefused("pcscd or its virtual reader is missing")
         listening = self._listening()
         environment = {**os.environ, "LISTEN_FDS": "1"}
+        if self._escapes is not None:
+            environment["K12EDGE_ESCAPES"] = str(self._escapes)
         if self._brisk:
-            environment |= {"LD_PRELOAD": str(build_brisk()), "K12EDGE_UNPLUGGED": str(self._unplugged)}
+            environment |= {"LD_PRELOAD": str(built(BRISK)), "K12EDGE_UNPLUGGED": str(self._unplugged)}
             if self._late_ms:
                 environment["K12EDGE_LATE_MS"] = str(self._late_ms)
         # The process that systemd would start knows its own number, and finds the socket as descriptor 3.

@@ -10,12 +10,15 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from hub.sun import COUNTER_BYTES, MIRRORED_UID_AND_COUNTER, PiccData, mac_of
 from protocol.cards import CardUid
+from sim.emulators.pcsccard import GET_ATS, GET_UID, OK, SlotCard, made_atr
 from sim.emulators.pn532 import FieldCard
 
 SAK: Final = 0x20
 SENS_RES: Final = b"\x03\x44"
 ATS: Final = bytes.fromhex("067577810280")
 """What these cards say of themselves (NT4H2421Gx, 9.2)."""
+HISTORICAL: Final = b"\x80"
+"""The historical byte at the end of it."""
 FILE_BYTES: Final = 256
 APPLICATION: Final = bytes.fromhex("D2760000850101")
 NDEF_FILE: Final = bytes.fromhex("E104")
@@ -34,7 +37,7 @@ class SunApplication:
     def __init__(self, uid: bytes, meta_key: bytes, file_key: bytes, counter: int = 0, where: str = "k12.vn/t") -> None:
         """As it was issued; `where` the address begins."""
         self.counter = counter
-        self._card, self._meta_key, self._file_key, self._where = (
+        self.card, self._meta_key, self._file_key, self._where = (
             CardUid.from_bytes("a", uid),
             meta_key,
             file_key,
@@ -74,7 +77,7 @@ class SunApplication:
 
     def query(self) -> str:
         """The proof at the present counter, under the names of AN12196."""
-        picc = PiccData(self._card, self.counter)
+        picc = PiccData(self.card, self.counter)
         plain = bytes((MIRRORED_UID_AND_COUNTER,)) + picc.octets
         encryptor = Cipher(AES(self._meta_key), CBC(bytes(16))).encryptor()
         # The card fills up with random bytes; which ones proves nothing.
@@ -93,3 +96,9 @@ def sun_card(uid: bytes, meta_key: bytes = bytes(16), file_key: bytes = bytes(16
     """Such a card, to be placed before an emulated reader."""
     assert counter < 1 << 8 * COUNTER_BYTES
     return FieldCard(uid, SENS_RES, SAK, ATS, SunApplication(uid, meta_key, file_key, counter))
+
+
+def sun_slot_card(application: SunApplication, ats: bytes = ATS, slow_ms: int = 0) -> SlotCard:
+    """Such a card in a PC/SC reader, which answers the question for its ATS with `ats`."""
+    answers = {GET_UID: bytes.fromhex(application.card.hex) + OK, GET_ATS: ats + OK}
+    return SlotCard(made_atr(HISTORICAL), answers, application=application, slow_ms=slow_ms)

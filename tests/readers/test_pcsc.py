@@ -13,20 +13,38 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ports import CardRead, CardSeen, ReaderGone
+from edge.patterns import PATTERNS as edge_patterns
+from edge.ports import CardRead, CardSeen, Caution, Feedback, ReaderGone, Signal
+from edge.readers import acr122, pcsc
+from edge.readers.acr122 import GREEN, PATTERNS, QUIET, RED, Acr122Feedback, commands_of, lamp_command
 from edge.readers.aside import Aside
+from edge.readers.ndeffile import READ_LENGTH, SELECT_APPLICATION, SELECT_FILE
 from edge.readers.opening import make_reader
 from edge.readers.pcsc import HUNG_S, PcscReader
-from edge.readers.pcscwords import STANDARDS, card_of, choose_reader, data_of, historical_bytes, kind_of
+from edge.readers.pcscwords import (
+    STANDARDS,
+    CardKind,
+    ats_of,
+    card_of,
+    choose_reader,
+    computes,
+    data_of,
+    historical_bytes,
+    kind_of,
+    type_of,
+)
 from edge.readers.supervisor import ReaderSupervisor
+from hub.sun import ProofRefused, Proved, open_picc, parse_sun, prove
 from protocol.cards import CardUid, suspicion
 from protocol.errors import ReaderLost, ReaderRefused
+from protocol.taps import TYPE_CHARACTERS_MAX
 from sim.emulators.pcsccard import (
     FELICA,
     GET_UID,
@@ -40,6 +58,7 @@ from sim.emulators.pcsccard import (
     uid_card,
 )
 from sim.emulators.pcscdaemon import Pcscd
+from sim.emulators.sun import SunApplication, sun_slot_card
 
 NAME = "K12 Gate 00 00"
 URL = "pcsc:k12%20gate%2000%2000"
@@ -87,7 +106,7 @@ def poll_until(reader: PcscReader, what: Callable[[tuple[CardRead, ...]], bool],
 
 
 def sees(card: CardUid) -> Callable[[tuple[CardRead, ...]], bool]:
-    return lambda reads: reads == (CardRead(card),)
+    return lambda reads: [(read.card, read.proof) for read in reads] == [(card, None)]
 
 
 class Kept:
@@ -163,7 +182,7 @@ def test_a_card_that_stays_is_in_every_look_and_asked_once(slot: Slot, reader: P
     lay(slot, A)
     poll_until(reader, sees(A))
     for _ in range(8):
-        assert tuple(reader.poll()) == (CardRead(A),)
+        assert sees(A)(tuple(reader.poll()))
     assert slot.asked == 1
     slot.remove()
     poll_until(reader, lambda reads: not reads)
@@ -274,7 +293,7 @@ def test_cards_that_change_places_between_two_looks(slot: Slot, reader: PcscRead
     slot.remove()
     lay(slot, B)
     assert slot.told.wait(5)
-    assert tuple(reader.poll()) == (CardRead(B),), "the change is told at once, not the card that was there"
+    assert sees(B)(tuple(reader.poll())), "the change is told at once, not the card that was there"
     assert reader.counts.too_short == 0
 
 
@@ -304,6 +323,429 @@ def test_a_card_that_came_and_went_between_two_looks_is_counted(slot: Slot, read
     assert slot.empty.wait(5)
     poll_until(reader, lambda reads: reader.counts.too_short == 1)
     assert reader.poll() == ()
+
+
+# --- cards that compute -----------------------------------------------------------------------------------------------
+
+META, KEY = bytes(range(16)), bytes(range(16, 32))
+SUN = CardUid("a", "04DE5F1EACC040")
+SUN_TYPE, SUN_ATR = "ats=067577810280", "atr=3b8180018080"
+
+
+def application(counter: int = 0, key: bytes = KEY) -> SunApplication:
+    return SunApplication(bytes.fromhex(SUN.hex), META, key, counter)
+
+
+def proved(read: CardRead | None, key: bytes = KEY) -> Proved:
+    assert read is not None and read.proof is not None
+    address = parse_sun(read.proof)
+    return prove(address, open_picc(address, META), key)
+
+
+def first_of(reader: PcscReader) -> CardRead:
+    """The first read of the card that lies there."""
+    told: list[CardRead] = []
+    poll_until(reader, lambda reads: bool(told.extend(reads) or told))
+    return told[0]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes longer than a card that is asked in time."""
+    monkeypatch.setattr(pcsc, "ASK_S", 3.0)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_card_proves_itself_once_each_time_that_it_comes(slot: Slot, kept: Kept) -> None:
+    card = application(counter=60)
+    for number in (1, 2, 3):
+        slot.show(sun_slot_card(card))
+        kept.await_cards(*[SUN] * number)
+        asked = slot.asked
+        time.sleep(0.8)  # Longer than presence, and who asks, remember a card that isn't seen any more.
+        assert (slot.asked, card.counter) == (asked, 60 + number), "asked again while it stays"
+        slot.remove()
+        time.sleep(0.8)
+    assert [proved(seen.read) for seen in kept.seen] == [Proved(SUN, number, None) for number in (61, 62, 63)]
+    assert {seen.read.kind for seen in kept.seen if seen.read} == {SUN_TYPE}
+    assert kept.keeper.counts.faults == 0
+
+
+@pytest.mark.usefixtures("patient")
+def test_only_the_first_look_has_the_proof_and_is_dated_before_the_card_was_asked(
+    slot: Slot, reader: PcscReader
+) -> None:
+    began_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    slot.show(sun_slot_card(application(), slow_ms=20))
+    read = first_of(reader)
+    assert proved(read) == Proved(SUN, 1, None)
+    assert read.since_mono_ns is not None
+    assert began_ns < read.since_mono_ns < time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 4 * 20_000_000
+    for _ in range(3):
+        assert tuple(reader.poll()) == (CardRead(SUN, kind=SUN_TYPE),)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_card_that_flickers_is_asked_once(slot: Slot, reader: PcscReader) -> None:
+    card = application()
+    slot.show(sun_slot_card(card))
+    assert proved(first_of(reader))
+    told = reader._session
+    assert told is not None
+    # pcscd takes it for a second coming, within the time in which the card is taken for the same one.
+    told._coming = None
+    told._follow(told._state | 0x10000)
+    assert told.newcomer is None
+    assert sees(SUN)(tuple(reader.poll()))
+    assert card.counter == 1
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_copy_with_the_cards_number_and_without_its_key_is_found_out(slot: Slot, reader: PcscReader) -> None:
+    slot.show(sun_slot_card(application(key=bytes(16))))
+    with pytest.raises(ProofRefused):
+        proved(first_of(reader))
+
+
+class Silent(SunApplication):
+    """Falls silent at its n-th command, or says there what it is told to."""
+
+    def __init__(self, at: int, says: bytes | None = None) -> None:
+        super().__init__(bytes.fromhex(SUN.hex), META, KEY)
+        self.commands, self.at, self.says = 0, at, says
+
+    def answer(self, command: bytes) -> bytes | None:
+        self.commands += 1
+        return self.says if self.commands == self.at else super().answer(command)
+
+
+@pytest.mark.parametrize("says", [None, b"\x6a\x82", b"\x90\x00", b"\x90"])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_card_that_fails_at_any_command_is_seen_by_its_number(
+    slot: Slot, reader: PcscReader, at: int, says: bytes | None
+) -> None:
+    card = Silent(at, says)
+    slot.show(sun_slot_card(card))
+    read = first_of(reader)
+    assert (read.card, read.kind) in ((SUN, SUN_TYPE), (SUN, SUN_ATR))
+    assert read.proof is None or (at < 3 and says == b"\x90\x00"), "two commands say no more than 9000"
+    assert card.commands <= 4
+
+
+def test_a_card_pulled_out_while_it_is_asked_is_seen(slot: Slot, kept: Kept) -> None:
+    for number, pulled_at in enumerate((SELECT_APPLICATION, SELECT_FILE, READ_LENGTH), 1):
+        slot.show(replace(sun_slot_card(application()), pulled_at=pulled_at))
+        assert slot.left.wait(5)
+        kept.await_cards(*[SUN] * number)
+        time.sleep(0.8)  # Until presence takes it for gone.
+    assert [seen.read.proof for seen in kept.seen if seen.read] == [None] * 3
+    lay(slot, A)
+    kept.await_cards(SUN, SUN, SUN, A)
+    assert kept.keeper.counts.faults == 0
+
+
+def test_a_slow_card_costs_no_poll_more_than_its_time_and_is_told_by_its_number(slot: Slot, reader: PcscReader) -> None:
+    slot.show(sun_slot_card(application(), slow_ms=1500))
+    assert slot.told.wait(5)
+    told: tuple[CardRead, ...] = ()
+    began_s = time.monotonic()
+    while not told:
+        poll_began_s = time.monotonic()
+        told = tuple(reader.poll())
+        assert time.monotonic() - poll_began_s < 0.3
+    # 150 ms for the asking; the rest is what a busy machine takes to meet the card.
+    assert time.monotonic() - began_s < 0.5
+    assert (told[0].card, told[0].kind, told[0].proof) == (SUN, SUN_ATR, None)
+    while time.monotonic() - began_s < 2:
+        poll_began_s = time.monotonic()
+        assert sees(SUN)(tuple(reader.poll())), "and stays while the card is still at it"
+        assert time.monotonic() - poll_began_s < 0.3
+    lay(slot, A)
+    poll_until(reader, sees(A))
+
+
+def test_a_card_that_has_no_such_file_is_asked_once(slot: Slot, reader: PcscReader) -> None:
+    slot.show(sun_slot_card(Silent(1, bytes.fromhex("6A82"))))
+    assert first_of(reader).proof is None
+    assert slot.asked == 3, "UID, ATS, and the application that it has not"
+
+
+@pytest.mark.parametrize(
+    ("uid", "atr"),
+    [
+        ("04A1B2C3D4E580", storage_atr(0x03, 0x0003)),
+        ("DEADBEEF", storage_atr(0x03)),
+        ("01010601CB095703", storage_atr(FELICA, 0x003B)),
+        ("01010601CB095703", ACS_FELICA_212),
+        ("01010601CB095703", made_atr(bytes.fromhex("0443FD 01010601CB095703 07"))),
+        ("08DEAD01", DESFIRE),  # a telephone's, drawn anew each time
+        ("04A1B2C3D4E580", b""),
+    ],
+)
+def test_other_cards_are_asked_for_their_number_and_nothing_more(
+    slot: Slot, reader: PcscReader, uid: str, atr: bytes
+) -> None:
+    slot.show(uid_card(bytes.fromhex(uid), atr or b"\x3b\x00"))
+    assert first_of(reader).proof is None
+    for _ in range(3):
+        reader.poll()
+    assert slot.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "ats"),
+    [
+        ("067577810280 9000", "067577810280"),
+        ("80 9000", ""),  # the historical bytes alone, as some readers tell
+        ("7577810280 9000", ""),  # without its length
+        ("067577810281 9000", ""),  # not those in the ATR
+        ("067577810280 6300", ""),
+        ("0675778102 9000", ""),
+        ("9000", ""),
+        ("15" + "00" * 20 + "9000", ""),
+        ("02F0 9000", ""),
+    ],
+)
+def test_an_ats_is_believed_where_it_is_the_whole_one(answer: str, ats: str) -> None:
+    assert ats_of(DESFIRE, bytes.fromhex(answer)).hex() == ats
+    assert type_of(DESFIRE, A, bytes.fromhex(ats)) == (SUN_TYPE if ats else SUN_ATR)
+
+
+def test_no_type_has_its_cards_number_in_it_or_is_too_long_to_be_told() -> None:
+    felica = CardUid("f", "01010601CB095703")
+    assert type_of(made_atr(bytes.fromhex("0443FD 01010601CB095703 07")), felica) is None
+    assert type_of(ACS_FELICA_212, felica) == f"atr={ACS_FELICA_212.hex()}"
+    assert type_of(bytes(range(30)), A) is not None and type_of(bytes(range(31)), A) is None
+    assert type_of(b"", A) is None
+    assert ats_of(b"\x3b\x80\x80\x01\x01", b"\x01\x90\x00") == b"\x01", "a card may say nothing in it"
+
+
+# --- an ACR122U's lamp and buzzer -------------------------------------------------------------------------------------
+
+ACR122U = "ACS ACR122U PICC Interface"
+TAKEN = b"\x90\x02"
+"""Done, and the lamp is green now."""
+
+
+def panel_card(card: CardUid = A) -> SlotCard:
+    """A card in an ACR122U, which takes the commands for its lamp, its buzzer and its own beep itself."""
+    own = [QUIET, *(command for pattern in PATTERNS.values() for command in commands_of(pattern))]
+    return SlotCard(storage_atr(0x03), {GET_UID: bytes.fromhex(card.hex) + OK} | dict.fromkeys(own, TAKEN))
+
+
+@pytest.mark.parametrize(
+    ("name", "commands"),
+    [
+        ("accepted", ["FF00400C0400000000", "FF0040AC0402010101"]),
+        ("repeated", ["FF00400C0400000000", "FF0040AC0401010201"]),
+        ("refused", ["FF00400C0400000000", "FF0040FC0401020201"]),
+        ("wait", ["FF00400F0400000000"]),
+        ("alarm", ["FF00400C0400000000", "FF00405C0402010301"]),
+    ],
+)
+def test_the_commands_of_each_signal(name: Signal | Caution, commands: list[str]) -> None:
+    assert [command.hex().upper() for command in commands_of(PATTERNS[name])] == commands
+
+
+def test_signals_are_told_apart_by_rhythm_and_none_keeps_the_reader_from_reading_for_a_second() -> None:
+    rhythms = {(p.lit_ds, p.dark_ds, p.times) for p in PATTERNS.values()}
+    assert len(rhythms) == len(PATTERNS) == len(edge_patterns)
+    assert all((p.lit_ds + p.dark_ds) * p.times < 10 for p in PATTERNS.values())
+    for name, steps in edge_patterns.items():
+        assert PATTERNS[name].sounds == any(step.buzzer for step in steps)
+        assert PATTERNS[name].times in (0, sum(step.buzzer for step in steps)), "as many sounds as everywhere"
+
+
+def test_a_lamp_command_as_the_manual_has_it() -> None:
+    assert lamp_command(RED | GREEN, RED | GREEN).hex() == "ff00400f0400000000"
+    assert lamp_command(RED, RED).hex() == "ff0040050400000000"
+    assert lamp_command(RED | GREEN, 0, RED, (5, 5, 2, 1)).hex() == "ff00405c0405050201"
+
+
+def test_the_newest_signal_is_shown_once_and_a_stale_one_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    feedback = Acr122Feedback()
+    feedback.pattern("wait")
+    feedback.pattern("accepted")
+    assert feedback.take() == commands_of(PATTERNS["accepted"])
+    assert feedback.take() == ()
+    feedback.pattern("nonsense")  # type: ignore[arg-type]
+    assert feedback.take() == ()
+    monkeypatch.setattr(acr122, "STALE_S", -0.001)
+    feedback.pattern("accepted")
+    assert feedback.take() == ()
+
+
+@pytest.fixture
+def acr(tmp_path: Path) -> Iterator[Pcscd]:
+    """An ACR122U behind a driver that takes no commands without a card, as libccid is delivered."""
+    with Pcscd(tmp_path, ACR122U) as daemon:
+        yield daemon
+
+
+def reader_at(daemon: Pcscd) -> PcscReader:
+    reader = make_reader("pcsc:" + daemon.name.replace(" ", "%20") + "%2000%2000")
+    assert isinstance(reader, PcscReader)
+    reader.open()
+    return reader
+
+
+def heard(slot: Slot) -> list[bytes]:
+    return [command for command in slot.heard if command[:2] == b"\xff\x00"]
+
+
+def test_signals_reach_lamp_and_buzzer_over_the_card_that_lies_there(acr: Pcscd) -> None:
+    reader, slot = reader_at(acr), acr.slots[0]
+    feedback: Feedback = reader
+    assert isinstance(reader, Feedback)
+    slot.show(panel_card())
+    poll_until(reader, sees(A))
+    poll_until(reader, lambda reads: bool(heard(slot)))
+    assert heard(slot) == [QUIET], "its own beep first"
+    expected = [QUIET]
+    for name in PATTERNS:
+        thread = threading.Thread(target=feedback.pattern, args=(name,))
+        thread.start()
+        thread.join(5)
+        expected += commands_of(PATTERNS[name])
+        count = len(expected)
+        poll_until(reader, lambda reads, count=count: len(heard(slot)) >= count)  # type: ignore[misc]
+        assert sees(A)(tuple(reader.poll()))
+    assert heard(slot) == expected
+    assert list(slot.heard).count(GET_UID) == 1, "the card was read once"
+    lay(slot, panel_card(B))
+    poll_until(reader, sees(B))
+    reader.poll()
+    assert heard(slot) == expected, "its own beep is switched off once"
+    reader.close()
+
+
+def test_while_a_signal_is_played_polls_keep_their_time_and_the_card_stays(acr: Pcscd) -> None:
+    reader, slot = reader_at(acr), acr.slots[0]
+    slot.show(panel_card())
+    poll_until(reader, sees(A))
+    poll_until(reader, lambda reads: bool(heard(slot)))
+    refused, accepted = commands_of(PATTERNS["refused"]), commands_of(PATTERNS["accepted"])
+    reader.pattern("refused")
+    for played in (refused[-1], accepted[-1]):
+        while slot.heard[-1] != played:
+            poll_began_s = time.monotonic()
+            assert sees(A)(tuple(reader.poll()))
+            assert time.monotonic() - poll_began_s < 0.3
+        for name in ("repeated", "alarm", "accepted"):
+            reader.pattern(name)  # type: ignore[arg-type]
+    assert heard(slot) == [QUIET, *refused, *accepted], "what came meanwhile has given way to the newest"
+    slot.show(panel_card(B))
+    poll_until(reader, sees(B))
+    reader.close()
+
+
+def test_a_reader_of_another_name_is_told_nothing(slot: Slot, reader: PcscReader) -> None:
+    slot.show(panel_card())
+    poll_until(reader, sees(A))
+    for name in PATTERNS:
+        reader.pattern(name)
+        reader.poll()
+    slot.remove()
+    reader.pattern("accepted")
+    poll_until(reader, lambda reads: not reads)
+    assert list(slot.heard) == [GET_UID]
+
+
+def test_without_a_card_a_signal_goes_to_the_reader_itself_where_its_driver_takes_it(tmp_path: Path) -> None:
+    with Pcscd(tmp_path, ACR122U, escapes=True) as daemon:
+        reader, slot = reader_at(daemon), daemon.slots[0]
+        poll_until(reader, lambda reads: bool(daemon.escaped))
+        assert daemon.escaped == [QUIET], "before the first card"
+        slot.show(panel_card())
+        poll_until(reader, sees(A))
+        slot.remove()
+        poll_until(reader, lambda reads: not reads)
+        reader.pattern("refused")
+        reader.poll()
+        assert daemon.escaped == [QUIET, *commands_of(PATTERNS["refused"])]
+        assert heard(slot) == []
+        slot.show(panel_card(B))
+        poll_until(reader, sees(B))
+        reader.close()
+
+
+def test_where_the_driver_takes_none_without_a_card_it_is_told_once_and_reading_goes_on(
+    acr: Pcscd, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        reader, slot = reader_at(acr), acr.slots[0]
+        for _ in range(3):
+            reader.pattern("accepted")
+            began_s = time.monotonic()
+            assert reader.poll() == ()
+            assert time.monotonic() - began_s < 0.3
+        slot.show(panel_card())
+        poll_until(reader, sees(A))
+        reader.pattern("accepted")
+        poll_until(reader, lambda reads: len(heard(slot)) >= 3)
+        assert heard(slot) == [QUIET, *commands_of(PATTERNS["accepted"])]
+        reader.close()
+    assert caplog.text.count("only while a card lies there") == 1
+
+
+def test_a_reader_that_refuses_its_commands_reads_on_and_is_asked_for_silence_with_each_card(acr: Pcscd) -> None:
+    kept = Kept("pcsc:acr122u%20picc%20interface%2000%2000")
+    slot = acr.slots[0]
+    try:
+        assert kept.keeper.ready.wait(5)
+        for number, card in enumerate((A, B), 1):
+            lay(slot, card)
+            kept.await_cards(*(A, B)[:number])
+            kept.keeper._reader.pattern("accepted")  # type: ignore[attr-defined]
+            deadline = time.monotonic() + 5
+            while len(heard(slot)) < 3 * number:
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+        assert heard(slot).count(QUIET) == 2
+        assert kept.keeper.counts.faults == 0
+    finally:
+        kept.close()
+
+
+def test_a_signal_that_another_programs_transaction_held_up_is_not_shown(acr: Pcscd) -> None:
+    reader, slot = reader_at(acr), acr.slots[0]
+    slot.show(panel_card())
+    poll_until(reader, sees(A))
+    poll_until(reader, lambda reads: bool(heard(slot)))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, f"{ACR122U} 00 00", "2", "transaction"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None and holder.stdin is not None
+        assert holder.stdout.readline() == b"0\n"
+        reader.pattern("accepted")
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < acr122.STALE_S + 0.3:
+            poll_began_s = time.monotonic()
+            assert sees(A)(tuple(reader.poll()))
+            assert time.monotonic() - poll_began_s < 0.3
+        holder.stdin.close()
+    while reader._look is not None:
+        reader.poll()
+    assert heard(slot) == [QUIET]
+    reader.pattern("repeated")
+    poll_until(reader, lambda reads: len(heard(slot)) > 1)
+    assert heard(slot)[1:] == [*commands_of(PATTERNS["repeated"])][: len(heard(slot)) - 1]
+    reader.close()
+
+
+def test_a_signal_for_a_reader_that_is_lost_or_closed_is_no_fault(daemon: Pcscd) -> None:
+    reader = make_reader(URL)
+    assert isinstance(reader, PcscReader)
+    reader.pattern("accepted")
+    reader.open()
+    daemon.kill()
+    reader.pattern("alarm")
+    with pytest.raises(ReaderGone):
+        poll_until(reader, lambda reads: False)
+    reader.close()
+    reader.pattern("alarm")
 
 
 # --- pcscd ------------------------------------------------------------------------------------------------------------
@@ -388,7 +830,7 @@ def test_a_pcscd_that_hangs_holds_up_no_poll_and_no_other_reader(daemon: Pcscd, 
                 reads = reader.poll()
             except ReaderGone:
                 break
-            assert tuple(reads) == (CardRead(A),), "nobody can say that it left"
+            assert sees(A)(tuple(reads)), "nobody can say that it left"
             polls += 1
         assert polls > 8, "at most 250 ms each, on a machine that runs"
         assert HUNG_S - 0.5 < time.monotonic() - stopped_s < HUNG_S + 2
@@ -451,7 +893,7 @@ def test_another_program_at_the_card_makes_no_second_tap_and_is_not_disturbed(sl
     ) as holder:
         assert holder.stdout is not None and holder.stdin is not None
         while not select.select([holder.stdout], [], [], 0)[0]:
-            assert tuple(reader.poll()) == (CardRead(A),)
+            assert sees(A)(tuple(reader.poll()))
         for _ in range(3):
             reader.poll()
         assert slot.asked == 1, "that somebody uses it is no coming"
@@ -465,7 +907,7 @@ def test_another_program_at_the_card_makes_no_second_tap_and_is_not_disturbed(sl
         assert (slot.asked, slot.disturbed) == (2, disturbed)
         holder.stdin.close()
     for _ in range(5):
-        assert tuple(reader.poll()) == (CardRead(A),)
+        assert sees(A)(tuple(reader.poll()))
     assert slot.asked == 2, "nor that nobody does any more"
 
 
@@ -639,9 +1081,14 @@ def test_nearly_right_atrs_and_answers(uid: bytes, word: bytes, standard: int, n
 
 def _held(atr: bytes, answer: bytes) -> None:
     card = card_of(atr, answer)
+    ats = ats_of(atr, answer)
+    assert ats in (b"", data_of(answer)) and (not ats or ats[0] == len(ats))
     if isinstance(card, CardUid):
         assert answer[-2:] == b"\x90\x00" and data_of(answer) == bytes.fromhex(card.hex)
         assert card.technology == ("f" if len(card.hex) == 16 else "a")
+        kind = type_of(atr, card, ats)
+        assert kind is None or (len(kind) <= TYPE_CHARACTERS_MAX and card.hex.lower() not in kind)
+        assert not computes(atr, card) or kind_of(atr) == CardKind()
 
 
 @given(st.lists(st.text(max_size=20), max_size=20), st.text(max_size=10))
