@@ -7,6 +7,7 @@
 | Enter or Tab going down | is finished |
 | a key that repeats or goes up, a lock, any other event | stays |
 | SYN_DROPPED: the kernel threw events away | is no number, whatever follows until its end |
+| a key going down in the report after that | is no number, whatever follows until its end |
 | PAUSE_NS without a key going down | is forgotten |
 | `opened`: the device was opened in the middle of whatever it types | is no number, whatever follows until its end |
 
@@ -107,7 +108,11 @@ class KeyDecoder:
         if event.kind == EV_SYN and event.code == SYN_DROPPED:
             self._drop(event.time_ns)
         elif self._skipping:
-            # What stands between the drop and the next report is a part of a report (event-codes.rst).
+            # What stands between the drop and the next report is a part of a report (event-codes.rst). A key in it is
+            # one of a number, perhaps long after the drop: the rest of that number is none.
+            if event.kind == EV_KEY and event.value == DOWN and event.code not in LOCKS:
+                self._pause(event.time_ns)
+                self._spoil(event.time_ns, "events that the kernel had to drop")
             self._skipping = (event.kind, event.code) != (EV_SYN, SYN_REPORT)
         elif event.kind == EV_KEY and event.value == UP:
             self._shifts -= {event.code}

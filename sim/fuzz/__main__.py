@@ -18,12 +18,15 @@ from sim.fuzz.driver import DriverLine
 from sim.fuzz.files import KeyStores, Pages, Witnesses
 from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Frames, Receipts, Replays
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
+from sim.fuzz.numbers import CardForms, SerialLines
 from sim.fuzz.parser import Parser
 from sim.fuzz.proofs import RawReads
 from sim.fuzz.queries import Queries
+from sim.fuzz.readers import OsdpLine, PcscAnswers
 from sim.fuzz.rosters import Rosters
 from sim.fuzz.running import Outcome, explained, own_folder, run
 from sim.fuzz.school import CityAnswers, ControlRequests, KeyFiles, RosterSheets
+from sim.fuzz.typed import TypedKeys
 
 PARSERS: Final[dict[str, type[Parser]]] = {
     parser.name: parser
@@ -31,10 +34,11 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         Pn532Frames, Batches, Records, Receipts, Rosters, Configurations, CityAnswers, DeviceStates, HubStates,
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses, RawReads,
+        SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
         Queries, DriverLine,
     )
 }  # fmt: skip
-"""Every parser; the first seven take whatever a stranger's line, card or server can send."""
+"""Every parser. The first seven, and those of the readers, take whatever a stranger's line, card or server can send."""
 
 
 def main(words: list[str] | None = None) -> int:

@@ -24,7 +24,9 @@ def _fuzzed(parser: str) -> CampaignPlan:
     )
 
 
-PARSERS: Final = ("pn532", "batch", "event", "receipt", "roster", "config", "city")
+PARSERS: Final = (
+    "pn532", "batch", "event", "receipt", "roster", "config", "city", "lines", "typed", "pcsc", "osdp", "cardforms",
+)  # fmt: skip
 
 CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
     CampaignPlan(

@@ -152,6 +152,19 @@ def test_what_came_before_the_hub_was_met_is_heard_once_it_is(desk: Desk) -> Non
     assert desk.alarms == []
 
 
+def test_a_new_release_is_told_at_once(desk: Desk) -> None:
+    desk.hub_ready()
+    desk.step()
+    desk.step()
+    desk.states()
+    desk.step()
+    assert desk.states() == [], "nothing is new"
+    for _ in range(2):
+        desk.hear(roster_topic(SCHOOL, "gate"), _roster())
+        desk.step()
+    assert [state.rosters for state in desk.states()] == [{"gate": "r-1"}], "at once, and once"
+
+
 def test_a_taps_batch_is_signed_offered_and_settled(desk: Desk) -> None:
     tap(desk.journal)
     desk.hub_ready()

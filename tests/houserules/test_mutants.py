@@ -10,12 +10,13 @@ from tests.mutants.mutant import Edit, Mutant, apply, faults, listed
 
 MUTANTS = listed()
 ROOMS = {
-    "protocol": "anchors audit batch envelope ranges receipts signing time",
+    "protocol": "anchors audit batch cardforms envelope ranges receipts signing time",
     "edge": "assembly clock decide delivery devicekeys journal journalfile lane owed pace patterns player pruning"
     " rescue rosterstore salvage slots soundness station upkeep uplink verify waterline readers/keyboard"
-    " readers/keydecoder readers/presence",
-    "hub": "announcer clock forwarder forwarding intake mailroom mending parts receipts reception city/k12records"
-    " store/books store/database store/forwardrows store/ledger",
+    " readers/keydecoder readers/lines readers/osdpcards readers/osdpwire readers/pcscwords readers/presence"
+    " readers/stableport",
+    "hub": "announcer clock forwarder forwarding intake mailroom mending parts receipts reception rederiving roster"
+    " city/k12records store/books store/database store/forwardrows store/ledger store/rosterrows",
 }
 
 

@@ -115,6 +115,19 @@ DROPPED = """
 140    1  28 1
 140    0  0  0
 """
+DROPPED_BETWEEN_LINES = """
+  0    0  3  0        # SYN_DROPPED when no line is under way, as the kernel puts in when a clock is chosen
+5000   1  2  1        # KEY_1 long after it: in the report that is not to be believed
+5000   0  0  0
+5008   1  9  1        # KEY_8: the rest of that number is none
+5008   0  0  0
+5016   1  28 1        # KEY_ENTER
+5016   0  0  0
+5100   1  10 1        # KEY_9: the next line
+5100   0  0  0
+5108   1  28 1
+5108   0  0  0
+"""
 
 
 def events(table: str) -> list[KeyEvent]:
@@ -136,8 +149,9 @@ def decoded(decoder: KeyDecoder, stream: list[KeyEvent]) -> list[TypedLine]:
         (KEYPAD, [(16, "7,0", "")]),
         (HELD_KEY, [(0, "4", "")]),
         (DROPPED, [(0, "", "events that the kernel had to drop"), (132, "9", "")]),
+        (DROPPED_BETWEEN_LINES, [(5000, "", "events that the kernel had to drop"), (5100, "9", "")]),
     ],
-    ids=["top row, two enters", "capitals, tab", "keypad", "held key", "dropped"],
+    ids=["top row, two enters", "capitals, tab", "keypad", "held key", "dropped", "dropped between lines"],
 )
 def test_sequences_of_readers(table: str, lines: list[tuple[int, str, str]]) -> None:
     found = decoded(KeyDecoder(), events(table))

@@ -113,6 +113,22 @@ def test_the_end_of_a_number_that_began_before_the_line_was_opened_is_none(print
     reader.close()
 
 
+def test_a_number_cut_by_a_replugging_is_none(printer: Printer) -> None:
+    reader = make_reader(f"lines://{printer.link}?format=dec")
+    reader.open()
+    time.sleep(2 * QUIET_S)
+    printer.say("0169552957\r\n0169")
+    assert [read.card for read in reader.poll()] == [CardUid("w32", "0A1B2C3D")]
+    printer.unplug()
+    with pytest.raises(ReaderGone):
+        reader.poll()
+    printer.plug()
+    reader.open()
+    printer.say("552957\r\n")
+    assert reader.poll() == (), "neither alone nor behind what came before"
+    reader.close()
+
+
 def test_two_numbers_that_came_together_are_two_cards_in_their_order(printer: Printer) -> None:
     with watching(f"lines://{printer.link}?format=hex") as watch:
         _listening(printer)
@@ -190,6 +206,27 @@ def test_however_a_stream_is_cut_the_texts_are_the_same_and_bounded(raw: bytes, 
     assert len(splitter._text) <= 80
     end = b"\x02DEADBEEF\x03" if framed else b"\r\nDEADBEEF\r\n"
     assert splitter.feed(end)[-1] == "DEADBEEF", "the next whole text is read, whatever came before"
+
+
+@pytest.mark.parametrize(
+    ("framed", "came", "texts"),
+    [
+        (False, b"12\r\n34\n\r\n", ["12", "34"]),
+        (False, b"\x00\xff12\x80\x01\r\n", ["12"]),
+        (False, b"1\xff2\r\n1\x002\r\n34\r\n", [None, None, "34"]),
+        (False, b"0" * 81 + b"\r\n12\r\n", [None, "12"]),
+        (False, b"56\x0212\x03", ["12"]),
+        (True, b"34\x0212\r\n\x03", ["12"]),
+        (True, b"\x0234\x0212\x03", ["12"]),
+        (True, b"\x021\xff2\x03\x0234\x03", [None, "34"]),
+        (True, b"\x02" + b"0" * 81 + b"\x03", [None]),
+        (True, b"12\r\n\x03", []),
+    ],
+)
+def test_what_came_is_cut_where_texts_begin_and_end(framed: bool, came: bytes, texts: list[str | None]) -> None:
+    splitter = LineSplitter(framed=framed)
+    assert splitter.feed(came) == texts
+    assert len(splitter._text) <= 80
 
 
 def test_a_number_is_believed_when_it_comes_again_soon() -> None:

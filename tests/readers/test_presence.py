@@ -33,6 +33,12 @@ def test_two_cards_are_two_sightings_and_a_telephone_is_one() -> None:
     assert sum(map(len, phones)) == 1
 
 
+def test_a_number_that_began_earlier_is_dated_then_and_never_later_than_now() -> None:
+    presence = Presence()
+    typed = [CardRead(read.card, "", "", since_ns) for read, since_ns in ((A, 700 * MS), (B, 1_200 * MS))]
+    assert [seen.seen_mono_ns for seen in presence.step(1_000 * MS, typed)] == [700 * MS, 1_000 * MS]
+
+
 def test_held_over_a_reconnect() -> None:
     presence = Presence()
     presence.step(0, (A,))

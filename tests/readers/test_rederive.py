@@ -40,7 +40,9 @@ class Place:
                 "bep": ("canteen", f"lines://{folder / 'bep'}?format=w26"),
             },
         )
-        self.import_roster("st-1,An,6A1,a:DEADBEEF\nst-2,Bé,6A1,a:04A1B2C3D4E580\n")
+        # What the third and the fourth card share of their numbers may be either pupil's.
+        shared = "st-3,Chi,6A1,a:77777711\nst-4,Em,6A1,a:77777722\n"
+        self.import_roster("st-1,An,6A1,a:DEADBEEF\nst-2,Bé,6A1,a:04A1B2C3D4E580\n" + shared)
         self.road.accept()
         stack.callback(self.road.stop)
         self.road.city.start()

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+import edge.readers.pcscwords
 import hub.states
 import hub.sun
 import protocol.batch
+import protocol.cardforms
 import protocol.envelope
 import protocol.receipts
 import protocol.roster
@@ -26,7 +28,7 @@ from sim.fuzz.running import input_of, run, take_all
 
 COUNTS = {
     "config": 500, "roster": 1000, "keys": 300, "keyfile": 200, "pages": 500, "driver": 3, "query": 150,
-    "witness": 600, "replay": 800,
+    "witness": 600, "replay": 800, "cardforms": 3000,
 }  # fmt: skip
 SEED = 7
 
@@ -54,6 +56,9 @@ def test_every_parser_takes_or_refuses_and_the_next_room_takes_what_it_took(name
         ("batch", protocol.batch, "decode_batch"),
         ("raw", hub.sun, "parse_sun"),
         ("raw", hub.sun, "_octets"),
+        ("pcsc", edge.readers.pcscwords, "choose_reader"),
+        ("cardforms", protocol.cardforms, "parse_partial"),
+        ("cardforms", protocol.cardforms, "number_plan"),
     ],
 )
 def test_the_inputs_reach_every_refusal(name: str, room: Any, function: str, tmp_path: Path) -> None:
