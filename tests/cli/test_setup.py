@@ -127,7 +127,7 @@ def test_usb_readers_that_open_are_stations_and_keyboards_are_only_told(
         Plugged(
             "keyboard", "Sycreader", "/dev/input/by-id/x-event-kbd", ("keyboard:///dev/input/by-id/x-event-kbd?…",)
         ),
-        Plugged("usb", "ACR122U", "072f:2200", ("pcsc:NoSuchReader", "nfcpy:usb:072f:2200")),
+        Plugged("usb", "ACR122U", "072f:2200", ("nfcpy:usb:072f:ffff", "nfcpy:usb:072f:2200")),
         Plugged("usb", "PN533", "04cc:2533", ("nfcpy:usb:04cc:2533",)),
     )
     monkeypatch.setattr(setup, "plugged", lambda: there)

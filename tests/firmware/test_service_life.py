@@ -215,8 +215,9 @@ app.DELIVERY_PATIENCE_S = 1
 Delivery.turn = hang
 """,
     "mailroom": """
-from hub import app
+from hub import app, inspector
 from hub.mailroom import Mailroom
+inspector.IDLE_MS = inspector.GATHER_MS = 100
 app.PATIENCE_S = 1
 Mailroom.turn = hang
 """,
@@ -226,11 +227,18 @@ from hub.forwarder import Forwarder
 app.FORWARDER_PATIENCE_S = 6
 Forwarder.turn = hang
 """,
+    "inspector": """
+from hub import announcer, app
+from hub.inspector import Inspector
+announcer.READY_EVERY_S = 0.2
+app.PATIENCE_S = 1
+Inspector.turn = hang
+""",
     "web": """
 import time
-from hub import app
-from hub import announcer
+from hub import announcer, app, inspector
 from hub.web import api
+inspector.IDLE_MS = inspector.GATHER_MS = 100
 announcer.READY_EVERY_S = 0.2
 app.PATIENCE_S = 1
 made = api.make_app
