@@ -26,6 +26,7 @@ from edge.readers import acr122, pcsc
 from edge.readers.acr122 import GREEN, PATTERNS, QUIET, RED, Acr122Feedback, commands_of, lamp_command
 from edge.readers.aside import Aside
 from edge.readers.ndeffile import READ_LENGTH, SELECT_APPLICATION, SELECT_FILE
+from edge.readers.newcomers import FORGOTTEN_NS
 from edge.readers.opening import make_reader
 from edge.readers.pcsc import HUNG_S, PcscReader
 from edge.readers.pcscwords import (
@@ -47,6 +48,7 @@ from protocol.errors import ReaderLost, ReaderRefused
 from protocol.taps import TYPE_CHARACTERS_MAX
 from sim.emulators.pcsccard import (
     FELICA,
+    GET_ATS,
     GET_UID,
     ISO14443B,
     ISO15693,
@@ -386,10 +388,25 @@ def test_only_the_first_look_has_the_proof_and_is_dated_before_the_card_was_aske
 
 
 @pytest.mark.usefixtures("patient")
+def test_a_proof_is_not_told_again_while_pcscd_lets_us_wait(daemon: Pcscd, slot: Slot, reader: PcscReader) -> None:
+    slot.show(sun_slot_card(application()))
+    assert proved(first_of(reader))
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        assert tuple(reader.poll()) == (CardRead(SUN, kind=SUN_TYPE),)
+        assert reader._look is not None, "nobody has answered this look"
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_card_that_flickers_is_asked_once(slot: Slot, reader: PcscReader) -> None:
     card = application()
     slot.show(sun_slot_card(card))
     assert proved(first_of(reader))
+    began_s = time.monotonic()
+    while time.monotonic() - began_s < 2 * FORGOTTEN_NS / 1e9:
+        assert sees(SUN)(tuple(reader.poll()))
     told = reader._session
     assert told is not None
     # pcscd takes it for a second coming, within the time in which the card is taken for the same one.
@@ -460,6 +477,7 @@ def test_a_slow_card_costs_no_poll_more_than_its_time_and_is_told_by_its_number(
         poll_began_s = time.monotonic()
         assert sees(SUN)(tuple(reader.poll())), "and stays while the card is still at it"
         assert time.monotonic() - poll_began_s < 0.3
+    assert list(slot.heard) == [GET_UID, GET_ATS, SELECT_APPLICATION], "too late, it is asked nothing more"
     lay(slot, A)
     poll_until(reader, sees(A))
 
@@ -518,6 +536,7 @@ def test_no_type_has_its_cards_number_in_it_or_is_too_long_to_be_told() -> None:
     assert type_of(bytes(range(30)), A) is not None and type_of(bytes(range(31)), A) is None
     assert type_of(b"", A) is None
     assert ats_of(b"\x3b\x80\x80\x01\x01", b"\x01\x90\x00") == b"\x01", "a card may say nothing in it"
+    assert ats_of(b"\x3b\x80\x80\x01\x01", b"\x02\x70\x90\x00") == b"", "three bytes are announced, and none comes"
 
 
 # --- an ACR122U's lamp and buzzer -------------------------------------------------------------------------------------
@@ -701,7 +720,8 @@ def test_a_reader_that_refuses_its_commands_reads_on_and_is_asked_for_silence_wi
             while len(heard(slot)) < 3 * number:
                 assert time.monotonic() < deadline
                 time.sleep(0.005)
-        assert heard(slot).count(QUIET) == 2
+            time.sleep(0.3)  # Some looks more, at which it isn't asked again.
+            assert heard(slot).count(QUIET) == number
         assert kept.keeper.counts.faults == 0
     finally:
         kept.close()
