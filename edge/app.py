@@ -46,6 +46,10 @@ LANE_PATIENCE_S: Final = 120
 """Longer than any wait that a thread may meet by design (fsyncs of 5 s, reopening with backoff)."""
 
 
+READER_ALARMS: Final = ("reader-insecure", "reader-key-wrong", "reader-refused")
+"""What a reader says that somebody must look at: it won't mend by itself, or somebody is at it."""
+
+
 class Gateway:
     """A running gateway: its parts, their threads, its readers. `run` returns at the end, or to be opened anew."""
 
@@ -88,7 +92,13 @@ class Gateway:
             raise ConfigError(f"{self.config.file}: [[station]] {name}: reader = {url!r}: {problem}") from problem
         if isinstance(driver, Feedback):
             self.signals.add_reader(name, driver)
-        return ReaderSupervisor(name, driver, lane.put, self.assembly.clock.mono_ns, Random(secrets.randbits(64)))
+
+        def on_error(code: str, problem: str) -> None:
+            if code in READER_ALARMS:
+                self.assembly.alarm(code, f"station {name}: {problem}")
+
+        rng = Random(secrets.randbits(64))
+        return ReaderSupervisor(name, driver, lane.put, self.assembly.clock.mono_ns, rng, on_error)
 
     def _open_again(self) -> None:
         self.again = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,9 @@ from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
 from protocol.roster import Release
 from protocol.taps import SIGNAL_WORDS, TAP_TYPES, TYPE_CHARACTERS_MAX, Draft, StationKind, TapData, tap_type
+
+UNPROVEN: Final = ("unknown", "no-roster", "no-card-key")
+"""Reasons of taps that nobody could hold against a roster: a wrong declaration of the reader would show later."""
 
 
 class Station:
@@ -73,7 +77,7 @@ class Station:
         at_ms = sighting.clock.mono_ms
         judged = decide(sighting.card, keyed, school_key=school_key, release=release, recent=self._recent, at_ms=at_ms)
         read = seen.read or CardRead(seen.card)
-        sealed = judged.reason == "unknown" or sighting.card.partial or read.proof is not None
+        sealed = judged.reason in UNPROVEN or sighting.card.partial or read.proof is not None
         raw = self._seal_raw(seen) if sealed else None
         data = TapData(
             kind=self.plan.kind,

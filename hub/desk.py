@@ -141,7 +141,11 @@ def _rederive(desk: Desk, words: Mapping[str, str | None]) -> Outcome:
     plan = number_plan(words.get("format") or "", words.get("order"), words.get("bytes"), words.get("part"))
     work = desk.rederiving(device, station)
     dry = words.get("dry_run") == "True"
-    count = sum(1 for _ in work.changes(plan)) if dry else work.correct(plan, desk.own(), words.get("by") or "-")
+    unassign = words.get("unassign") == "True"
+    if dry:
+        count = sum(1 for _ in work.changes(plan, unassign=unassign))
+    else:
+        count = work.correct(plan, desk.own(), words.get("by") or "-", unassign=unassign)
     told = "sẽ sửa / would be corrected" if dry else "đã sửa / corrected"
     lines = [f"{device}/{station}, {plan}: {count} {told}"]
     lines += [f"  {number:>7} {COUNTED[name]}" for name, number in sorted(work.counts.items())]
@@ -150,7 +154,10 @@ def _rederive(desk: Desk, words: Mapping[str, str | None]) -> Outcome:
 
 COUNTED: Final = {
     "taps": "lượt chạm của đầu đọc này / taps of this reader",
-    "without a raw read": "thẻ đã biết, số đầy đủ / whole numbers that were known",
+    "without a raw read": "số đầy đủ của thẻ đã biết / whole numbers of known cards: no raw read was kept",
+    "declared so": "đã được đọc đúng định dạng này / were read in this form already",
+    "left as they are": "giữ nguyên, thẻ nay không có trong danh sách / left: no roster has the card now (--unassign)",
+    "damaged": "bản ghi hỏng, bỏ qua / damaged records, passed over",
     "unreadable": "không đọc lại được theo định dạng này / can't be read in this form",
     "as known": "đúng như đã ghi / as known",
     "corrected": "trước không rõ, nay rõ học sinh / of nobody before, now of a pupil",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,8 +67,12 @@ class Rederiving:
             self._rows = roster.rows()
         self.counts: Counter[str] = Counter()
 
-    def changes(self, plan: NumberPlan) -> Iterator[Change]:
-        """Every tap of the station whose raw read names another pupil under `plan` than is known of it."""
+    def changes(self, plan: NumberPlan, *, unassign: bool = False) -> Iterator[Change]:
+        """Every tap that was read under another plan and names another pupil under this one than is known of it.
+
+        Whose a card is, the roster of now says. Who left the school is in none, so a known pupil's tap becomes nobody's
+        only with `unassign`.
+        """
         known = self._corrected()
         owners = by_number(self._rows, plan.partials())
         for event, data in self._taps():
@@ -78,6 +83,10 @@ class Rederiving:
                 continue
             try:
                 read = decode_raw(self._opened(str(data.raw)))
+                if read.plan == str(plan):
+                    # It was read rightly. The roster may have changed since, which is no reason to rewrite the past.
+                    self.counts["declared so"] += 1
+                    continue
                 card = plan.read(read.text or "")
             except (SealRefused, BadMessage, CardNumberError):
                 self.counts["unreadable"] += 1
@@ -88,14 +97,17 @@ class Rederiving:
             if student == was:
                 self.counts["as known"] += 1
                 continue
+            if student is None and not unassign:
+                self.counts["left as they are"] += 1
+                continue
             self.counts["corrected" if was is None else "another pupil's" if student is not None else "nobody's"] += 1
             yield Change(event, was, student, self._keys[-1].keyed(card))
 
-    def correct(self, plan: NumberPlan, own: OwnJournal, by: str) -> int:
-        """Append a correction for each, in the hub's own journal; how many."""
+    def correct(self, plan: NumberPlan, own: OwnJournal, by: str, *, unassign: bool = False) -> int:
+        """Append a correction for each of `changes`, in the hub's own journal; how many."""
         done = 0
         group: list[Change] = []
-        for change in self.changes(plan):
+        for change in self.changes(plan, unassign=unassign):
             group.append(change)
             if len(group) == GROUP:
                 done += self._append(group, plan, own, by)
@@ -123,7 +135,11 @@ class Rederiving:
 
     def _opened(self, raw: str) -> bytes:
         with self._ledger.database.lock:
-            return self._secrets.open_raw(raw, self._device.accepted_key())
+            for key in self._device.keys:
+                # It may have been sealed before this device had its present key.
+                with suppress(SealRefused):
+                    return self._secrets.open_raw(raw, key)
+            return self._secrets.open_raw(raw, None)
 
     def _taps(self) -> Iterator[tuple[Event, TapData]]:
         seen = False
@@ -164,7 +180,13 @@ class Rederiving:
                 return
             for position, journal, raw in page:
                 after = position
-                if wanted(journal):
+                if not wanted(journal):
+                    continue
+                try:
                     event = decode_event(bytes(raw))
-                    if event.name in kinds:
-                        yield event
+                except BadMessage:
+                    # One record that a disk has damaged is no reason to repair none.
+                    self.counts["damaged"] += 1
+                    continue
+                if event.name in kinds:
+                    yield event

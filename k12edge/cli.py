@@ -141,9 +141,12 @@ def _hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     again.add_argument("--order", metavar="ORDER", help="wire or reversed")
     again.add_argument("--bytes", metavar="N", help="the number's width")
     again.add_argument("--part", metavar="PART", help="first or last, of a longer number")
+    again.add_argument("--unassign", action="store_true", help="a known pupil's tap may become nobody's, too")
     again.add_argument("--dry-run", action="store_true", help="say what would be corrected, and correct nothing")
     again.set_defaults(by=_person())
-    _config(again, _hub_action("cards-rederive", "reader", "format", "order", "bytes", "part", "dry_run", "by"))
+    _config(
+        again, _hub_action("cards-rederive", "reader", "format", "order", "bytes", "part", "dry_run", "unassign", "by")
+    )
     findings = cards.add_parser("findings", help="taps whose card may be a copy: when, where, whose, and why")
     findings.add_argument("--json", action="store_true", help="print one JSON array")
     _config(findings, _hub_action("cards-findings", "json"))

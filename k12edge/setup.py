@@ -32,6 +32,13 @@ class NoAnswer(NeedsHands):
     hint = "Run it at a terminal, or give the answers as options: see k12edge gateway init --help."
 
 
+class NoReader(NeedsHands):
+    """There is no reader to set up."""
+
+    code = "no-reader"
+    hint = "Plug the readers in, look at k12edge readers list, and run it again; --port names a port to look at."
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A reader that was found: its address, other addresses that fit as well, and what it is."""
@@ -83,11 +90,12 @@ def init(
     broker = _valid(ask, "địa chỉ broker / broker's address (mqtt://HOST:PORT)", broker, "", _broker)
     there = () if ports else plugged()
     places = list(ports) or [at.path for at in there if at.kind == "serial"]
-    stations = list(_stations(places, known, seconds, ask))
-    stations += _others([at for at in there if at.kind != "serial"], len(stations), ask)
-    text = "\n".join(_lines(school, gateway, broker, stations)) + "\n"
-    _write(path, text)
-    load_config(path)
+    taken: set[str] = set()
+    stations = list(_stations(places, known, seconds, ask, taken))
+    stations += _others([at for at in there if at.kind != "serial"], len(stations), ask, taken)
+    if not stations:
+        raise NoReader("no reader was found that a station could have; nothing is written")
+    _write(path, "\n".join(_lines(school, gateway, broker, stations)) + "\n")
     print(f"{path}: {len(stations)} trạm / stations", file=sys.stderr)
     print(f"  k12edge doctor --config {path}\n  k12edge gateway --config {path}", file=sys.stderr)
 
@@ -108,7 +116,7 @@ def _valid(ask: Ask, question: str, given: str | None, default: str, wrong: Call
 
 
 def _slug(answer: str) -> str | None:
-    return None if SLUG.fullmatch(answer) else f"{answer!r}: a-z, 0-9 và / and -"
+    return None if SLUG.fullmatch(answer) else f"{answer!r}: chỉ a-z, 0-9, - / only a-z, 0-9 and -"
 
 
 def _broker(answer: str) -> str | None:
@@ -120,7 +128,9 @@ def _broker(answer: str) -> str | None:
     return None
 
 
-def _stations(places: Sequence[str], known: CardUid | None, seconds: float, ask: Ask) -> Iterator[StationAnswer]:
+def _stations(
+    places: Sequence[str], known: CardUid | None, seconds: float, ask: Ask, taken: set[str]
+) -> Iterator[StationAnswer]:
     print(f"{len(places)} cổng nối tiếp / serial ports: {', '.join(places) or '-'}", file=sys.stderr)
     quiet: list[str] = []
     number = 0
@@ -130,7 +140,7 @@ def _stations(places: Sequence[str], known: CardUid | None, seconds: float, ask:
             quiet.append(place)
             continue
         number += 1
-        yield _station(found, number, ask)
+        yield _station(found, number, ask, taken)
         if known is None and len(places) > 1:
             known = _touched(found.address, seconds)
     for place in quiet:
@@ -142,10 +152,10 @@ def _stations(places: Sequence[str], known: CardUid | None, seconds: float, ask:
             print(f"  ! {place}: không nhận ra đầu đọc / no reader was recognised", file=sys.stderr)
             continue
         number += 1
-        yield _station(found, number, ask)
+        yield _station(found, number, ask, taken)
 
 
-def _others(there: Sequence[Plugged], number: int, ask: Ask) -> Iterator[StationAnswer]:
+def _others(there: Sequence[Plugged], number: int, ask: Ask, taken: set[str]) -> Iterator[StationAnswer]:
     """USB readers that open; of keyboards only what to write, since a keyboard may be one."""
     for at in there:
         if at.kind == "keyboard":
@@ -156,7 +166,7 @@ def _others(there: Sequence[Plugged], number: int, ask: Ask) -> Iterator[Station
             print(f"  ! {at.what}: {' / '.join(at.addresses)} không mở được / doesn't open", file=sys.stderr)
             continue
         number += 1
-        yield _station(Found(address, (), at.what), number, ask)
+        yield _station(Found(address, (), at.what), number, ask, taken)
 
 
 def _opens(address: str) -> bool:
@@ -208,9 +218,14 @@ def _printer(place: str, known: CardUid, seconds: float) -> Found | None:
     return Found(addresses[0], tuple(addresses[1:]), "in số / prints numbers")
 
 
-def _station(found: Found, number: int, ask: Ask) -> StationAnswer:
+def _station(found: Found, number: int, ask: Ask, taken: set[str]) -> StationAnswer:
     print(f"{found.address}: {found.what}", file=sys.stderr)
-    name = _valid(ask, "  tên trạm / station", None, f"tram-{number}", _slug)
+
+    def wrong(answer: str) -> str | None:
+        return f"{answer!r} đã dùng / is taken" if answer in taken else _slug(answer)
+
+    name = _valid(ask, "  tên trạm / station", None, f"tram-{number}", wrong)
+    taken.add(name)
     kind = _valid(ask, f"  loại / kind ({', '.join(STATION_KINDS)})", None, "gate", _kind)
     direction = None
     if kind == "gate":
@@ -254,11 +269,22 @@ def _lines(school: str, gateway: str, broker: str, stations: Sequence[StationAns
 
 
 def _write(path: Path, text: str) -> None:
+    """Beside first, read back as the gateway will, and then in its place; the service must be able to read it."""
+    draft = path.with_name(f"{path.name}.part")
     try:
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            # As the template that was installed, or else as the folder: /etc/k12edge is the service's group's.
+            like = (path if path.exists() else path.parent).stat()
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            file.write(text)
+        load_config(draft)
         if path.exists():
             path.rename(path.with_name(f"{path.name}.old"))
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        draft.rename(path)
     except OSError as problem:
         raise ConfigError(f"{path} can't be written: {problem.strerror}") from problem
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    finally:
+        draft.unlink(missing_ok=True)

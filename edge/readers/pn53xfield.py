@@ -46,8 +46,10 @@ class Listed:
 
     @property
     def kind(self) -> str:
-        """What the card says of its type."""
-        return f"sak={self.sak:02x}" + (f",ats={self.ats.hex()}" if self.ats else "")
+        """What the card says of its type. It travels openly, so an ATS with the card's number in it is kept back."""
+        number = bytes.fromhex(self.card.hex)
+        open_ats = self.ats and number not in self.ats and number[::-1] not in self.ats
+        return f"sak={self.sak:02x}" + (f",ats={self.ats.hex()}" if open_ats else "")
 
 
 class Pn53xField:

@@ -14,33 +14,63 @@ FOLDERS: Final = ("/dev/k12edge", "/dev/serial/by-path", "/dev/serial/by-id")
 a serial number share the name that is made of it."""
 
 
+_claims: Final[dict[str, int]] = {}
+"""Names of sockets -> the port (by its id()) of this process that is there, or was when it was last seen."""
+
+
 class StablePort:
-    """Where a port is now. At each opening its stable names are noted; a later opening goes by them."""
+    """Where a port is now. At each opening its stable names are noted; a later opening goes by them.
+
+    Adapters without a serial number share their name below by-id, and udev gives it to whichever is left. So a port
+    that is found by that name alone is taken only where its socket is no other port's.
+    """
 
     def __init__(self, path: str, folders: Sequence[str] = FOLDERS) -> None:
         """`path` as it is configured: a name of udev's, or the kernel's (`/dev/ttyUSB0`)."""
         self._path, self._folders = path, tuple(folders)
         self._names: list[str] = []
+        self._claim(self._path)
 
     def find(self) -> str:
         """The path to open now. Raises ReaderLost when the port isn't there, or another device has its name."""
         for name in self._names:
-            if os.path.exists(name):
+            if os.path.exists(name) and not self._is_anothers(name):
                 return name
         if self._names and os.path.exists(self._path) and self._stable_names():
             raise ReaderLost(f"{self._path} is another device than before: {self._stable_names()[0]}")
+        if not self._names:
+            # Now, while it is there: it may be gone before it is opened.
+            self._note()
         return self._path
 
     def opened(self, path: str) -> None:
         """It was opened at `path`; what udev calls it is how it is found from now on."""
-        if self._names and path in self._names:
-            return
+        self._claim(path)
+        if path not in self._names:
+            self._note()
+
+    def _note(self) -> None:
         # A name below one of the folders is stable by itself, and what the configuration says.
         inside = any(os.path.abspath(self._path).startswith(f"{folder}/") for folder in self._folders)
         self._names = [] if inside else self._stable_names()
 
-    def _stable_names(self) -> list[str]:
-        device = os.path.realpath(self._path)
+    def _claim(self, path: str) -> None:
+        if os.path.exists(path):
+            for socket in self._sockets(path):
+                _claims[socket] = id(self)
+
+    def _is_anothers(self, name: str) -> bool:
+        """Whether a name that adapters may share leads to a socket of another port."""
+        if Path(name).parent != Path(self._folders[-1]):
+            return False
+        return any(_claims.get(socket, id(self)) != id(self) for socket in self._sockets(name))
+
+    def _sockets(self, path: str) -> list[str]:
+        """The names of the USB socket in which a port is, not those of its adapter."""
+        return [name for name in self._stable_names(path) if Path(name).parent != Path(self._folders[-1])]
+
+    def _stable_names(self, path: str | None = None) -> list[str]:
+        device = os.path.realpath(self._path if path is None else path)
         found: list[str] = []
         for folder in self._folders:
             try:

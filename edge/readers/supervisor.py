@@ -43,8 +43,10 @@ class ReaderSupervisor:
         on_seen: Callable[[CardSeen], None],
         mono_ns: Callable[[], int],
         rng: Random,
+        on_error: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
-        """Nothing is opened yet."""
+        """Nothing is opened yet. `on_error` is told the code of each new error, and what happened."""
+        self._on_error = on_error
         self.name, self.partials = name, reader.partials
         self._reader, self._on_seen, self._mono_ns, self._rng = reader, on_seen, mono_ns, rng
         self._presence = Presence()
@@ -110,6 +112,7 @@ class ReaderSupervisor:
         # Told once, not with each try; whoever mends a refusal is told what else is wrong.
         if self.counts.error != code or (refused and str(problem) != self._told):
             log.log(logging.ERROR if refused else logging.WARNING, "reader %s: %s", self.name, problem)
+            self._on_error(code, str(problem))
         self.counts.error, self._told = code, str(problem)
 
     def _close(self) -> None:

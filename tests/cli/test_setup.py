@@ -104,8 +104,17 @@ def test_a_configuration_in_use_is_never_replaced_and_the_installed_template_is_
     assert done.returncode == 2 and "exists already" in done.stderr
     file.write_text('[gateway]\nid = "CHANGE-ME"\n', encoding="utf-8")
     done = init(tmp_path, *words, typed="\n")
-    assert done.returncode == 0, done.stderr
-    assert load_config(file).stations == ()
+    assert done.returncode == 1 and "no-reader" in done.stderr, "without a reader there is nothing to set up"
+    assert "CHANGE-ME" in file.read_text(encoding="utf-8"), "and all stays as it was"
+    file.chmod(0o604)
+    with Bench() as bench:
+        bench.add(tmp_path / "chip")
+        bench.add(tmp_path / "other")
+        more = ("--port", str(tmp_path / "chip"), "--port", str(tmp_path / "other"), "--seconds", "0.2")
+        done = init(tmp_path, *words[:6], *more, typed="cong\n\n\ncong\ncong-2\n\n\n")
+    assert done.returncode == 0 and "is taken" in done.stderr, done.stderr
+    assert [plan.name for plan in load_config(file).stations] == ["cong", "cong-2"]
+    assert {entry.name for entry in tmp_path.glob("gateway*")} == {"gateway.toml", "gateway.toml.old"}
     assert "CHANGE-ME" in file.with_name("gateway.toml.old").read_text(encoding="utf-8")
 
 

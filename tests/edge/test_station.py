@@ -133,6 +133,16 @@ def test_a_proof_travels_sealed_also_of_a_known_card_and_the_cards_type_openly(t
     place.journal.close()
 
 
+@pytest.mark.parametrize(("key", "roster"), [(CardKey(0, bytes(32)), True), (KEY, False)])
+def test_what_no_roster_was_asked_of_is_kept_sealed_in_case_its_reader_was_declared_wrongly(
+    tmp_path: Path, key: CardKey, roster: bool
+) -> None:
+    place = Place(tmp_path, key=key, roster=roster)
+    assert place.take(A, 0) == "accepted" and place.last()["reason"] in ("no-card-key", "no-roster")
+    assert place.box.open(place.last()["raw"]).decode() == A.canonical
+    place.journal.close()
+
+
 def test_before_the_hub_is_met_numbers_are_sealed_to_a_box_whose_secret_the_hub_gets_later(tmp_path: Path) -> None:
     keys = DeviceKeys(tmp_path, None)
     assert keys.handover() == (None, None)

@@ -13,8 +13,8 @@ import sqlite_utils
 from sim.kills.campaign import BrokerKind, KillCampaign
 from sim.wire.segment import missing
 
-PUPILS, STRIKES = 1030, 45
-TAPS_MIN, KILLS_MIN, STOPS_MIN = 2000, 20, 3
+PUPILS, STRIKES = 620, 28
+TAPS_MIN, KILLS_MIN, STOPS_MIN = 1200, 12, 2
 """About half of what chance brings: it depends on who is up when a strike comes."""
 STILL_S_MAX = 3.0
 

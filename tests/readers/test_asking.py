@@ -377,3 +377,10 @@ def test_noise_can_not_grow_the_memory_of_who_is_there() -> None:
     for number in range(10 * CARDS_MAX):
         newcomers.came(number, (CardUid("a", f"{number:014X}"),))
     assert len(newcomers._until_ns) == CARDS_MAX
+
+
+def test_an_ats_with_the_cards_number_in_it_does_not_travel_openly() -> None:
+    card = parse_card("a:04A1B2C3D4E580")
+    for number in (card.hex, bytes.fromhex(card.hex)[::-1].hex()):
+        assert Listed(card, 0x20, bytes.fromhex(f"0d78808202{number}00")).kind == "sak=20"
+    assert Listed(card, 0x20, bytes.fromhex("067577810280")).kind == "sak=20,ats=067577810280"

@@ -28,6 +28,9 @@ from protocol.cardforms import PartialPlan, number_plan, wiegand_bits
 from protocol.cards import CardUid
 from protocol.errors import CardNumberError, ReaderInsecure, ReaderKeyWrong, ReaderLost, ReaderRefused
 from sim.emulators.osdppd import LineFaults, OsdpPd
+from sim.road import Road
+from tests.edge.room import data_of, events
+from tests.hub.running import until
 
 KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 OTHER_KEY = bytes.fromhex("F0E1D2C3B4A5968778695A4B3C2D1E0F")
@@ -751,3 +754,21 @@ def test_a_missing_or_another_library_is_refused_with_the_command_that_helps(tmp
     )
     assert "pip install 'k12edge[osdp]'" in ran.stdout
     assert ("pip uninstall osdp" in ran.stdout) == other
+
+
+def test_a_wrong_key_is_an_alarm_that_people_see(tmp_path: Path) -> None:
+    key_file = tmp_path / "gate.key"
+    key_file.write_text("00112233445566778899AABBCCDDEEFF\n", encoding="ascii")
+    key_file.chmod(0o600)
+    pd = OsdpPd(tmp_path / "cua", bytes.fromhex("FF" * 8 + "00112233445566AA"), address=0)
+    road = Road(tmp_path, with_city=False)
+    part = road.add_gateway("g", {"cua": ("gate", f"osdp://{pd.link}?address=0&key-file={key_file}&baud=115200")})
+    part.start()
+    try:
+        signals = road.signals_of("g")
+        until(lambda: signals.exists() and '"reader-key-wrong"' in signals.read_text(encoding="utf-8"), "an alarm")
+        alarms = [data_of(event) for event in events(tmp_path / "g") if event.name == "device.alarm"]
+        assert any(alarm["code"] == "reader-key-wrong" and "station cua" in alarm["detail"] for alarm in alarms)
+    finally:
+        part.stop()
+        pd.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
@@ -139,6 +140,29 @@ def test_a_correction_may_be_corrected_and_without_a_hub_running_it_is_done_as_w
     assert "1 đã sửa" in told and "1 chuyển sang học sinh khác" in told
     place.road.hub.start()
     assert [(data["was"], data["student"]) for _, _, data in place.corrections()] == [(None, "st-1"), ("st-1", "st-9")]
+
+
+def test_what_was_read_rightly_stays_whatever_the_roster_says_now_and_nobody_loses_a_tap_unasked(place: Place) -> None:
+    place.await_release()
+    place.say("cong", "ADBEEF", "BEADDE")  # st-1's card as declared, and as a reader of the other kind would show it.
+    until(lambda: _taps(place) == 1 and _accepted(place) == 1, "an acceptance and a refusal")
+    until(place.road.drained, "everything is at the city")
+    # An has left the school.
+    place.import_roster("st-2,Bé,6A1,a:04A1B2C3D4E580\n")
+    assert "0 đã sửa" in place.rederive("--reader", "g1/cong", "--format", "w26")
+    told = place.rederive("--reader", "g1/cong", "--format", "w26", "--order", "reversed")
+    assert "0 đã sửa" in told and "1 giữ nguyên" in told, told
+    place.road.hub.stop()
+    with sqlite3.connect(place.folder / "hub" / "ledger.db") as ledger:
+        # The disk damaged a record of no importance to this reader.
+        ledger.execute("UPDATE events SET raw = x'00' WHERE position = (SELECT min(position) FROM events)")
+    told = place.rederive("--reader", "g1/cong", "--format", "w26", "--order", "reversed", "--unassign")
+    assert "1 đã sửa" in told and "1 nay không rõ học sinh" in told, told
+    place.road.hub.start()
+
+
+def _accepted(place: Place) -> int:
+    return sum(event.name == "attendance.tap" for event in events(place.folder / "g1"))
 
 
 @pytest.mark.parametrize(

@@ -136,3 +136,15 @@ def test_readers_go_on_under_another_name(tmp_path: Path, monkeypatch: pytest.Mo
             _link(folder, tmp_path / "ttyUSB3")
             other.place(FieldCard(bytes.fromhex("DEADBEEF")))
             watch.await_count(1)
+
+
+def test_adapters_that_share_a_name_do_not_take_each_others_place(udev: Udev) -> None:
+    one, other = udev.plug("ttyUSB0", "usb-1.2", "CH340"), udev.plug("ttyUSB1", "usb-1.3", "CH340")
+    first, second = StablePort(one, udev.folders), StablePort(other, udev.folders)
+    first.opened(first.find())
+    # The name of the make leads to the second one now; the first is looked for by it when it is unplugged.
+    first._names.append(f"{udev.folders[1]}/CH340")
+    (udev.dev / "ttyUSB0").unlink()
+    (Path(udev.folders[0]) / "usb-1.2").unlink()
+    assert os.path.realpath(first.find()) != str(udev.dev / "ttyUSB1"), "that is the other station's reader"
+    assert os.path.realpath(second.find()) == str(udev.dev / "ttyUSB1")
