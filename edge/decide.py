@@ -60,11 +60,13 @@ def decide(
     release: Release | None,
     recent: RecentTaps,
     at_ms: int,
+    listed: str | None = None,
 ) -> Judgement:
     """Judge one sighting.
 
-    `keyed` is the id that travels, made with the school's key if `school_key`, else with the gateway's own. Doubt is
-    decided for the pupil: without a roster, or a key to look it up, a valid card is accepted and says so.
+    `keyed` is the id that travels, made with the school's key if `school_key`, else with the gateway's own; `listed` is
+    the one under which a release lists it besides, where it is a part of a number. Doubt is decided for the pupil:
+    without a roster, or a key to look it up, a valid card is accepted and says so.
     """
     name = None if release is None else release.release
     doubt = suspicion(card)
@@ -77,11 +79,13 @@ def decide(
         return Judgement("accepted", "no-card-key", None, name)
     if release is None:
         return Judgement("accepted", "no-roster", None, None)
-    row = release.cards.get(keyed)
-    if row is not None:
-        return Judgement("accepted", None, row[0], name)
-    blocked = release.blocked.get(keyed)
-    return Judgement("refused", _BLOCKED.get(blocked or "", "unknown"), None, name)
+    ids = {keyed, listed or keyed}
+    blocked = next((reason for one in ids if (reason := release.blocked.get(one)) is not None), None)
+    pupils = {row[0] for one in ids if (row := release.cards.get(one)) is not None}
+    if len(pupils) == 1 and blocked is None:
+        return Judgement("accepted", None, pupils.pop(), name)
+    reason = "ambiguous" if pupils and blocked is None else blocked
+    return Judgement("refused", _BLOCKED.get(reason or "", "unknown"), None, name)
 
 
 _BLOCKED: Final[dict[str, Reason]] = {"lost": "lost", "not-enrolled": "not-enrolled", "ambiguous": "ambiguous"}

@@ -41,11 +41,15 @@ class CardRead:
 
 @dataclass(frozen=True, slots=True)
 class CardSeen:
-    """A card that came into a reader's field: the number, CLOCK_BOOTTIME in ns when it was first seen, the read."""
+    """A card that came into a reader's field: the number, CLOCK_BOOTTIME in ns when it was first seen, the read.
+
+    `listed`: of a part of a number, the text under which releases list it for this reader (PartialPlan.listed).
+    """
 
     card: CardUid
     seen_mono_ns: int
     read: CardRead | None = None
+    listed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,16 @@ class Reader(Protocol):
     again and again -> `close`. Any exception but these two that escapes a driver is treated as ReaderLost.
 
     `pause_s`: seconds that its keeper lets pass between two looks; 0 where `poll` itself waits for the reader to speak.
+    `moments`: it tells of a card once, when it comes, and nothing of how long it stays.
     `partials`: the parts of numbers that it may hand over (cardforms.PartialPlan); the hub tells whose they are.
     """
 
     @property
     def pause_s(self) -> float:
+        """See the class."""
+
+    @property
+    def moments(self) -> bool:
         """See the class."""
 
     @property

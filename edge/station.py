@@ -73,9 +73,18 @@ class Station:
         release = self._roster(self.plan.kind)
         key = self._card_key(release)
         keyed = key.keyed(sighting.card)
+        listed = keyed if seen.listed is None else key.keyed_text(seen.listed)
         school_key = key.number != 0 and (release is None or key.number in release.keys)
         at_ms = sighting.clock.mono_ms
-        judged = decide(sighting.card, keyed, school_key=school_key, release=release, recent=self._recent, at_ms=at_ms)
+        judged = decide(
+            sighting.card,
+            keyed,
+            school_key=school_key,
+            release=release,
+            recent=self._recent,
+            at_ms=at_ms,
+            listed=listed,
+        )
         read = seen.read or CardRead(seen.card)
         sealed = judged.reason in UNPROVEN or sighting.card.partial or read.proof is not None
         raw = self._seal_raw(seen) if sealed else None

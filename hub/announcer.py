@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from hub.roster import release_for
 from protocol.errors import K12EdgeError
-from protocol.roster import pack_release
+from protocol.roster import PACKED_BYTES_MAX, pack_release
 from protocol.signing import Identity, seal, sign_message
 from protocol.status import DeviceConfig, HubState, hub_text
 from protocol.taps import STATION_KINDS
@@ -153,6 +153,10 @@ class Announcer:
         for kind in STATION_KINDS:
             topic = roster_topic(self._school, kind)
             body = pack_release(release_for(kind, rows, keys, self._school, *release, partials))
+            if len(body) > PACKED_BYTES_MAX:
+                # Brokers end the connection of whoever sends more, again and again: then nothing would go any more.
+                log.error("the roster for %s has %d bytes packed, at most %d travel", kind, len(body), PACKED_BYTES_MAX)
+                continue
             self._publish(topic, sign_message(self._identity, topic, body))
 
     def _configurations(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -80,6 +81,10 @@ class CardState(msgspec.Struct, frozen=True, omit_defaults=True):
     moments: tuple[Moment, ...] = ()
 
 
+HEX: Final = re.compile("[0-9a-f]{2,256}")
+"""What a facet's value is; it goes into logs and onto terminals as it stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A proof held to the keys: the counter that it proves, or why it proves nothing."""
@@ -125,7 +130,7 @@ class Judged:
 def facets_of(kind: str) -> dict[str, str]:
     """A card's type taken apart, such as `sak=20,ats=0675...`; what is no facet is passed over."""
     pairs = (part.partition("=") for part in kind.split(","))
-    return {name: value[:FACET_CHARACTERS_MAX] for name, _, value in pairs if name in FACETS and value}
+    return {name: value[:FACET_CHARACTERS_MAX] for name, _, value in pairs if name in FACETS and HEX.fullmatch(value)}
 
 
 def check_proof(proof: str, card: CardUid, keys: SunKeys | None) -> Checked | None:

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from protocol.batch import MESSAGE_BYTES_MAX
 from protocol.errors import NeedsHands
+from protocol.roster import PACKED_BYTES_MAX
 
 log = logging.getLogger("k12edge.broker")
 
@@ -91,7 +91,7 @@ class EmbeddedBroker:
         (self._folder / "server.conf").write_text(
             f"""server_name: k12edge
 listen: "127.0.0.1:-1"
-max_payload: {MESSAGE_BYTES_MAX + 64 * 1024}
+max_payload: {PACKED_BYTES_MAX + 64 * 1024}
 write_deadline: "5s"
 jetstream {{ store_dir: "{self._folder}", max_memory_store: 32MB, max_file_store: 256MB }}
 mqtt {{

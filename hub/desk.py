@@ -157,6 +157,7 @@ COUNTED: Final = {
     "without a raw read": "số đầy đủ của thẻ đã biết / whole numbers of known cards: no raw read was kept",
     "declared so": "đã được đọc đúng định dạng này / were read in this form already",
     "left as they are": "giữ nguyên, thẻ nay không có trong danh sách / left: no roster has the card now (--unassign)",
+    "corrected already": "đã sửa trước đây / were corrected before",
     "damaged": "bản ghi hỏng, bỏ qua / damaged records, passed over",
     "unreadable": "không đọc lại được theo định dạng này / can't be read in this form",
     "as known": "đúng như đã ghi / as known",

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from hub.roster import by_number
+from hub.roster import listed
 from hub.store.devices import Device, Devices
 from hub.store.ledger import Ledger
 from hub.store.ownjournal import OwnJournal
 from hub.store.rosterrows import RosterRows
 from hub.store.secrets import Secrets
-from protocol.cardforms import NumberPlan
-from protocol.cards import CardKey
+from protocol.cardforms import NumberPlan, PartialPlan
+from protocol.cards import CardKey, CardUid
 from protocol.envelope import Event, decode_data, decode_event
 from protocol.errors import BadMessage, CardNumberError, NeedsHands
 from protocol.rawread import decode_raw
@@ -74,7 +74,8 @@ class Rederiving:
         only with `unassign`.
         """
         known = self._corrected()
-        owners = by_number(self._rows, plan.partials())
+        parts = plan.partials()
+        owners = listed(self._rows, parts)
         for event, data in self._taps():
             self.counts["taps"] += 1
             if data.raw is msgspec.UNSET:
@@ -91,9 +92,13 @@ class Rederiving:
             except (SealRefused, BadMessage, CardNumberError):
                 self.counts["unreadable"] += 1
                 continue
-            pupils = {row.pupil_key for row in owners.get(card.canonical, ())}
+            pupils = {row.pupil_key for row in owners.get(_text(card, parts), ())}
             student = pupils.pop() if len(pupils) == 1 else None
-            was = known.get(event.id, data.student)
+            before = known.get(event.id)
+            if before is not None and before.detail == str(plan):
+                self.counts["corrected already"] += 1
+                continue
+            was = data.student if before is None else before.student
             if student == was:
                 self.counts["as known"] += 1
                 continue
@@ -154,17 +159,17 @@ class Rederiving:
         if not seen:
             raise ReaderUnknown(f"{self._device.device} has no tap of a station {self._station}")
 
-    def _corrected(self) -> dict[str, str | None]:
-        """Tap id -> who it was corrected to, by what the hub and its people wrote."""
+    def _corrected(self) -> dict[str, TapCorrection]:
+        """Tap id -> its last correction."""
         with self._ledger.database.lock:
             own = {book.number for book in self._ledger.books.all() if book.device is None}
-        found: dict[str, str | None] = {}
+        found: dict[str, TapCorrection] = {}
         for event in self._events(own.__contains__, ("attendance.correction", "meal.correction")):
             try:
                 data = decode_data(event, TapCorrection)
             except BadMessage:
                 continue
-            found[data.tap] = data.student
+            found[data.tap] = data
         return found
 
     def _events(self, wanted: Callable[[int], bool], kinds: tuple[str, ...]) -> Iterator[Event]:
@@ -190,3 +195,9 @@ class Rederiving:
                     continue
                 if event.name in kinds:
                     yield event
+
+
+def _text(card: CardUid, parts: Sequence[PartialPlan]) -> str:
+    """The text under which a number that was read under a plan is listed."""
+    mine = next((part for part in parts if card.partial and 2 * part.octets == len(card.hex)), None)
+    return card.canonical if mine is None else mine.listed(card)

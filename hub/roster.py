@@ -148,16 +148,33 @@ def release_for(
     """
     cards: dict[str, list[str]] = {}
     blocked: dict[str, str] = {}
-    for number_read, owners in by_number(rows, partials).items():
-        card = parse_card(number_read)
+    for text, owners in listed(rows, partials).items():
         if len({owner.pupil_key for owner in owners}) > 1:
-            blocked |= {key.keyed(card): "ambiguous" for key in keys}
+            blocked |= {key.keyed_text(text): "ambiguous" for key in keys}
             continue
         row = owners[0]
         told = {"student": row.pupil_key, "display_name": row.display_name, "class": row.school_class}
         columns = [told[column] for column in COLUMNS[kind]]
-        cards |= {key.keyed(card): columns for key in keys}
+        cards |= {key.keyed_text(text): columns for key in keys}
     return Release(name, number, school, kind, [key.number for key in keys], cards, blocked)
+
+
+def listed(rows: Iterable[RosterRow], partials: Sequence[PartialPlan]) -> dict[str, list[RosterRow]]:
+    """The text under which each number of a release is listed -> the rows of the cards that it may be.
+
+    A whole number's is its canonical form, a part's is its plan's (PartialPlan.listed): what a reader of one byte order
+    shows is no reader's of the other.
+    """
+    found: dict[str, list[RosterRow]] = {}
+    for row in rows:
+        if row.card is not None:
+            card = parse_card(row.card)
+            found.setdefault(card.canonical, []).append(row)
+            for plan in partials:
+                part = plan.of(card)
+                if part is not None:
+                    found.setdefault(plan.listed(part), []).append(row)
+    return found
 
 
 def by_number(rows: Iterable[RosterRow], partials: Sequence[PartialPlan]) -> dict[str, list[RosterRow]]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, Final
+from urllib.parse import quote
 
 from edge.clock import SystemClock
 from edge.ports import CardSeen
@@ -204,7 +205,7 @@ def identify(path: str, card: CardUid, bauds: Sequence[int], seconds: float) -> 
             heard += 1
             found = plans_for(card, text)
             for plan in found:
-                yield f"lines://{path}?{plan}{f'&baud={baud}' if baud != BAUD else ''}"
+                yield f"lines://{quote(path)}?{plan}{f'&baud={baud}' if baud != BAUD else ''}"
             if found:
                 return
     if heard:

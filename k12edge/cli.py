@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from protocol.errors import AlreadyRunning, ConfigError, K12EdgeError
 if TYPE_CHECKING:
     from k12edge.ending import Ending
 
+SECONDS_MAX: Final = 86_400.0
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -77,9 +79,24 @@ def _init(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--port", action="append", default=[], metavar="PATH", help="look at this serial port only; may be repeated"
     )
     init.add_argument(
-        "--seconds", type=float, default=10, metavar="N", help="how long a card is waited for (default: %(default)s)"
+        "--seconds", type=_seconds, default=10, metavar="N", help="how long a card is waited for (default: %(default)s)"
     )
     _config(init, _gateway_init)
+
+
+def _seconds(text: str) -> float:
+    """A time to wait, in s."""
+    found = float(text)
+    if not 0 < found <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most {SECONDS_MAX:g}")
+    return found
+
+
+def _count(text: str) -> int:
+    found = int(text)
+    if found < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return found
 
 
 def _cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -96,8 +113,8 @@ def _cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     listed.set_defaults(run=_list_readers)
     watch = readers.add_parser("watch", help="show each card held to a reader, in every printed form")
     watch.add_argument("reader", metavar="ADDRESS", help="the reader's address, such as pn532:///dev/ttyUSB0")
-    watch.add_argument("--seconds", type=float, default=60, metavar="N", help="how long (default: %(default)s)")
-    watch.add_argument("--count", type=int, metavar="N", help="end after so many cards")
+    watch.add_argument("--seconds", type=_seconds, default=60, metavar="N", help="how long (default: %(default)s)")
+    watch.add_argument("--count", type=_count, metavar="N", help="end after so many cards")
     watch.add_argument("--json", action="store_true", help="one JSON object a card")
     watch.set_defaults(run=_watch_reader)
     tap = readers.add_parser("tap", help="hold a card to a simulated reader")
@@ -110,7 +127,7 @@ def _cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     identify.add_argument("--card", required=True, metavar="CARD", help="the card's canonical number")
     identify.add_argument("--baud", type=int, metavar="N", help="listen at this speed only")
     identify.add_argument(
-        "--seconds", type=float, default=10, metavar="N", help="how long at each speed (default: %(default)s)"
+        "--seconds", type=_seconds, default=10, metavar="N", help="how long at each speed (default: %(default)s)"
     )
     identify.set_defaults(run=_identify)
 
@@ -340,6 +357,14 @@ def main(words: Sequence[str] | None = None) -> int:
         # Whoever read the output has seen enough.
         sys.stderr.close()
         return EXIT_OK
+    except UnicodeEncodeError:
+        print("k12edge: a word of the command isn't text (UTF-8)", file=sys.stderr)
+        return EXIT_USAGE
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        print(f"k12edge: the output can't be written: {problem.strerror}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
 

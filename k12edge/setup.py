@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from edge.config import load_config, parse_url
 from edge.readers.lines import BAUDS
@@ -82,8 +84,7 @@ def init(
 
     Raises ConfigError, NoAnswer, CardNumberError.
     """
-    if path.exists() and TEMPLATE not in path.read_text(encoding="utf-8", errors="replace"):
-        raise ConfigError(f"{path} exists already; move it away first, or edit it")
+    _may_be_written(path)
     known = None if card is None else parse_card(card)
     school = _valid(ask, "mã trường / school id", school, "79000701", _slug)
     gateway = _valid(ask, "tên thiết bị / gateway id", gateway, "cong-1", _slug)
@@ -98,6 +99,23 @@ def init(
     _write(path, "\n".join(_lines(school, gateway, broker, stations)) + "\n")
     print(f"{path}: {len(stations)} trạm / stations", file=sys.stderr)
     print(f"  k12edge doctor --config {path}\n  k12edge gateway --config {path}", file=sys.stderr)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string; JSON's escapes are TOML's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _may_be_written(path: Path) -> None:
+    """Before anybody answers a question. Raises ConfigError."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{path.parent} is no folder that you may write")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ConfigError(f"{path} is no file of its own")
+    if path.exists() and TEMPLATE not in path.read_text(encoding="utf-8", errors="replace"):
+        raise ConfigError(f"{path} exists already; move it away first, or edit it")
+    if path.exists() and path.with_name(f"{path.name}.old").exists():
+        raise ConfigError(f"{path}.old exists already; move it away first")
 
 
 def _valid(ask: Ask, question: str, given: str | None, default: str, wrong: Callable[[str], str | None]) -> str:
@@ -192,10 +210,10 @@ def _card_or_none(answer: str) -> CardUid | None:
 
 
 def _pn532(place: str) -> Found | None:
-    if not _opens(f"pn532://{place}"):
+    if not _opens(f"pn532://{quote(place)}"):
         return None
     print(f"{place}: PN532", file=sys.stderr)
-    return Found(f"pn532://{place}", (), "PN532")
+    return Found(f"pn532://{quote(place)}", (), "PN532")
 
 
 def _touched(address: str, seconds: float) -> CardUid | None:
@@ -251,7 +269,9 @@ def _lines(school: str, gateway: str, broker: str, stations: Sequence[StationAns
     yield '# data_dir = "/var/lib/k12edge/gateway"'
     yield ""
     yield "[uplink]"
-    yield f'url = "{broker}"' if broker else '# url = "mqtt://HOST:1883"   # chưa gửi đi đâu / nothing is sent yet'
+    yield (
+        f"url = {_quoted(broker)}" if broker else '# url = "mqtt://HOST:1883"   # chưa gửi đi đâu / nothing is sent yet'
+    )
     yield ""
     yield "[signals]"
     yield 'sinks = ["terminal"]'
@@ -262,7 +282,7 @@ def _lines(school: str, gateway: str, broker: str, stations: Sequence[StationAns
         yield f'kind = "{station.kind}"       # {", ".join(STATION_KINDS)}'
         if station.direction is not None:
             yield f'direction = "{station.direction}"'
-        yield f'reader = "{station.found.address}"   # {station.found.what}'
+        yield f"reader = {_quoted(station.found.address)}   # {station.found.what}"
         if station.found.others:
             yield "# Cũng hợp với thẻ đã thử; thử thêm một thẻ khác / these fit the card as well; try another card:"
             yield from (f"#   {other}" for other in station.found.others)

@@ -58,6 +58,10 @@ class PartialPlan:
         cut = uid[: self.octets] if self.part == "first" else uid[-self.octets :]
         return CardUid.from_bytes(f"w{8 * self.octets}", cut if self.order == "wire" else cut[::-1])
 
+    def listed(self, part: CardUid) -> str:
+        """The text under which a release lists a part for readers of this plan; for another plan's it is another."""
+        return f"{self}:{part.hex}"
+
     def __str__(self) -> str:
         """Its name, such as `w24-reversed-first`."""
         return f"w{8 * self.octets}-{self.order}-{self.part}"

@@ -17,6 +17,8 @@ TEXT_CHARACTERS_MAX: Final = 200
 """A release's name, and a column of a card: they go into each tap's record, which has room for some thousand."""
 RELEASE_BYTES_MAX: Final = 16 * 1024 * 1024
 """A release unpacked; 20,000 pupils with names take about 2 MB."""
+PACKED_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A release as it travels, which brokers must take with some room; 20,000 pupils with eight parts each take 2 MB."""
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "gate": ("student",),
     "canteen": ("student", "display_name", "class"),

@@ -47,6 +47,7 @@ class KeyboardReader:
     """See ports.Reader. A typed number is a moment: it is handed over once, dated when its first key went down."""
 
     pause_s = 0.0
+    moments = True
 
     def __init__(self, path: str, plan: NumberPlan) -> None:
         """`path`, a stable one below /dev/input/by-id; it may appear later. `plan`: what it is declared to type."""

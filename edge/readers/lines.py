@@ -129,6 +129,7 @@ class LinesReader:
         self._path, self._plan, self._baud = path, plan, baud
         self._port = StablePort(path)
         self.partials = plan.partials()
+        self.moments = plan.form.name not in REPEATING
         self._tty: Tty | None = None
         self._splitter = LineSplitter(framed=plan.form.name in FRAMED)
         self._twice = Twice() if plan.form.name in REPEATING else None

@@ -35,6 +35,7 @@ class NfcUsbReader:
     """See ports.Reader. `usb` takes the first reader that can be had, `usb:VID:PID` the first of that make."""
 
     pause_s = FIELD_PAUSE_S
+    moments = False
     partials: tuple[PartialPlan, ...] = ()
 
     def __init__(self, where: str, root: Path = Path("/")) -> None:

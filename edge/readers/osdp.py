@@ -70,6 +70,7 @@ class OsdpReader:
     """See ports.Reader. One reader on its line; a card is reported once for each time that the reader says it."""
 
     pause_s = 0.0
+    moments = True
 
     def __init__(self, path: str, key_file: str, address: int, baud: int, plans: BitPlans) -> None:
         """`path` of the tty, which may appear later, as may the file with the reader's key in 32 hex digits."""

@@ -44,6 +44,7 @@ class PcscReader:
     """
 
     pause_s = 0.0
+    moments = False
     partials: tuple[PartialPlan, ...] = ()
 
     def __init__(self, part: str) -> None:

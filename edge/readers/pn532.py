@@ -36,6 +36,7 @@ class Pn532Reader:
     """See ports.Reader. Polls for ISO 14443 A cards, two at a time, and FeliCa cards if asked; see Pn53xField."""
 
     pause_s = FIELD_PAUSE_S
+    moments = False
     partials: tuple[PartialPlan, ...] = ()
 
     def __init__(self, path: str, *, felica: bool = False) -> None:

@@ -23,8 +23,9 @@ CARDS_MAX: Final = 64
 class Presence:
     """Pure. Time is CLOCK_BOOTTIME in ns. All random numbers (telephones) are one card: they change at each look."""
 
-    def __init__(self) -> None:
-        """Nothing is in the field."""
+    def __init__(self, *, moments: bool = False) -> None:
+        """Nothing is in the field. Where a reader tells of `moments`, a card told of again later is another tap."""
+        self._moments = moments
         self._until_ns: dict[str, int] = {}
         self._looked_ns: int | None = None
 
@@ -32,7 +33,7 @@ class Presence:
         """What came with this look at the field: a sighting for each card that was not there before."""
         still_ns = 0 if self._looked_ns is None else now_ns - self._looked_ns
         self._looked_ns = now_ns
-        if still_ns > STALLED_NS:
+        if still_ns > STALLED_NS and not self._moments:
             # A card that is there now is taken to have been there all along: the same tap.
             for name in self._until_ns:
                 self._until_ns[name] += still_ns
@@ -53,12 +54,16 @@ class Presence:
 
     def reopened(self, now_ns: int) -> None:
         """The reader was away for a moment: who was there is taken to be there still."""
+        if self._moments:
+            return
         self._looked_ns = now_ns
         for name in self._until_ns:
             self._until_ns[name] = now_ns + HELD_OVER_NS
 
     def lost(self, now_ns: int) -> None:
         """The reader went away: cards in its field aren't taken for gone while it is."""
+        if self._moments:
+            return
         self._looked_ns = now_ns
         for name, until_ns in list(self._until_ns.items()):
             if until_ns <= now_ns:

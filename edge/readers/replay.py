@@ -51,6 +51,7 @@ class ReplayReader:
     """See ports.Reader. A delay counts from the line before; the file is read at the first open."""
 
     pause_s = FIELD_PAUSE_S
+    moments = False
     partials: tuple[PartialPlan, ...] = ()
 
     def __init__(self, path: str, *, loop: bool = False) -> None:

@@ -33,6 +33,7 @@ class SimulatedReader:
     """See ports.Reader. `hold` puts a card before it, from any process of the same user."""
 
     pause_s = 0.0
+    moments = False
     partials: tuple[PartialPlan, ...] = ()
 
     def __init__(self, name: str) -> None:

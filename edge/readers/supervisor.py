@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -49,7 +49,7 @@ class ReaderSupervisor:
         self._on_error = on_error
         self.name, self.partials = name, reader.partials
         self._reader, self._on_seen, self._mono_ns, self._rng = reader, on_seen, mono_ns, rng
-        self._presence = Presence()
+        self._presence = Presence(moments=reader.moments)
         self.counts = ReaderCounts()
         self.ready = threading.Event()
         self.progress_mono_ns = mono_ns()
@@ -95,7 +95,7 @@ class ReaderSupervisor:
                 now_ns = self.progress_mono_ns = self._mono_ns()
                 for seen in self._presence.step(now_ns, reads):
                     self.counts.sightings += 1
-                    self._on_seen(seen)
+                    self._on_seen(self._as_listed(seen))
                 if pause_s:
                     stop.wait(pause_s)
         except Exception as problem:
@@ -103,6 +103,11 @@ class ReaderSupervisor:
             self._presence.lost(self._mono_ns())
         finally:
             self._close()
+
+    def _as_listed(self, seen: CardSeen) -> CardSeen:
+        card = seen.card
+        plan = next((plan for plan in self.partials if card.partial and 2 * plan.octets == len(card.hex)), None)
+        return seen if plan is None else replace(seen, listed=plan.listed(card))
 
     def _note(self, problem: Exception) -> None:
         code = problem.code if isinstance(problem, K12EdgeError) else "reader-lost"

@@ -158,3 +158,24 @@ def test_what_is_plugged_in_is_listed_under_the_name_that_lasts(tmp_path: Path) 
     ]
     done = run("readers", "list", "--json")
     assert done.returncode == 0 and isinstance(json.loads(done.stdout), list)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("readers", "watch", "simulated:x", "--seconds", "inf"), 2, "at most 86400"),
+        (("readers", "watch", "simulated:x", "--seconds", "-1"), 2, "more than 0"),
+        (("readers", "watch", "simulated:x", "--seconds", "nan"), 2, "more than 0"),
+        (("readers", "watch", "simulated:x", "--count", "0"), 2, "less than 1"),
+    ],
+)
+def test_a_time_or_count_that_cannot_be_is_a_wrong_word(words: tuple[str, ...], code: int, said: str) -> None:
+    done = run(*words)
+    assert done.returncode == code and said in done.stderr, done.stderr
+
+
+def test_a_full_output_is_told_and_no_traceback() -> None:
+    with open("/dev/full", "w", encoding="ascii") as full:
+        command = [sys.executable, "-m", "k12edge", "card", "explain", "a:DEADBEEF"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 1 and "can't be written" in done.stderr and "Traceback" not in done.stderr

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge.config import load_config
+from edge.readers.opening import make_reader
 from edge.readers.plugged import Plugged
 from k12edge import setup
 from sim.emulators.bench import Bench
@@ -155,3 +156,23 @@ def test_usb_readers_that_open_are_stations_and_keyboards_are_only_told(
     assert config.readers == ("nfcpy:usb:072f:2200",) and config.stations[0].kind == "canteen"
     told = capsys.readouterr().err
     assert "Sycreader" in told and "04cc:2533 không mở được" in told
+
+
+def test_what_cannot_be_written_is_told_before_anybody_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    for place, said in (("folder.toml", "no file of its own"), ("missing/gateway.toml", "no folder")):
+        command = [sys.executable, "-m", "k12edge", "gateway", "init", "--config", str(tmp_path / place)]
+        done = subprocess.run(command, input="", capture_output=True, text=True, timeout=30)
+        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_port_with_an_odd_name_is_written_so_that_it_is_read(tmp_path: Path) -> None:
+    odd = tmp_path / 'cổng "1" 100%?'
+    with Bench() as bench:
+        bench.add(odd)
+        words = ("--school", "79000701", "--id", "g", "--broker", "", "--port", str(odd))
+        done = init(tmp_path, *words, typed="\n\n\n")
+        assert done.returncode == 0, done.stderr
+        reader = make_reader(load_config(tmp_path / "gateway.toml").readers[0])
+        reader.open()
+        reader.close()

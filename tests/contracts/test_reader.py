@@ -252,6 +252,7 @@ def test_whatever_a_driver_throws_its_thread_goes_on() -> None:
         """Throws what drivers were seen to throw, and works in between."""
 
         pause_s = 0.001
+        moments = False
         partials = ()
 
         def __init__(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from hub.broker import EmbeddedBroker, free_port, server_path
 from protocol.batch import MESSAGE_BYTES_MAX
+from protocol.roster import PACKED_BYTES_MAX
 from sim.demo.chain import COUNTERS, GATES, Chain
 from sim.emulators.pupils import Crowd, SignalTail
 from sim.parts import audit, until
@@ -156,12 +157,13 @@ def test_taps_arrive_exactly_once_though_the_broker_is_killed_and_emptied(broker
 
 
 @pytest.mark.parametrize("name", BROKERS)
-def test_the_largest_batch_passes(name: str) -> None:
+def test_the_largest_batch_and_the_largest_roster_pass(name: str) -> None:
     text = {"mosquitto": MOSQUITTO_CONF, "nats-server": NATS_CONF}[name].read_text()
     limit = re.search(r"^(?:max_packet_size|max_payload:) (\d+)$", text, re.M)
     assert limit is not None
     # Bounded, but not so near that a later header would not fit.
-    assert MESSAGE_BYTES_MAX + 1024 <= int(limit[1]) <= 2 * MESSAGE_BYTES_MAX
+    largest = max(MESSAGE_BYTES_MAX, PACKED_BYTES_MAX)
+    assert largest + 1024 <= int(limit[1]) <= 2 * largest
 
 
 def test_the_external_nats_server_has_the_embedded_ones_limits(tmp_path: Path) -> None:

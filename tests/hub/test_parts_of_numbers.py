@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from edge.decide import RecentTaps, decide
 from hub.roster import parse_roster, release_for
 from hub.store.rosterrows import RosterRows
-from protocol.cardforms import parse_partial
-from protocol.cards import CardKey, parse_card
+from protocol.cardforms import PartialPlan, parse_partial
+from protocol.cards import CardKey, CardUid
 from tests.hub.handmade import Gateway
 from tests.hub.room import HubRoom
 
@@ -83,17 +84,45 @@ def test_a_release_names_whole_numbers_and_parts_under_every_key_and_shared_part
     release = release_for("gate", rows, KEYS, "s", 1, "r-1", parts)
 
     def found(text: str) -> list[str | None]:
-        card = parse_card(text)
         return [
-            release.blocked.get(key.keyed(card)) or (release.cards.get(key.keyed(card)) or [None])[0] for key in KEYS
+            release.blocked.get(key.keyed_text(text)) or (release.cards.get(key.keyed_text(text)) or [None])[0]
+            for key in KEYS
         ]
 
     assert found("a:DEADBEEF") == ["st-1", "st-1"], "a whole number is never in doubt"
     assert found("a:99ADBEEF") == ["st-3", "st-3"]
-    assert found("w24:ADBEEF") == ["ambiguous", "ambiguous"]
-    assert found("w24:ADBEE0") == ["st-4", "st-4"]
-    assert found("w24:D4E580") == ["st-2", "st-2"]
-    assert found("w32:C3B2A104") == ["st-2", "st-2"]
-    assert found("w32:EFBEADDE") == ["st-1", "st-1"]
+    assert found("w24-wire-last:ADBEEF") == ["ambiguous", "ambiguous"]
+    assert found("w24-wire-last:ADBEE0") == ["st-4", "st-4"]
+    assert found("w24-wire-last:D4E580") == ["st-2", "st-2"]
+    assert found("w32-reversed-first:C3B2A104") == ["st-2", "st-2"]
+    assert found("w32-reversed-first:EFBEADDE") == ["st-1", "st-1"]
     assert found("w24:ABCDEF") == ["st-5", "st-5"]
-    assert found("w24:B2A104") == [None, None], "this school's readers don't hand over that part"
+    assert found("w24-reversed-first:B2A104") == [None, None], "this school's readers don't hand over that part"
+
+
+def test_a_part_of_one_byte_order_is_none_of_the_other() -> None:
+    rows = parse_roster(
+        "r.csv",
+        HEADER + "st-1,An,6A1,a:04A1B2C3D4E580\nst-2,Bé,6A1,a:0499998877AABB\nst-3,Chi,6A1,a:BBAA7701020304\n",
+    )
+    wire, reversed_ = parse_partial("w24-wire-last"), parse_partial("w24-reversed-first")
+    release = release_for("gate", rows, KEYS[:1], "s", 1, "r-1", [wire, reversed_])
+    key = KEYS[0]
+
+    def told(plan: PartialPlan, text: str) -> tuple[str, str | None, str | None]:
+        card = CardUid("w24", text)
+        judged = decide(
+            card,
+            key.keyed(card),
+            school_key=True,
+            release=release,
+            recent=RecentTaps(0),
+            at_ms=0,
+            listed=key.keyed_text(plan.listed(card)),
+        )
+        return judged.outcome, judged.reason, judged.student
+
+    assert told(wire, "77AABB") == ("accepted", None, "st-2")
+    assert told(reversed_, "77AABB") == ("accepted", None, "st-3")
+    assert told(reversed_, "B2A104") == ("accepted", None, "st-1")
+    assert told(wire, "B2A104") == ("refused", "unknown", None), "no reader of this order shows that of any card"

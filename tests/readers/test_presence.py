@@ -81,3 +81,13 @@ def test_noise_can_not_grow_it() -> None:
     for number in range(1000):
         presence.step(number, (CardRead(CardUid("a", f"{number + 0x10000000:08X}")),))
     assert len(presence._until_ns) <= CARDS_MAX
+
+
+def test_a_reader_that_tells_of_moments_tells_of_another_tap_also_after_it_was_away() -> None:
+    presence = Presence(moments=True)
+    assert len(presence.step(0, (A,))) == 1
+    assert presence.step(300 * MS, (A,)) == (), "said twice"
+    presence.lost(400 * MS)
+    presence.reopened(700 * MS)
+    assert len(presence.step(900 * MS, (A,))) == 1
+    assert len(presence.step(30_000 * MS, (A,))) == 1, "nor does a stall make two taps one"
