@@ -72,6 +72,7 @@ def _init(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     init.add_argument("--school", metavar="ID", help="the school's id; asked for where it isn't given, like the rest")
     init.add_argument("--id", metavar="ID", help="the gateway's id")
     init.add_argument("--broker", metavar="URL", help="the broker's address, mqtt://HOST:PORT; empty for none")
+    init.add_argument("--hub-key", metavar="KEY", help="the hub's public key (k12edge hub keys show); not asked for")
     init.add_argument(
         "--card", metavar="CARD", help="the number of a card in your hand, which tells what readers print"
     )
@@ -222,6 +223,7 @@ def _gateway_init(arguments: argparse.Namespace) -> int:
         gateway=arguments.id,
         broker=arguments.broker,
         card=arguments.card,
+        hub_key=arguments.hub_key,
         ports=arguments.port,
         seconds=arguments.seconds,
     )

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from host.machine import kernel_error_ms
 from host.tomlfile import read_toml
@@ -107,9 +107,14 @@ def _gateway(path: Path) -> Iterator[Finding]:
     yield bool(config.stations), f"{len(config.stations)} stations are configured"
     for plan, reader in zip(config.stations, config.readers, strict=True):
         driver = make_reader(reader)
-        if reader.startswith("pcsc:"):
+        if reader.startswith(("pcsc:", "nfcpy:")):
             yield _opens(f"station {plan.name}: {reader}", driver)
             continue
+        if reader.startswith("simulated:"):
+            yield True, f"station {plan.name}: {reader} is for trials; k12edge readers tap holds a card to it"
+            continue
+        if reader.startswith("osdp:"):
+            yield from _key_file(plan.name, reader)
         place = Path(reader.partition(":")[2].partition("?")[0].removeprefix("//"))
         seen = place.exists() and os.access(place, os.R_OK)
         yield seen, f"station {plan.name}: {reader} {'is there' if seen else 'is not there, or may not be read'}"
@@ -125,6 +130,18 @@ def _gateway(path: Path) -> Iterator[Finding]:
             bool(releases),
             f"rosters: {', '.join(sorted(releases.values())) or 'none yet; cards are accepted unjudged'}",
         )
+
+
+def _key_file(station: str, reader: str) -> Iterator[Finding]:
+    """Whether an OSDP reader's key can be used; nothing where it can."""
+    from edge.readers.osdp import read_key
+    from protocol.errors import ReaderRefused
+
+    path = dict(parse_qsl(urlsplit(reader).query)).get("key-file", "")
+    try:
+        read_key(path)
+    except ReaderRefused as problem:
+        yield False, f"station {station}: {problem}"
 
 
 def _pins(devices: Path = Path("/dev")) -> Finding:

@@ -76,6 +76,7 @@ def init(
     gateway: str | None,
     broker: str | None,
     card: str | None,
+    hub_key: str | None = None,
     ports: Sequence[str],
     seconds: float,
     ask: Ask = asked,
@@ -96,7 +97,7 @@ def init(
     stations += _others([at for at in there if at.kind != "serial"], len(stations), ask, taken)
     if not stations:
         raise NoReader("no reader was found that a station could have; nothing is written")
-    _write(path, "\n".join(_lines(school, gateway, broker, stations)) + "\n")
+    _write(path, "\n".join(_lines(school, gateway, broker, hub_key, stations)) + "\n")
     print(f"{path}: {len(stations)} trạm / stations", file=sys.stderr)
     print(f"  k12edge doctor --config {path}\n  k12edge gateway --config {path}", file=sys.stderr)
 
@@ -259,7 +260,9 @@ def _direction(answer: str) -> str | None:
     return None if answer in ("in", "out") else f"{answer!r}: in hoặc / or out"
 
 
-def _lines(school: str, gateway: str, broker: str, stations: Sequence[StationAnswer]) -> Iterator[str]:
+def _lines(
+    school: str, gateway: str, broker: str, hub_key: str | None, stations: Sequence[StationAnswer]
+) -> Iterator[str]:
     yield "# Cấu hình thiết bị, do `k12edge gateway init` viết; mọi khóa: docs/reference/config.md."
     yield "# A gateway's configuration, written by `k12edge gateway init`; every key: docs/reference/config.md."
     yield ""
@@ -267,6 +270,8 @@ def _lines(school: str, gateway: str, broker: str, stations: Sequence[StationAns
     yield f'id = "{gateway}"      # tên duy nhất trong trường / unique in the school'
     yield f'school = "{school}"'
     yield '# data_dir = "/var/lib/k12edge/gateway"'
+    if hub_key is not None:
+        yield f"hub_key = {_quoted(hub_key)}"
     yield ""
     yield "[uplink]"
     yield (

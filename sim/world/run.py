@@ -62,6 +62,8 @@ def run(plan: Plan, base: Path | None = None) -> Outcome:
         outcome = _Run(plan, folder).whole()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    # Else the cycles of hundreds of seeds would stay until somebody looks for them.
+    gc.collect()
     outcome.seconds = time.perf_counter() - began_s
     return outcome
 

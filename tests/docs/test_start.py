@@ -25,6 +25,7 @@ from sim.parts import get_json, until
 from tests.protocol.schemas import FOLDER, problems
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "start.md").read_text(encoding="utf-8")
+FIRST = PAGE.partition("## A first beep, touch by touch")[2].partition("## By hand")[0]
 BY_HAND = PAGE.partition("## By hand")[2].partition("## A real reader")[0]
 FILE = re.compile(r"`(?P<name>[\w.]+\.(?:toml|csv|txt))`[^\n]*:\n\n```\w+\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
 SERVICES = ("city", "hub", "gateway")
@@ -90,9 +91,49 @@ def hands(tmp_path: Path) -> Iterator[Hands]:
             process.wait(10)
 
 
-def lines_of_commands() -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", BY_HAND, re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines() if line.startswith(("k12edge", "curl"))]
+def lines_of_commands(part: str = BY_HAND) -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines() if line.startswith(("k12edge", "curl", "sleep"))]
+
+
+def signals(log: str) -> list[str]:
+    return [line for line in log.splitlines() if line.startswith("cong-a: ")]
+
+
+def test_the_first_beep_touch_by_touch(hands: Hands) -> None:
+    files = {found["name"]: found["text"] for found in FILE.finditer(FIRST)}
+    assert set(files) == {"first.toml"}
+    (hands.folder / "first.toml").write_text(files["first.toml"], encoding="utf-8")
+    lines = lines_of_commands(FIRST)
+    hands.start(shlex.split(lines[0]))
+    until(lambda: "k12edge.gateway: gateway thu" in hands.log("gateway"), "the gateway runs")
+    shown = FIRST.partition("```text\n")[2].partition("```")[0].splitlines()
+    seen: dict[str, str] = {}
+    for line in lines[1:]:
+        words = shlex.split(line)
+        if words[0] == "sleep":
+            # The card is away for so long, as the page says.
+            subprocess.run(words, check=True)
+        elif words[1:3] == ["readers", "tap"]:
+            before = len(signals(hands.log("gateway")))
+            tap(hands, words)
+            until(lambda before=before: len(signals(hands.log("gateway"))) > before, line)  # type: ignore[misc]
+        else:
+            seen[" ".join(words[1:3])] = hands.run(words)
+    assert signals(hands.log("gateway")) == shown
+    assert seen["journal first"].count("attendance.tap") == 3
+    assert seen["card explain"].startswith("a:0A1B2C3D")
+    assert hands.end() == {"gateway": 0}
+
+
+def tap(hands: Hands, words: list[str]) -> None:
+    """As soon as the reader is there, which it is in a moment after the gateway says that it runs."""
+
+    def held() -> bool:
+        done = subprocess.run(hands.program(words), cwd=hands.folder, capture_output=True, text=True, timeout=60)
+        return done.returncode == 0
+
+    until(held, " ".join(words))
 
 
 def test_the_page_by_hand(hands: Hands) -> None:

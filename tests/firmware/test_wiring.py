@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -15,6 +17,7 @@ import pytest
 
 from edge.config import config_from
 from edge.readers.opening import SCHEMES, make_reader
+from edge.readers.osdp import read_key
 from protocol.cardforms import number_plan
 from tests.firmware.test_udev import tokens
 from tests.firmware.unitfiles import FIRMWARE, GATEWAY, ROOT
@@ -85,6 +88,14 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(text(place)), link["target"]
 
 
+def test_the_vietnamese_guide_has_the_commands_of_the_english_ones() -> None:
+    english = fences(FIRMWARE / "README.md", "sh") + fences(ROOT / "docs" / "operations.md", "sh")
+    guide = fences(FIRMWARE / "README.vi.md", "sh")
+    assert len(guide) == 10
+    assert [block for block in guide if block not in english] == []
+    assert unicodedata.is_normalized("NFC", text(FIRMWARE / "README.vi.md"))
+
+
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
@@ -151,7 +162,7 @@ def test_udev_rules_are_understood_and_give_what_the_service_may_use(page: Path)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="Debian's systemd is not installed")
-@pytest.mark.parametrize("page", ["acr122u.md", "keyboard.md"])
+@pytest.mark.parametrize("page", ["keyboard.md"])
 def test_drop_ins_are_understood_by_systemd(page: str, tmp_path: Path) -> None:
     unit = tmp_path / GATEWAY.name
     unit.write_text(GATEWAY.read_text().replace("/opt/k12edge/current/bin/k12edge", "/bin/true"))
@@ -164,6 +175,20 @@ def test_drop_ins_are_understood_by_systemd(page: str, tmp_path: Path) -> None:
         words = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(unit)]
         found = subprocess.run(words, capture_output=True, text=True)
         assert "override.conf" not in found.stderr
+
+
+@pytest.mark.parametrize("page", ["osdp.md", "osdp.vi.md"])
+def test_the_key_file_is_made_as_the_driver_wants_it(page: str, tmp_path: Path) -> None:
+    found = [line for block in fences(WIRING / page, "sh") for line in block.splitlines() if "/dev/stdin" in line]
+    assert len(found) == 1
+    *words, made = shlex.split(found[0])
+    assert f"key-file={made}" in text(WIRING / page)
+    assert words == ["install", "-m", "0600", "-o", "k12edge", "-g", "k12edge", "/dev/stdin"]
+    mine = {"-o": str(os.getuid()), "-g": str(os.getgid())}
+    words = [mine.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    key = "00112233445566778899AABBCCDDEEFF"
+    subprocess.run([*words, str(tmp_path / "gate.key")], input=f"{key}\n", text=True, check=True)
+    assert read_key(str(tmp_path / "gate.key")) == bytes.fromhex(key)
 
 
 CASE = re.compile(r"^\| (?P<texts>`[^|]+) \| (?P<forms>`[^|]+) \|$", re.M)
