@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import mmap
 import os
 from pathlib import Path
 from random import Random
@@ -146,16 +147,17 @@ def test_the_death_of_the_process_is_named() -> None:
 
 
 def test_growth_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[bytes] = []
+    kept: list[mmap.mmap] = []
 
     class Growing(Faulty):
         inputs = 0
 
         def take(self, octets: bytes) -> int:
-            # Pieces that the allocator takes from the system, whatever earlier tests left it with.
+            # Pages of the system's: the allocator may have room left from earlier tests.
             self.inputs += 1
             if self.inputs % 20 == 0:
-                kept.append(b"x" * 200_000)
+                kept.append(mmap.mmap(-1, 200_000))
+                kept[-1].write(b"x" * 200_000)
             return 0
 
     monkeypatch.setattr(running, "GROWTH_BYTES_MAX", 2 * 1024 * 1024)
