@@ -366,6 +366,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if problem.errno not in (errno.ENOSPC, errno.EIO):
             raise
         print(f"k12edge: the output can't be written: {problem.strerror}", file=sys.stderr)
+        # What is left to be written would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130

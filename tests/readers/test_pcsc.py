@@ -691,7 +691,7 @@ def test_without_a_card_a_signal_goes_to_the_reader_itself_where_its_driver_take
 def test_where_the_driver_takes_none_without_a_card_it_is_told_once_and_reading_goes_on(
     acr: Pcscd, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="k12edge"):
         reader, slot = reader_at(acr), acr.slots[0]
         for _ in range(3):
             reader.pattern("accepted")
