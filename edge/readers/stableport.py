@@ -56,6 +56,9 @@ class StablePort:
 
     def _claim(self, path: str) -> None:
         if os.path.exists(path):
+            # It is in one socket at a time; the one that it left may become another's.
+            for socket in [socket for socket, owner in _claims.items() if owner == id(self)]:
+                del _claims[socket]
             for socket in self._sockets(path):
                 _claims[socket] = id(self)
 
