@@ -27,7 +27,7 @@ demo: venv
 
 test: venv .venv/readers
 	sh tests/install-system-packages
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 check: venv
 	$(BIN)/ruff format --check --quiet .

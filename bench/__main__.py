@@ -20,9 +20,14 @@ from bench.durable import measure_durable_tap
 from bench.figure import Figure
 from bench.footprint import measure_footprint
 from bench.intake import measure_intake
+from bench.lists import measure_lists
 from bench.machine import describe_machine
 from bench.reaction import measure_reaction
 from bench.readers import measure_readers
+from bench.reports import measure_reports
+from bench.roster import measure_roster
+from bench.schoolyear import measure_school_year
+from bench.staffpages import measure_staff_pages
 from bench.storage import measure_storage
 from bench.table import as_markdown, as_text, write_json
 from bench.workshop import Workshop
@@ -36,6 +41,11 @@ MEASUREMENTS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "footprint": measure_footprint,
     "storage": measure_storage,
     "readers": measure_readers,
+    "reports": measure_reports,
+    "lists": measure_lists,
+    "roster": measure_roster,
+    "pages": measure_staff_pages,
+    "schoolyear": measure_school_year,
 }
 FOLDER = Path(__file__).parents[1] / "build"
 """On the repository's disk: a temporary directory may live in memory, where a sync costs nothing."""

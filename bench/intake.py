@@ -58,7 +58,7 @@ class Intake:
     def __init__(self, folder: Path, keys: DeviceKeys) -> None:
         """Open it, and accept the bench's gateway."""
         port = free_ports(1)[0]
-        self._hub = Hub(
+        self.hub = Hub(
             hub_config_from(
                 "bench",
                 {
@@ -69,10 +69,10 @@ class Intake:
             threading.Event(),
         )
         self.desk = Desk()
-        self._hub.assembly.mailroom.use(self.desk)  # type: ignore[arg-type]
-        self._thread = threading.Thread(target=self._hub.assembly.mailroom.run, daemon=True)
+        self.hub.assembly.mailroom.use(self.desk)  # type: ignore[arg-type]
+        self._thread = threading.Thread(target=self.hub.assembly.mailroom.run, daemon=True)
         self._thread.start()
-        self._hub.store.desk.carry_out("devices-accept", {"device": DEVICE, "fingerprint": None})
+        self.hub.store.desk.carry_out("devices-accept", {"device": DEVICE, "fingerprint": None})
         topic = device_topic(SCHOOL, DEVICE, "state")
         state = DeviceState(
             "ready",
@@ -93,20 +93,20 @@ class Intake:
     def take(self, message: Message) -> None:
         """Hand a message over; returns when it was committed and acknowledged."""
         self.desk.acknowledged.clear()
-        self._hub.assembly.mailroom.on_message(message)
+        self.hub.assembly.mailroom.on_message(message)
         if not self.desk.acknowledged.wait(PATIENCE_S):
             raise Broken("the mailroom doesn't acknowledge")
 
     def held(self) -> int:
         """How many records of gateways the ledger holds."""
-        with self._hub.store.database.lock:
-            return sum(len(book.held) for book in self._hub.store.ledger.books.all() if book.device == DEVICE)
+        with self.hub.store.database.lock:
+            return sum(len(book.held) for book in self.hub.store.ledger.books.all() if book.device == DEVICE)
 
     def close(self) -> None:
         """End its thread and close its file."""
-        self._hub.assembly.mailroom.stop()
+        self.hub.assembly.mailroom.stop()
         self._thread.join(PATIENCE_S)
-        self._hub.store.database.close()
+        self.hub.store.database.close()
 
 
 class BareTable:

@@ -19,13 +19,13 @@ from edge.clock import SystemClock
 from edge.config import GatewayConfig, parse_url
 from edge.delivery import Delivery
 from edge.lane import Lane
-from edge.lock import InstanceLock, make_data_dir
 from edge.player import GRACE_S
 from edge.ports import Ending, Feedback, Warning_
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from edge.signals import LineSignals
 from edge.statement import will_message
+from host.lock import InstanceLock
 from host.watchdog import Watchdog, notify, waits
 from protocol.errors import ConfigError, JournalFailed, JournalFull, ReaderRefused
 from protocol.settings import is_loopback
@@ -38,9 +38,11 @@ log = logging.getLogger("k12edge.gateway")
 FULL_PAUSE_S: Final = 2.0
 """Between two attempts to begin on a disk that is full, or can't be used."""
 PATIENCE_LOOK_S: Final = 0.04
-LINK_LOOK_S: Final = 30.0
+LOOK_S: Final = 2.0
+"""How often the main thread looks after those that can't see to themselves: a stuck reader, the link's thread."""
 END_S: Final = 2.0
-READER_PATIENCE_S: Final = 30
+READER_PATIENCE_S: Final = 300
+"""A driver that hangs costs the neighbours a new start, which may not help it; people were told long before."""
 DELIVERY_PATIENCE_S: Final = 120
 LANE_PATIENCE_S: Final = 120
 """Longer than any wait that a thread may meet by design (fsyncs of 5 s, reopening with backoff)."""
@@ -59,6 +61,8 @@ class Gateway:
         self.stop = threading.Event()
         self.again = False
         self._link: MqttLink | None = None
+        self._stuck: set[str] = set()
+        self._states: dict[str, str] = {}
         self._parts = ExitStack()
         try:
             self._open()
@@ -72,7 +76,6 @@ class Gateway:
 
     def _open(self) -> None:
         config = self.config
-        make_data_dir(config.data_dir)
         self._parts.enter_context(InstanceLock(config.data_dir))
         clock = SystemClock(config.time_source, config.declared_error_ms)
         self.signals = signals = LineSignals(config.sinks, clock.mono_ns)
@@ -82,7 +85,9 @@ class Gateway:
         self.delivery, self.lanes = self.assembly.delivery, self.assembly.lanes
         self.supervisors = [self._reader(lane, url) for lane, url in zip(self.lanes, config.readers, strict=True)]
         self.assembly.partials = sorted({str(part) for keeper in self.supervisors for part in keeper.partials})
-        self.assembly.readers = lambda: {keeper.name: keeper.counts.error or "ready" for keeper in self.supervisors}
+        self.assembly.readers = lambda: {keeper.name: keeper.state for keeper in self.supervisors}
+        self.assembly.sights = lambda: [keeper.sight() for keeper in self.supervisors]
+        self.assembly.counters = lambda: {keeper.name: keeper.counters() for keeper in self.supervisors}
 
     def _reader(self, lane: Lane, url: str) -> ReaderSupervisor:
         name = lane.station.plan.name
@@ -126,14 +131,30 @@ class Gateway:
             len(self.lanes),
         )
         while not (self.ending.asked or self.again):
-            self.ending.wait(LINK_LOOK_S)
+            self.ending.wait(LOOK_S)
             if self._link is not None:
                 self._link.tend()
+            try:
+                self._look_at_readers()
+            except Exception:
+                # Nobody's tap depends on this look; the others' threads go on, and so does the next look.
+                log.exception("the look after the readers failed")
         self.stop.set()
         if not self.again:
             # Beginning anew is no end: systemd would take the word for it, and kill what goes on.
             notify("STOPPING=1")
         self._end(readers, lanes, delivery)
+
+    def _look_at_readers(self) -> None:
+        states = self.assembly.readers()
+        if states != self._states:
+            self._states = states
+            self.delivery.news()
+        # At two looks: a process that was stopped, or a machine that slept, finds everybody late at the first one.
+        stuck = {keeper.name for keeper in self.supervisors if keeper.is_stuck}
+        for name in sorted(stuck & self._stuck):
+            self.assembly.alarm("reader-stuck", f"station {name}: its driver has not returned for some seconds")
+        self._stuck = stuck
 
     def _end(self, readers: list[threading.Thread], lanes: list[threading.Thread], delivery: threading.Thread) -> None:
         deadline = time.monotonic() + END_S

@@ -23,12 +23,15 @@ from edge.salvage import mark_damaged, open_journal, salvage, set_suspect_aside
 from edge.station import Station
 from edge.upkeep import Upkeep
 from edge.uplink import Uplink
+from edge.watermark import Sight
+from edge.watermarking import Watermarking
 from protocol.cards import CardKey
 from protocol.envelope import decode_event
 from protocol.errors import BadMessage, K12EdgeError
 from protocol.rawread import RawRead, encode_raw
 from protocol.roster import Release
 from protocol.signing import seal
+from protocol.status import ReaderCounters
 from protocol.time import Anchor
 from protocol.topics import device_source
 
@@ -67,6 +70,8 @@ class Assembly:
         self._closed = False
         self.busy = threading.Event()
         self.readers: Callable[[], dict[str, str]] = dict
+        self.counters: Callable[[], dict[str, ReaderCounters]] = dict
+        self.sights: Callable[[], list[Sight]] = list
         self.partials: list[str] = []
         self.health = Health()
         self.keys = DeviceKeys(config.data_dir, config.hub_key)
@@ -94,17 +99,33 @@ class Assembly:
         self._remember()
         self._was_damaged, self._began_ns = bool(damaged), self.clock.mono_ns()
         parts = self.journal, self.keys.identity, self.clock
-        self.upkeep = Upkeep(*parts, lambda: self.last_tap_ms, self._backup_interval_s, self.rescue, self.alarm)
+        kinds = {plan.name: plan.kind for plan in self.config.stations}
+        self.watermarking = Watermarking(
+            self.journal, self.clock, kinds, self.config.watermark_ms, lambda: self.sights(), self._waiting_ns
+        )
+        self.upkeep = Upkeep(
+            *parts,
+            lambda: self.last_tap_ms,
+            self._backup_interval_s,
+            self.rescue,
+            self.alarm,
+            self.watermarking.look,
+        )
         self.delivery = self._delivery()
         for name in (*damaged, *self.rosters.damaged, *self.keys.damaged):
             self.alarm("journal-damaged" if name in damaged else "file-damaged", f"set aside: {name}")
 
     def close(self) -> None:
-        """Close the journal, not without its records where the file went."""
+        """Close the journal, not without its records where the file went, and a last word about them."""
         try:
+            self.watermarking.end()
             self.rescue.close()
         finally:
             self._closed = True
+
+    def _waiting_ns(self) -> list[int]:
+        oldest_ns = [lane.oldest_ns() for lane in self.lanes]
+        return [seen_ns for seen_ns in oldest_ns if seen_ns is not None]
 
     def _lane(self, plan: StationPlan) -> Lane:
         station = Station(
@@ -186,6 +207,7 @@ class Assembly:
             return
         log.warning("%s: %s", code, detail)
         self.signals.warn(Warning_("alarm", None, None, code))
+        self.delivery.news()
         try:
             self.journal.note("device.alarm", {"code": code, "detail": detail[:500]})
         except K12EdgeError as problem:
@@ -229,5 +251,6 @@ class Assembly:
             "disk_free_bytes": free_bytes,
             "alarms": self.health.standing(self.clock.mono_ns() // 1_000_000),
             "readers": self.readers(),
+            "counters": self.counters(),
             "partials": self.partials,
         }

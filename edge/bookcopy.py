@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.journalfile import FILE_NAME, open_for_reading
-from edge.lock import is_held
+from host.lock import is_held
 from protocol.errors import JournalFailed
 
 

@@ -24,6 +24,16 @@ KEYS: Final = (
     Key("gateway", "school", "slug", "The school's id, as the hub has it.", needed=True),
     Key("gateway", "data_dir", "path", "Where the journal, keys and rosters are kept.", "/var/lib/k12edge/gateway"),
     Key("gateway", "hub_key", "text", "The hub's public key; without it the first hub met is the hub."),
+    Key(
+        "gateway",
+        "watermark_s",
+        "whole",
+        "In school hours a watermark is due every so many seconds, outside every hour; below 60, always. Where nothing"
+        " was recorded since the last one, only every third is said.",
+        300,
+        low=1,
+        high=3600,
+    ),
     Key("station", "name", "slug", "The station's name, unique in its gateway.", needed=True, many=True),
     Key("station", "kind", "choice", "What the station is for.", needed=True, choices=STATION_KINDS, many=True),
     Key("station", "direction", "choice", "Which way people pass a gate.", choices=("in", "out"), many=True),
@@ -80,6 +90,7 @@ class GatewayConfig:
     school: str
     data_dir: Path
     hub_key: str | None
+    watermark_ms: int
     stations: tuple[StationPlan, ...]
     readers: tuple[str, ...]
     sinks: tuple[str, ...]
@@ -103,9 +114,10 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
         if names.count(name) > 1:
             raise ConfigError(f"{file}: [[station]]: name = {name!r} stands {names.count(name)} times")
     readers = [station["reader"] for station in stations]
-    for reader in readers:
-        if readers.count(reader) > 1:
-            raise ConfigError(f"{file}: [[station]]: reader = {reader!r} is given to {readers.count(reader)} stations")
+    devices = list(map(_device, readers))
+    for reader, device in zip(readers, devices, strict=True):
+        if devices.count(device) > 1:
+            raise ConfigError(f"{file}: [[station]]: reader = {reader!r} is given to {devices.count(device)} stations")
     if gateway["hub_key"] is not None and not is_public_key(gateway["hub_key"]):
         raise ConfigError(f"{file}: [gateway]: hub_key is not a public key of 43 characters (k12edge hub keys show)")
     _check_sinks(file, settings.one["signals"]["sinks"], names)
@@ -121,6 +133,7 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
         gateway["school"],
         Path(gateway["data_dir"]),
         gateway["hub_key"],
+        gateway["watermark_s"] * 1000,
         tuple(_plan(station) for station in stations),
         tuple(readers),
         tuple(settings.one["signals"]["sinks"]),
@@ -128,6 +141,13 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
         cast(TimeSource, time["source"]),
         time["declared_error_ms"],
     )
+
+
+def _device(reader: str) -> tuple[str, str]:
+    """What a reader's address names, whatever it declares of it: a path is one device under every driver."""
+    scheme, _, rest = reader.partition(":")
+    location = rest.partition("?")[0].removeprefix("//")
+    return ("", location) if location.startswith("/") else (scheme, location.casefold())
 
 
 def _check_sinks(file: str, sinks: list[str], stations: list[str]) -> None:

@@ -72,15 +72,18 @@ def decide(
     doubt = suspicion(card)
     if doubt is not None:
         return Judgement("refused", doubt, None, name)
+    ids = {keyed, listed or keyed}
+    blocked = None
+    if school_key and release is not None:
+        blocked = next((reason for one in ids if (reason := release.blocked.get(one)) is not None), None)
     again, pupil = recent.pupil_if_repeat(keyed, at_ms)
-    if again:
+    if again and blocked != "lost":
+        # A card that was reported lost since is refused at its next touch, be it the same tap.
         return Judgement("repeated", "repeat", pupil, name)
     if not school_key:
         return Judgement("accepted", "no-card-key", None, name)
     if release is None:
         return Judgement("accepted", "no-roster", None, None)
-    ids = {keyed, listed or keyed}
-    blocked = next((reason for one in ids if (reason := release.blocked.get(one)) is not None), None)
     pupils = {row[0] for one in ids if (row := release.cards.get(one)) is not None}
     if len(pupils) == 1 and blocked is None:
         return Judgement("accepted", None, pupils.pop(), name)

@@ -121,6 +121,11 @@ class Delivery:
             self._occasions.at_once = True
         self._wake.set()
 
+    def news(self) -> None:
+        """The hub should hear soon how the gateway is."""
+        self._occasions.news = True
+        self._wake.set()
+
     def nudge(self) -> None:
         """Something may be sendable again."""
         self._wake.set()
@@ -255,7 +260,7 @@ class Delivery:
         if not self._occasions.due(now_ms, owing=owing, unasked=self._uplink.unasked()):
             return
         # Before the statement is made: a connection that comes meanwhile asks for another.
-        self._occasions.at_once = False
+        self._occasions.at_once = self._occasions.news = False
         if self._published(reader):
             self._occasions.told(now_ms, owing=owing)
         else:
@@ -312,7 +317,7 @@ class Delivery:
             elif topic == self._receipts:
                 self._hear_receipt(reader, self._opened(topic, payload), retained=retained)
             elif topic == device_topic(self._school, self._device, "cfg"):
-                self._hear_config(self._opened(topic, payload))
+                self._occasions.at_once |= self._keys.configure(decode_body(self._opened(topic, payload), DeviceConfig))
             else:
                 for kind in get_args(StationKind):
                     mine = topic == roster_topic(self._school, kind)
@@ -379,10 +384,6 @@ class Delivery:
         anchor = self._clock.hear_hub(time.echo_mono, time.hub, time.err)
         if anchor is not None:
             self._anchored(anchor)
-
-    def _hear_config(self, body: bytes) -> None:
-        if self._keys.configure(decode_body(body, DeviceConfig)):
-            log.info("card keys received")
 
     def _published(self, reader: BookReader) -> bool:
         assert self._link is not None

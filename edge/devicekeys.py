@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from edge.journalfile import out_of_the_way, write_durably
+from host.durable import out_of_the_way, write_durably
 from protocol.cards import KEY_BYTES, CardKey
 from protocol.envelope import digest, octets_of, text_of
 from protocol.errors import BadMessage
@@ -143,6 +143,10 @@ class DeviceKeys:
         both = [number for number in numbers if number in held]
         return CardKey(max(both), octets_of(held[max(both)], KEY_BYTES)) if both else self.card_key()
 
+    def fits(self, numbers: list[int]) -> bool:
+        """Whether we have one of the card keys that a release was keyed with: cards can be looked up in it."""
+        return self.card_key_for(numbers).number in numbers
+
     @property
     def hub_key(self) -> str | None:
         """The hub's public signing key: as configured, else the first one met."""
@@ -204,6 +208,7 @@ class DeviceKeys:
         saved = replace(self._saved, config_version=config.version, card_keys=opened)
         self._save(saved)
         self._take(saved)
+        log.info("card keys received")
         return True
 
 

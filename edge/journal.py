@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge.journalfile import BUSY_MS, STORAGE_ERRORS, Places, copy_out, explained, moved, open_for_writing, places
-from edge.journalrows import SEQUENCE_BITS, JournalRow, Marks, head_text, ranges_text, read_journals
+from edge.journalfile import STORAGE_ERRORS, Places, copy_out, explained, move_log, moved, open_for_writing, places
+from edge.journalrows import SEQUENCE_BITS, JournalRow, Marks, head_of, head_text, ranges_text, read_journals
 from edge.ports import Recorded, Signal
 from edge.slots import CommitLock, Slot, fail, take_all, tell
 from edge.soundness import check_rows
@@ -19,6 +19,8 @@ from protocol.ranges import RangeSet
 from protocol.taps import Draft, JsonObject, TapId
 
 if TYPE_CHECKING:
+    from msgspec import Struct
+
     from edge.ports import Clock
     from protocol.signing import Identity
 
@@ -27,8 +29,9 @@ HEAD_EVERY_MS: Final = 600_000
 MARKS_RIDE_MS: Final = 10_000
 """Marks of what is settled go along with a tap's commit at most this often; apart from one after MARKS_ALONE_MS."""
 MARKS_ALONE_MS: Final = 60_000
-TRUNCATE_PATIENCE_MS: Final = 20
 NOT_RECORDED: Final = "the tap was not recorded"
+ABOUT: Final = ("journal.head", "device.watermark")
+"""Records about the records before them: by themselves they are no reason for another one."""
 
 _INSERT = "INSERT INTO event (position, raw) VALUES (?, ?)"
 
@@ -62,10 +65,11 @@ class SqliteJournal:
         self._marks: dict[str, Marks] = {}
         self._marks_changed: set[str] = set()
         self._marks_flushed_ms = clock.read().mono_ms
-        self._heads_at = (0, self._marks_flushed_ms)
+        self._heads_at = (0, 0, self._marks_flushed_ms)
         self._failed: K12EdgeError | None = None
         self._closed = False
-        self._last = 0
+        self._last = self.plain = 0
+        # `plain`: of these, the records that are about something else than the records before them.
         self._head: str | None = None
         self._database = opener(path)
         try:
@@ -88,7 +92,7 @@ class SqliteJournal:
         reading = self._clock.read()
         previous = None
         if before is not None and before.last:
-            head = self._head_of(before)
+            head = head_of(self._database, before)
             previous = {"journal": before.journal, "last": before.last, "head": head}
         draft = Draft(
             "journal.opened",
@@ -108,14 +112,6 @@ class SqliteJournal:
             raise slot.error
         return before
 
-    def _head_of(self, row: JournalRow) -> str | None:
-        if row.last == row.pruned_through:
-            return row.pruned_head
-        found = self._database.execute(
-            "SELECT raw FROM event WHERE position = ?", (row.number << SEQUENCE_BITS | row.last,)
-        ).fetchone()
-        return digest(found[0]) if found is not None and isinstance(found[0], bytes) else None
-
     @property
     def last(self) -> int:
         """This run's last sequence."""
@@ -125,6 +121,11 @@ class SqliteJournal:
     def head(self) -> str | None:
         """The digest of this run's last record."""
         return self._head
+
+    @property
+    def failing(self) -> bool:
+        """Whether the storage failed at the last commit."""
+        return self._failed is not None
 
     @property
     def number(self) -> int:
@@ -173,6 +174,7 @@ class SqliteJournal:
                 return
             self._store(rows, opening=opening)
             self._last, self._head, stored = last, head, True
+            self.plain += sum(slot.tap is not None and slot.draft.kind not in ABOUT for slot in slots)
         except (K12EdgeError, *STORAGE_ERRORS, OSError) as problem:
             fail(slots, explained(problem, NOT_RECORDED) if isinstance(problem, STORAGE_ERRORS) else problem)
         finally:
@@ -290,25 +292,33 @@ class SqliteJournal:
             return self.journal, self._last, self._head
 
     def head_due(self) -> bool:
-        """Whether a signed head should be appended: 1,000 records, or 10 minutes with new ones, since the last."""
-        through, at_ms = self._heads_at
-        fresh = self._last - through
+        """Whether a signed head should be appended: 1,000 records, or 10 minutes with others than watermarks, since."""
+        _, before, at_ms = self._heads_at
+        fresh = self.plain - before
         aged = self._clock.mono_ns() // 1_000_000 - at_ms >= HEAD_EVERY_MS
         return fresh >= HEAD_EVERY_RECORDS or (fresh > 0 and aged)
 
     def sign_head(self) -> TapId:
         """Append a record that signs the chain so far, so that a file proves itself."""
-        with self._commit_lock.behind():
-            through, head = self._last, self._head
-            assert head is not None
+
+        def signed(through: int, head: str) -> JsonObject:
             sig = self._identity.sign(head_text(self.journal, through, head))
-            slot = Slot(
-                Draft("journal.head", self._clock.read().best_ms, {"through": through, "head": head, "sig": sig})
-            )
+            return {"through": through, "head": head, "sig": sig}
+
+        plain = self.plain
+        tap = self.conclude("journal.head", signed)
+        self._heads_at = (tap.sequence, plain, self._clock.mono_ns() // 1_000_000)
+        return tap
+
+    def conclude(self, kind: str, made: Callable[[int, str], JsonObject | Struct], at_ms: int | None = None) -> TapId:
+        """Append what is `made` of the last sequence and its digest, behind the taps that wait. Raises like append."""
+        with self._commit_lock.behind():
+            assert self._head is not None
+            time_ms = self._clock.read().best_ms if at_ms is None else at_ms
+            slot = Slot(Draft(kind, time_ms, made(self._last, self._head)))
             self._commit([slot])
         if slot.error is not None or slot.tap is None:
-            raise slot.error or JournalFailed("the head was not recorded")
-        self._heads_at = (slot.tap.sequence, self._clock.mono_ns() // 1_000_000)
+            raise slot.error or JournalFailed(f"the {kind} was not recorded")
         return slot.tap
 
     def settle(self, journal: str, hub: RangeSet | None, city: RangeSet | None) -> None:
@@ -368,19 +378,11 @@ class SqliteJournal:
         with self._commit_lock.behind():
             if self._failed is not None or self._closed:
                 return False
-            run = self._database.execute
             try:
-                busy, pages, moved = run("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                whole = not busy and pages == moved
-                if truncate and whole:
-                    # Somebody who reads the file beside us must not make a tap wait.
-                    run(f"PRAGMA busy_timeout = {TRUNCATE_PATIENCE_MS}")
-                    busy = run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                    run(f"PRAGMA busy_timeout = {BUSY_MS}")
+                return move_log(self._database, truncate=truncate)
             except STORAGE_ERRORS as problem:
                 self._undo(problem)
                 return False
-        return whole and not busy
 
     def close(self) -> None:
         """Write marks, sign the head where the storage still works, and close."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from host.durable import sync_folder
 from protocol.errors import JournalDamaged, JournalFailed, JournalFull, K12EdgeError, SchemaTooNew
 
 FILE_NAME: Final = "journal.db"
@@ -20,6 +20,7 @@ CHECKPOINT_PAGES: Final = 4000
 """The WAL's size at which a tap itself checkpoints (16 MB); long before, an idle moment does."""
 BUSY_MS: Final = 2_000
 """How long one connection waits for another; only opening and reopening ever do."""
+TRUNCATE_PATIENCE_MS: Final = 20
 APPLICATION_ID: Final = 0x6B313265
 """`k12e` in ASCII, in the file's header, so that no other database is taken for a journal."""
 
@@ -150,6 +151,22 @@ def moved(path: Path, known: Places | None) -> bool:
         return False
 
 
+def move_log(database: sqlite3.Connection, *, truncate: bool) -> bool:
+    """Move the log into the database; True when all of it went, and was cut where that was asked for.
+
+    Raises what SQLite does.
+    """
+    run = database.execute
+    busy, pages, gone = run("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    whole = not busy and pages == gone
+    if truncate and whole:
+        # Somebody who reads the file beside us must not make a tap wait.
+        run(f"PRAGMA busy_timeout = {TRUNCATE_PATIENCE_MS}")
+        busy = run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        run(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return whole and not busy
+
+
 def copy_out(database: sqlite3.Connection, target: Path) -> None:
     """Write all that an open database holds to a new file, durable when this returns; else none is left.
 
@@ -190,40 +207,3 @@ def set_aside(path: Path, label: str) -> Path:
     shared.unlink(missing_ok=True)
     sync_folder(path.parent)
     return target
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def out_of_the_way(path: Path) -> str | None:
-    """Rename what lies under a file's name and is no file, such as a folder; its new name, None where all is well.
-
-    Raises OSError.
-    """
-    if not path.exists() or path.is_file():
-        return None
-    aside = path.with_name(f"no-file-{secrets.token_hex(4)}-{path.name}")
-    os.rename(path, aside)
-    sync_folder(path.parent)
-    return aside.name
-
-
-def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a small file whole or not at all, durable when this returns."""
-    draft = path.with_name(path.name + ".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(draft, path)
-    sync_folder(path.parent)

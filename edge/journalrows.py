@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from protocol.envelope import digest
 from protocol.ranges import RangeSet
 
 SEQUENCE_BITS: Final = 40
@@ -36,6 +37,16 @@ class Marks:
 
     hub: RangeSet = field(default_factory=RangeSet)
     city: RangeSet = field(default_factory=RangeSet)
+
+
+def head_of(database: sqlite3.Connection, row: JournalRow) -> str | None:
+    """The digest of a journal's last record; None where it can't be read. Raises sqlite3.Error."""
+    if row.last == row.pruned_through:
+        return row.pruned_head
+    found = database.execute(
+        "SELECT raw FROM event WHERE position = ?", (row.number << SEQUENCE_BITS | row.last,)
+    ).fetchone()
+    return digest(found[0]) if found is not None and isinstance(found[0], bytes) else None
 
 
 def head_text(journal: str, through: int, head: str) -> bytes:

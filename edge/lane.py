@@ -85,6 +85,11 @@ class Lane:
         with suppress(queue.Full):
             self._queue.put_nowait(None)
 
+    def oldest_ns(self) -> int | None:
+        """When the card was seen that waits longest for its record; None where none waits. From any thread."""
+        with self._lock:
+            return min((seen.seen_mono_ns for seen in self._open.values()), default=None)
+
     def progress(self) -> int | None:
         """A number that grows with each sighting taken; None while none waits."""
         return self.done if self._open else None

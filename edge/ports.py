@@ -119,6 +119,7 @@ class Reader(Protocol):
     `pause_s`: seconds that its keeper lets pass between two looks; 0 where `poll` itself waits for the reader to speak.
     `moments`: it tells of a card once, when it comes, and nothing of how long it stays.
     `partials`: the parts of numbers that it may hand over (cardforms.PartialPlan); the hub tells whose they are.
+    `unread`: how often since the start something came that gave no number; counts up, also over reopenings.
     """
 
     @property
@@ -131,6 +132,10 @@ class Reader(Protocol):
 
     @property
     def partials(self) -> tuple[PartialPlan, ...]:
+        """See the class."""
+
+    @property
+    def unread(self) -> int:
         """See the class."""
 
     def open(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from edge.journalfile import write_durably
+from host.durable import write_durably
 from protocol.errors import JournalFailed, K12EdgeError
 
 if TYPE_CHECKING:

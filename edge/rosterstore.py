@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from edge.journalfile import out_of_the_way, write_durably
+from host.durable import out_of_the_way, write_durably
 from protocol.errors import BadMessage
 from protocol.roster import Release, unpack_release
 from protocol.taps import StationKind
@@ -51,9 +52,9 @@ class RosterStore:
         """The release that decisions rest on now."""
         return self._releases.get(kind)
 
-    def names(self) -> dict[str, str]:
-        """Station kind -> release name."""
-        return {kind: release.release for kind, release in self._releases.items()}
+    def names(self, judged_by: Callable[[Release], bool] = lambda _: True) -> dict[str, str]:
+        """Station kind -> release name, of the releases that `judged_by` says cards are looked up in."""
+        return {kind: release.release for kind, release in self._releases.items() if judged_by(release)}
 
     def take(self, kind: StationKind, body: bytes) -> bool:
         """Keep a newer release; False when it isn't newer. Raises BadMessage, OSError (the old one stays)."""

@@ -13,16 +13,9 @@ from typing import Any, Final
 
 from edge.carving import WAL_HEADER_BYTES, carve, transactions
 from edge.journal import SqliteJournal
-from edge.journalfile import (
-    FILE_NAME,
-    PAGE_BYTES,
-    open_for_writing,
-    out_of_the_way,
-    set_aside,
-    sync_folder,
-    write_durably,
-)
+from edge.journalfile import FILE_NAME, PAGE_BYTES, open_for_writing, set_aside
 from edge.journalrows import SEQUENCE_BITS, JournalRow, read_journals
+from host.durable import out_of_the_way, sync_folder, write_durably
 from protocol.envelope import decode_event, digest
 from protocol.errors import BadMessage, JournalDamaged
 from protocol.ranges import RangeSet

@@ -35,6 +35,8 @@ class Occasions:
         """Nothing was said yet."""
         self.at_once = False
         """Something changed that the hub must hear of, whatever the time. Another thread sets it."""
+        self.news = False
+        """An alarm came, or a reader's state is another. Another thread sets it."""
         self.confirmed = False
         """A receipt named journals that were asked about, so the next ones can be."""
         self._due_ms = 0
@@ -51,7 +53,7 @@ class Occasions:
         turned = not owing if self._told_owing else lasts
         again = now_ms >= self._due_ms - EVERY_MS + AGAIN_MS
         more = unasked and (again or self.confirmed)
-        return self.at_once or more or (again and turned) or now_ms >= self._due_ms
+        return self.at_once or more or (again and (turned or self.news)) or now_ms >= self._due_ms
 
     def told(self, now_ms: int, *, owing: bool) -> None:
         """A state was handed to the link."""
@@ -103,7 +105,8 @@ class Statement:
             err=reading.err_ms,
             hk0=hk0,
             raw0=raw0,
-            rosters=self._rosters.names(),
+            # Who lost a card is told at how many gateways it is refused: without the card key, at none.
+            rosters=self._rosters.names(lambda release: self._keys.fits(release.keys)),
             **self._vitals(),  # type: ignore[arg-type]  # The health room's keys are DeviceState's.
         )
 

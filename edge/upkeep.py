@@ -1,4 +1,4 @@
-"""The upkeep of the gateway's file between taps: checkpoints in idle moments, pruning, waterline, times of boots."""
+"""The upkeep of the gateway's file between taps: checkpoints, pruning, waterline, watermarks, times of boots."""
 
 from __future__ import annotations
 
@@ -45,12 +45,13 @@ class Upkeep:
         backup_interval_s: Callable[[], int],
         rescue: Rescue,
         alarm: Callable[[str, str], None],
+        say_watermark: Callable[[], None] = lambda: None,
     ) -> None:
-        """Look for the first time soon; `alarm` hears a code and its detail."""
+        """Look for the first time soon; `alarm` hears a code and its detail, `say_watermark` is Watermarking.look."""
         now_ms = clock.mono_ns() // 1_000_000
         self._journal, self._identity, self._clock = journal, identity, clock
         self._last_tap_ms, self._backup_interval_s = last_tap_ms, backup_interval_s
-        self._rescue = rescue
+        self._rescue, self._say_watermark = rescue, say_watermark
         self._waterline = Waterline(journal, alarm, now_ms)
         self._look_ms = now_ms + LOOK_MS
         self._prune_ms = now_ms + PRUNE_FIRST_MS
@@ -75,6 +76,7 @@ class Upkeep:
         while self._anchors:
             self._write(self._anchors[0])
             del self._anchors[0]
+        self._say_watermark()
         if now_ms - self._last_tap_ms() < QUIET_MS:
             return
         if self._journal.last - self._moved_through >= MOVED_EVERY and self._journal.checkpoint():

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge.journalfile import write_durably
 from edge.salvage import DAMAGED
+from host.durable import write_durably
 from protocol.envelope import digest
 
 if TYPE_CHECKING:

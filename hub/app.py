@@ -11,21 +11,23 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
+from host.lock import InstanceLock
 from host.watchdog import Watchdog, notify, waits
 from hub.assembly import Assembly
 from hub.broker import BrokerFailed, EmbeddedBroker, free_bytes
+from hub.cards.sunkeys import read_sun_keys
 from hub.config import HubConfig
 from hub.control import ControlSocket
-from hub.lock import InstanceLock
 from hub.mending import keep_keys, open_store
 from hub.mqtt import HubLink
 from hub.store.database import LedgerFailed, LedgerFull
-from hub.sunkeys import read_sun_keys
+from hub.tls import Certificates, page_address
 from hub.web.server import WebServer
 from hub.web.status import Status
 from protocol.errors import ConfigError, K12EdgeError
@@ -34,8 +36,9 @@ from protocol.signing import fingerprint
 from protocol.topics import device_topic
 
 if TYPE_CHECKING:
+    from hub.cards.sun import SunKeys
     from hub.city.k12records import CityClient
-    from hub.sun import SunKeys
+    from hub.city.oneroster import OneRoster
 
 log = logging.getLogger("k12edge.hub")
 
@@ -46,8 +49,9 @@ KEEP_KEYS_S: Final = 60.0
 """A gateway that a person accepted before it was met is bound at its first contact, which nobody tells us."""
 PATIENCE_S: Final = 120
 """A disk may take as long for a sync, and does nothing else meanwhile."""
-FORWARDER_PATIENCE_S: Final = 300
-"""A request takes 70 s at most, and a city that asks to log in anew is asked four times."""
+ASKING: Final = ("forwarder", "puller", "regainer", "messenger")
+ASKING_PATIENCE_S: Final = 300
+"""These ask others: a request takes 70 s at most, and a city that asks to log in anew is asked four times."""
 FULL_BYTES: Final = 64 * 1024
 """With less free than that a hub or broker that can't start has a full disk."""
 
@@ -84,9 +88,24 @@ class Hub:
         self._parts.enter_context(InstanceLock(config.data_dir))
         self._socket = _listening(config.listen)
         self._parts.callback(self._socket.close)
+        self._certificates: Certificates | None = None
+        if config.web.tls:
+            self._certificates = Certificates(
+                config.data_dir, config.school, config.listen[0], config.web.names, config.web.own
+            )
+            self._certificates.refresh(time.time_ns() // 1_000_000)
         self.store, own = open_store(config)
         self._parts.callback(self.store.database.close)
-        self.assembly = Assembly(config, self.store, self._city(), self._begin_anew, own, self._sun_keys)
+        self.assembly = Assembly(
+            config,
+            self.store,
+            self._city(),
+            self._begin_anew,
+            own,
+            self._sun_keys,
+            city_roster=self._city_roster(),
+            audit=self._city(),
+        )
         self.broker: EmbeddedBroker | None = None
         if config.broker_url is None:
             self.broker = EmbeddedBroker(config.data_dir / "broker", *config.broker_listen)
@@ -105,6 +124,14 @@ class Hub:
 
         assert city.url is not None
         return CityClient(city.url, city.token_url, city.client_id, city.client_secret_file)
+
+    def _city_roster(self) -> OneRoster | None:
+        city = self.config.city
+        if city.roster_url is None:
+            return None
+        from hub.city.oneroster import OneRoster
+
+        return OneRoster(city.roster_url, city.token_url, city.client_id, city.client_secret_file)
 
     def _connect_rooms(self) -> None:
         config, assembly, store = self.config, self.assembly, self.store
@@ -135,16 +162,21 @@ class Hub:
         forwarder = assembly.forwarder
         if forwarder is not None:
             self.status.parts["city"] = lambda: forwarder.trouble
+        puller = assembly.puller
+        if puller is not None:
+            self.status.parts["roster"] = lambda: puller.trouble
+        messenger = assembly.messenger
+        if messenger is not None:
+            self.status.parts["messages"] = lambda: messenger.trouble
         self.status.standing = self._warnings()
+        self.status.backup = assembly.archivist.told
 
     def _warnings(self) -> list[str]:
         """What people should see as long as this hub runs."""
         found = []
         for name, host in (("broker", self.broker_address[0]), ("hub", self.config.listen[0])):
-            if not is_loopback(host):
+            if not is_loopback(host) and not (name == "hub" and self.config.web.tls):
                 found.append(f"plain-link: {name} {host}: không mã hóa / not encrypted")
-        if self.config.city.roster_url is not None:
-            found.append("roster-url-unused: [city] roster_url chưa dùng / is not used yet, import the roster as a CSV")
         if self.store.clock.error_ms() is None:
             found.append("clock-unset: đồng hồ chưa đúng / the clock is not set, gateways get no time from here")
         elif not self.store.clock.synchronised():
@@ -187,13 +219,11 @@ class Hub:
         assembly = self.assembly
         control = ControlSocket(self.config.data_dir, self._carry)
         self._parts.callback(control.close)
-        threads = [_thread("mailroom", assembly.mailroom.run), _thread("announcer", assembly.announcer.run)]
-        if assembly.forwarder is not None:
-            threads.append(_thread("forwarder", assembly.forwarder.run))
-        threads.append(_thread("inspector", assembly.inspector.run))
+        threads = [_thread(name, worker.run) for name, worker in assembly.workers.items()]
         self.link.start()
         self._print_addresses()
-        web = WebServer(self._socket, self.store, self.status, assembly.wake_forwarder)
+        self._print_first_link()
+        web = WebServer(self._socket, self.store, self.status, assembly.wake_forwarder, self._certificates)
         threads.append(_thread("web", web.run))
         _thread("watchdog", lambda: self._watchdog(web).run(self._stop))
         notify("READY=1")
@@ -214,34 +244,43 @@ class Hub:
 
     def _watchdog(self, web: WebServer) -> Watchdog:
         watchdog = Watchdog()
-        mailroom, announcer, forwarder = self.assembly.mailroom, self.assembly.announcer, self.assembly.forwarder
-        watchdog.watch("mailroom", lambda: mailroom.progress, PATIENCE_S)
-        watchdog.watch("announcer", lambda: announcer.progress, PATIENCE_S)
-        watchdog.watch("inspector", lambda: self.assembly.inspector.progress, PATIENCE_S)
-        watchdog.watch("web", lambda: web.progress, PATIENCE_S)
-        if forwarder is not None:
-            watchdog.watch("forwarder", lambda: forwarder.progress, FORWARDER_PATIENCE_S)
+        for name, worker in {**self.assembly.workers, "web": web}.items():
+            patience_s = ASKING_PATIENCE_S if name in ASKING else PATIENCE_S
+            watchdog.watch(name, partial(getattr, worker, "progress"), patience_s)
         return watchdog
 
     def _print_addresses(self) -> None:
         """`listening URL` for each address, those that were left to us first."""
-        host, port = self.address
-        lines = [(self.config.listen[1] != 0, f"listening http://{_shown(host)}:{port}")]
+        lines = [(self.config.listen[1] != 0, f"listening {self._base()}")]
         if self.broker is not None:
             host, port = self.broker_address
             lines.append((self.config.broker_listen[1] != 0, f"listening mqtt://{_shown(host)}:{port}"))
         for _, line in sorted(lines, key=lambda entry: entry[0]):
-            print(line, flush=True)  # noqa: T201  # The documented way to learn a port.
+            # With its end in one write: other threads speak, too, and both may go to one file.
+            print(f"{line}\n", end="", flush=True)  # noqa: T201  # The documented way to learn a port.
+
+    def _print_first_link(self) -> None:
+        """While nobody can make users: the one-time link that lets the first one in. No default password."""
+        try:
+            web = self.config.web
+            self.store.userdesk.base = page_address(web.tls, *self.address, web.names)
+            line = self.store.userdesk.first_login()
+        except K12EdgeError as problem:
+            log.warning("no first-login link could be made: %s", problem)
+            return
+        if line is not None:
+            print(f"{line}\n", end="", flush=True)  # noqa: T201  # On the terminal, or in the service's journal.
+
+    def _base(self) -> str:
+        host, port = self.address
+        return f"http{'s' if self.config.web.tls else ''}://{_shown(host)}:{port}"
 
     def _end(self, web: WebServer, threads: list[threading.Thread]) -> None:
         deadline = time.monotonic() + END_S
         web.stop()
         assembly = self.assembly
-        assembly.mailroom.stop()
-        if assembly.forwarder is not None:
-            assembly.forwarder.stop()
-        assembly.inspector.stop()
-        assembly.announcer.stop()
+        for worker in assembly.workers.values():
+            worker.stop()
         self.link.stop(assembly.announcer.state("lost"))
         for thread in threads:
             thread.join(max(0.05, deadline - time.monotonic()))
@@ -256,7 +295,8 @@ def _listening(address: tuple[str, int]) -> socket.socket:
     host, port = address
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Named TCP, or asyncio leaves Nagle's algorithm on: each answer on a kept connection would wait 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)

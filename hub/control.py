@@ -14,8 +14,10 @@ from typing import Final
 
 import msgspec
 
+from host.accounts import account_name, peer_uid
+from host.lock import InstanceLock
+from hub.backups.restoring import finish_restore
 from hub.config import HubConfig
-from hub.lock import InstanceLock
 from hub.papers import PAPER_BYTES_MAX, read_paper, unwrapped, wrapped, write_paper
 from protocol.errors import AlreadyRunning, BadMessage, K12EdgeError, NeedsHands
 
@@ -33,7 +35,7 @@ TALKERS_MAX: Final = 16
 
 Carry = Callable[[str, Mapping[str, str | None]], tuple[str, bytes | None]]
 """Action and words -> what to say, and what the person gets as a file."""
-IMPORTS: Final = ("roster-import", "keys-import")
+IMPORTS: Final = ("roster-import", "roster-check", "roster-apply", "keys-import")
 """Actions that are handed a file; the others get one, if any."""
 
 
@@ -84,15 +86,27 @@ def carry_out(config: HubConfig, action: str, words: Mapping[str, object]) -> st
     file = words.get("file")
     if isinstance(file, Path) and action in IMPORTS:
         texts["paper"] = wrapped(read_paper(file))
-    reply = _ask(socket_path(config.data_dir), Request(action, texts)) or _alone(config, action, texts)
-    if reply.code is not None:
-        problem = HubRefused(reply.text, hint=reply.hint)
-        problem.code = reply.code
-        raise problem
+    reply = _answered(config, action, texts)
     if reply.paper is None or not isinstance(file, Path):
         return reply.text
     write_paper(file, unwrapped(reply.paper))
     return f"{file}: {reply.text}"
+
+
+def handed_out(config: HubConfig, action: str) -> bytes:
+    """What the running hub, or the store here, gives as a file. Raises NeedsHands."""
+    reply = _answered(config, action, {})
+    assert reply.paper is not None, action
+    return unwrapped(reply.paper)
+
+
+def _answered(config: HubConfig, action: str, words: Mapping[str, str | None]) -> Reply:
+    reply = _ask(socket_path(config.data_dir), Request(action, dict(words))) or _alone(config, action, words)
+    if reply.code is not None:
+        problem = HubRefused(reply.text, hint=reply.hint)
+        problem.code = reply.code
+        raise problem
+    return reply
 
 
 def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> Reply:
@@ -100,6 +114,7 @@ def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> R
 
     try:
         with InstanceLock(config.data_dir):
+            finish_restore(config.data_dir)
             store = Store(config)
             try:
                 # What was kept apart of a device accepted now is counted when a hub runs.
@@ -207,6 +222,10 @@ class ControlSocket:
             with line:
                 line.settimeout(ASKING_S)
                 request = read_request(_line(line, LINE_BYTES_MAX))
+                # Root may say for whom, as `sudo` does; anybody else is who the kernel says.
+                uid = peer_uid(line)
+                if uid != 0 and request.words.get("by") is not None:
+                    request.words["by"] = account_name(uid)
                 with self._one:
                     answer = self._answer(request)
                 line.settimeout(TIMEOUT_S)

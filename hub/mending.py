@@ -16,6 +16,8 @@ from typing import Final
 
 import msgspec
 
+from host.durable import write_durably
+from hub.backups.restoring import finish_restore
 from hub.config import HubConfig
 from hub.parts import COPY_NAME, FILE_NAME, Store
 from hub.store.database import CORRUPT, SUSPECT_NAME, LedgerDamaged, LedgerFailed, explained
@@ -47,6 +49,7 @@ def _is_damage(problem: Exception) -> bool:
 def open_store(config: HubConfig) -> tuple[Store, OwnJournal]:
     """The store, and this run's journal in it. Raises SchemaTooNew, LedgerFull, LedgerFailed, OSError."""
     folder = config.data_dir
+    finish_restore(folder)
     aside = _no_files(folder)
     if (folder / SUSPECT_NAME).exists():
         aside += _set_aside(folder)
@@ -161,18 +164,13 @@ def keep_keys(store: Store, config: HubConfig) -> None:
 
 
 def _keep_keys(store: Store, config: HubConfig) -> None:
-    path, draft = config.data_dir / COPY_NAME, config.data_dir / f"{COPY_NAME}.new"
+    path = config.data_dir / COPY_NAME
     try:
         with store.database.lock:
             _, octets = store.secrets.export(config.school, store.devices)
         with suppress(FileNotFoundError):
             if path.read_bytes() == octets:
                 return
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(draft, path)
+        write_durably(path, octets)
     except (OSError, sqlite3.Error, K12EdgeError) as problem:
         log.warning("the copy of the hub's keys could not be written: %s", problem)

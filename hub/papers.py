@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from pathlib import Path
 from typing import Final
 
+from host.durable import write_new
 from protocol.errors import NeedsHands
 
 PAPER_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -39,12 +39,10 @@ def read_paper(path: Path) -> bytes:
 def write_paper(path: Path, octets: bytes) -> None:
     """A new file that only its owner reads, durable at the return. Raises PaperRefused."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fsync(file.fileno())
+            write_new(path, octets)
+        except FileExistsError:
+            raise
         except OSError:
             path.unlink(missing_ok=True)
             raise

@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
+from host.durable import sync_folder
 from host.machine import Machine
+from hub.attendance.coverage import AWAKE_MS, words
+from hub.attendance.evidence import Watermark
+from hub.cards.holders import Holders
 from hub.clock import HubClock
 from hub.config import HubConfig
-from hub.desk import Desk, Outcome
+from hub.days.classbook import ClassBook, today_at
+from hub.days.daybook import Daybook
+from hub.days.office import Office
+from hub.days.recompute import recompute_told
+from hub.desks.cardview import CardBook
+from hub.desks.desk import Desk, Outcome
+from hub.desks.eraser import Eraser
+from hub.desks.issuing import Issuing
+from hub.desks.listdesk import IMPORT_ACTION, LIST_ACTIONS, ListDesk
+from hub.desks.otherlists import OtherLists
+from hub.desks.userdesk import ACTIONS as USER_ACTIONS
+from hub.desks.userdesk import UserDesk
+from hub.parents.consents import Consents
+from hub.releases import Releases
+from hub.reporting.reportdesk import REPORT_ACTIONS, ReportDesk
+from hub.reports.labels import labels_of
+from hub.rostersync.mirror import Mirror
 from hub.store.anchorrows import AnchorRows
+from hub.store.auditrows import AuditRows
+from hub.store.boardrows import BoardRows
 from hub.store.cardrows import CardRows
+from hub.store.coveragerows import CoverageRows
 from hub.store.database import Database
+from hub.store.dayrows import DayRows
+from hub.store.deskrows import DeskRows
 from hub.store.devices import Devices
 from hub.store.forwardrows import ForwardRows
 from hub.store.ledger import Ledger
+from hub.store.listrows import ListRows
+from hub.store.messagerows import MessageRows
+from hub.store.notes import Notes, Regain
 from hub.store.ownjournal import OwnJournal
+from hub.store.peoplerows import PeopleRows
 from hub.store.rosterrows import RosterRows
 from hub.store.secrets import Secrets
+from hub.store.sentrows import SentRows
+from hub.store.sessionrows import SessionRows
+from hub.store.syncrows import SyncRows
+from hub.store.timetablerows import TimetableRows
+from hub.store.userrows import UserRows
+from hub.tls import page_address
 from protocol.topics import hub_source
 
 VERSION = "0.1.0"
@@ -35,7 +70,7 @@ class Store:
     def __init__(self, config: HubConfig, machine: Machine | None = None) -> None:
         """Open the file. `machine` tells the time, where given.
 
-        Raises SchemaTooNew, LedgerFailed, LedgerFull; what a damaged file's rows lead to.
+        Raises SchemaTooNew, LedgerFailed, LedgerFull, LabelsRefused; what a damaged file's rows lead to.
         """
         self.config = config
         self.clock = HubClock(config.time_source, config.declared_error_ms, machine)
@@ -59,27 +94,119 @@ class Store:
         self.anchors = AnchorRows(self.database)
         own = self.anchors.of(hub_source(config.school, config.hub_id)).boots.get(self.clock.boot())
         self.clock.rest_on([] if own is None else own.all())
+        self.notes = Notes(self.database)
         self.forward = ForwardRows(self.ledger, self.anchors, config.city.hold_ms)
         self.cards = CardRows(self.ledger, self.anchors)
-        self.desk = Desk(
-            config.school, self.ledger, self.devices, self.secrets, self.roster, self.cards, self.clock, self._own
+        self.people = PeopleRows(self.database)
+        self.days = DayRows(self.database.connection)
+        self.holders = Holders(self.days, self.secrets, self.devices, self.roster)
+        self.releases = Releases(self.people, self.holders)
+        self.sync = SyncRows(self.database)
+        self.mirror = Mirror(ListRows(self.database, self.people), self.holders, self.roster)
+        self.timetables = TimetableRows(self.database)
+        self.messages = MessageRows(self.database)
+        self.sent = SentRows(self.database)
+        self.labels = labels_of(config.labels)
+        self.coverage = CoverageRows(self.ledger, self.anchors)
+        self.daybook = Daybook(self)
+        self.classbook = ClassBook(
+            self.database,
+            self.ledger,
+            self.anchors,
+            self.people,
+            self.days,
+            self.holders,
+            self.timetables,
+            self.words,
+            self.clock.now_ms,
         )
+        self._furnish_desks(config)
+
+    def _classes_today(self) -> list[str]:
+        with self.database.lock:
+            return self.people.classes(today_at(self.clock.now_ms()))
+
+    def _furnish_desks(self, config: HubConfig) -> None:
+        """What people work with, on top of the rows."""
+        self.board = BoardRows(self.database)
+        self.users = UserRows(self.database)
+        self.sessions = SessionRows(self.database, self.users)
+        self.audit = AuditRows(self.database, self.users)
+        self.userdesk = UserDesk(
+            page_address(config.web.tls, *config.listen, config.web.names),
+            self.users,
+            self.sessions,
+            self.audit,
+            self.clock,
+            self._classes_today,
+        )
+        self.office = Office(
+            self.database,
+            self.daybook,
+            self.people,
+            self.days,
+            self.holders,
+            self.roster,
+            self.secrets,
+            self.clock,
+        )
+        self.consents = Consents(self)
+        self.listdesk = ListDesk(
+            self.database, ListRows(self.database, self.people), self.roster, self.office, OtherLists(self), self.clock,
+            lambda: self.userdesk.base,
+        )  # fmt: skip
+        self.deskrows = DeskRows(self.database)
+        self.cardbook = CardBook(self)
+        self.issuing = Issuing(self, self.cardbook)
+        self.desk = Desk(
+            config.school,
+            self.ledger,
+            self.devices,
+            self.secrets,
+            self.releases,
+            self.office,
+            self.cards,
+            self.clock,
+            self._own,
+        )
+
+    def words(self, first_ms: int, until_ms: int, at_ms: int | None = None) -> list[Watermark]:
+        """What is known, of a day, of who holds all taps of it; under the ledger's lock.
+
+        `at_ms`: by what gates had said until then.
+        """
+        facts = self.coverage.facts(first_ms, until_ms)
+        if at_ms is not None:
+            facts = [replace(one, claims=tuple(claim for claim in one.claims if claim.at_ms <= at_ms)) for one in facts]
+        return words(facts, self.coverage.waivers(first_ms), first_ms, first_ms + AWAKE_MS)
 
     def carry_out(self, action: str, words: Mapping[str, str | None]) -> Outcome:
         """See Desk.carry_out. A copy that says more than the ledger counts at a start, so it goes before it is wrong.
 
         Raises NeedsHands, OSError.
         """
+        if action == "recompute":
+            return Outcome(recompute_told(self, words))
+        if action == "retention":
+            return Eraser(self).carry_out(words)
+        if action == IMPORT_ACTION:
+            return self.listdesk.bring(words)
+        if action in LIST_ACTIONS:
+            return Outcome(self.listdesk.carry_out(action, words))
+        if action in REPORT_ACTIONS:
+            return ReportDesk(self).carry_out(action, words)
+        if action in USER_ACTIONS:
+            return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:
             return self.desk.carry_out(action, words)
         with self.copying:
             (self.path.parent / COPY_NAME).unlink(missing_ok=True)
-            descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_folder(self.path.parent)
             return self.desk.carry_out(action, words)
+
+    def regaining(self) -> bool:
+        """Whether records of this hub's own are still to come back from the city."""
+        return self.config.city.kind == "k12records" and self.notes.read(Regain) is not None
 
     def _own(self) -> OwnJournal:
         return self.own or self.open_own_journal()

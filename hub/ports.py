@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from hub.forwarding import Answer
+    from collections.abc import Collection
+
+    from hub.forwarding.owing import Answer
+    from hub.lists.changes import Change
+    from hub.lists.known import KnownPupil
+    from hub.rostersync.asking import Answer as RosterAnswer
+    from hub.rostersync.asking import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +45,39 @@ class City(Protocol):
 
     def close(self) -> None:
         """Give the connections back."""
+
+
+class CityAudit(Protocol):
+    """The city's records, read back."""
+
+    def page(self, after: str | None) -> tuple[list[bytes], str | None]:
+        """Records' exact bytes in the order of the city's commits, and the next `after`. Raises CityUnreachable.
+
+        None asks for the first ones; the next `after` is None at the end.
+        """
+
+    def close(self) -> None:
+        """Give the connections back."""
+
+
+class CityRoster(Protocol):
+    """The city's roster service."""
+
+    def ask(self, asked: Ask) -> RosterAnswer:
+        """One question, one answer, within a bounded time and size; never raises."""
+
+    def close(self) -> None:
+        """Give the connections back."""
+
+
+class Mirror(Protocol):
+    """The hub's pupils, of whom the city is the master. All are asked under the ledger's lock."""
+
+    def known(self) -> Sequence[KnownPupil]:
+        """Every pupil, also who left."""
+
+    def holders(self) -> Collection[str]:
+        """The keys of the pupils who have a card."""
+
+    def apply(self, changes: Sequence[Change], now_ms: int) -> str | None:
+        """Take changes whole, within a transaction; the new release's name, None where stations learn nothing by it."""

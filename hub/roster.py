@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from hub.fitting import PROBLEMS, dated_class, name_problem, unfit
 from protocol.cardforms import PartialPlan
 from protocol.cards import CardKey, CardUid, parse_card, suspicion
 from protocol.errors import CardNumberError, NeedsHands
+from protocol.names import spelled
 from protocol.roster import COLUMNS, Release
 
 HEADER: Final = ("pupil_key", "display_name", "class", "card_uid")
@@ -93,6 +95,9 @@ class _Known:
         if len(cells) != len(HEADER):
             return f"{len(cells)} columns, {len(HEADER)} expected"
         key, name, school_class, number = (cell.strip() for cell in cells)
+        if any(ord(character) < 32 for character in name + school_class):
+            return "a name or class holds a control character"
+        name, school_class = spelled(name), spelled(school_class)
         wrong = _wrong(key, name, school_class)
         if wrong is not None:
             return wrong
@@ -122,9 +127,12 @@ def _wrong(key: str, name: str, school_class: str) -> str | None:
         return f"display_name is empty or longer than {NAME_CHARACTERS_MAX} characters"
     if len(school_class) > CLASS_CHARACTERS_MAX:
         return f"class is longer than {CLASS_CHARACTERS_MAX} characters"
-    if any(ord(character) < 32 for character in name + school_class):
-        return "a name or class holds a control character"
-    return None
+    # The name itself isn't quoted: what is refused stands in logs.
+    problem = unfit(name) or name_problem(name)
+    if problem is not None:
+        return f"display_name {PROBLEMS[problem][1]}"
+    problem = "class-is-date" if dated_class(school_class) else unfit(school_class)
+    return None if problem is None else f"class {PROBLEMS[problem][1]}"
 
 
 def release_name(number: int, made_ms: int) -> str:
@@ -140,18 +148,26 @@ def release_for(
     number: int,
     name: str,
     partials: Sequence[PartialPlan] = (),
+    lost: Iterable[str] = (),
 ) -> Release:
     """What stations of one kind are told: each card under each key, with the columns of that kind only.
 
     `partials` are the parts of numbers that the school's readers hand over: each card stands under its parts, too, and
-    a part that the cards of two pupils share is `ambiguous`.
+    a part that the cards of two pupils share is `ambiguous`. `lost`: cards that are refused; a part that may be a
+    pupil's card is not.
     """
     cards: dict[str, list[str]] = {}
     blocked: dict[str, str] = {}
+    for gone in lost:
+        card = parse_card(gone)
+        parts = [plan.listed(part) for plan in partials if (part := plan.of(card)) is not None]
+        blocked |= {key.keyed_text(text): "lost" for key in keys for text in (card.canonical, *parts)}
     for text, owners in listed(rows, partials).items():
         if len({owner.pupil_key for owner in owners}) > 1:
             blocked |= {key.keyed_text(text): "ambiguous" for key in keys}
             continue
+        for key in keys:
+            blocked.pop(key.keyed_text(text), None)
         row = owners[0]
         told = {"student": row.pupil_key, "display_name": row.display_name, "class": row.school_class}
         columns = [told[column] for column in COLUMNS[kind]]

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote
 
 from edge.clock import SystemClock
 from edge.ports import CardSeen
-from edge.readers.opening import make_reader
+from edge.readers.opening import SCHEMES, make_reader
 from edge.readers.plugged import plugged
 from edge.readers.supervisor import ReaderSupervisor
 from protocol.cardforms import leaked_cascade_tag, plans, plans_for, printed, wiegand_bits
 from protocol.cards import CardUid, parse_card, suspicion
-from protocol.errors import CardNumberError, ReaderLost
+from protocol.errors import CardNumberError, ReaderLost, ReaderRefused
 
 BAUD: Final = 9600
 """What a `lines:` address has when it names none."""
+DECLARATIONS: Final = frozenset({"format", "order", "bytes", "part"})
+"""What an address declares of the numbers that a reader gives."""
 TECHNOLOGIES: Final = {
     "a": "ISO 14443-A (13,56 MHz)",
     "em": "EM4100 (125 kHz)",
@@ -157,6 +160,15 @@ class Watch:
         self._stop.set()
         self._thread.join(3)
 
+    def must_have_opened(self, within_s: float) -> None:
+        """Raise what kept the reader from opening, if it never did: ReaderRefused, ReaderLost."""
+        if not self.keeper.counts.opens:
+            last = self.keeper.keeping.last
+            if last is not None and last.refused:
+                raise ReaderRefused(last.text)
+            why = "it did not answer" if last is None else last.text
+            raise ReaderLost(f"{self.keeper.name} did not open within {within_s:g} s: {why}")
+
     def sightings(self, seconds: float, count: int | None) -> Iterator[CardSeen]:
         """What is seen within `seconds`, at most `count`."""
         deadline = time.monotonic() + seconds
@@ -185,29 +197,85 @@ def watch_reader(url: str, seconds: float, count: int | None, as_json: bool) -> 
                 yield f"  ! {DOUBTS[doubt]}"
             for name, shown in forms(seen.card):
                 yield f"  {shown:<36} {name}"
-        counts = watch.keeper.counts
-    if not counts.opens:
-        raise ReaderLost(f"{url}: {counts.error or 'it did not open'} within {seconds:g} s")
+    watch.must_have_opened(seconds)
 
 
-def identify(path: str, card: CardUid, bauds: Sequence[int], seconds: float) -> Iterator[str]:
-    """The addresses under which a serial reader names a known card, the plainest first.
+def identify(where: str, card: CardUid, bauds: Sequence[int], seconds: float) -> Iterator[str]:
+    """The addresses under which a reader names a known card, the plainest first.
 
-    The card is to be held to it again and again meanwhile; each speed is listened at for `seconds`. Raises ReaderLost
-    where nothing is heard, CardNumberError where what came names another card.
+    `where`: a serial port or input device, or an address without its form (`keyboard:`, `lines:`, `osdp:` and its key).
+    The card is to be held to it again and again meanwhile; a serial port is listened at for `seconds` at each speed.
+    Raises ReaderLost where nothing is heard, CardNumberError where what came names another card, ReaderRefused.
     """
+    scheme, _, rest = where.partition(":")
+    path = unquote(rest.partition("?")[0].removeprefix("//"))
+    options = dict(parse_qsl(rest.partition("?")[2], keep_blank_values=True))
+    if scheme in SCHEMES and options.keys() & DECLARATIONS:
+        raise ReaderRefused(f"leave {', '.join(sorted(options.keys() & DECLARATIONS))} out: that is to be found out")
+    if scheme == "osdp":
+        found = _sent(where, card, seconds)
+    elif scheme == "keyboard" or os.path.realpath(where).startswith("/dev/input/"):
+        found = _typed(path if scheme == "keyboard" else where, card, seconds)
+    elif scheme == "lines":
+        found = _printed_at(path, card, _speeds(options, bauds), seconds)
+    elif scheme not in SCHEMES:
+        found = _printed_at(where, card, bauds, seconds)
+    else:
+        raise ReaderRefused(
+            f"{scheme} readers tell a card's whole number, nothing is to be found out",
+            hint=f"k12edge readers watch {where} shows it.",
+        )
+    heard = 0
+    for addresses in found:
+        heard += 1
+        yield from addresses
+        if addresses:
+            return
+    if heard:
+        raise CardNumberError(f"{heard} reads came, and none names {card.canonical}: is it the card that was touched?")
+    raise ReaderLost(f"{where} said nothing")
+
+
+def _speeds(options: Mapping[str, str], bauds: Sequence[int]) -> Sequence[int]:
+    """Those of the address before those of the command line."""
+    named = options.get("baud", "")
+    return [int(named)] if named.isascii() and named.isdigit() else bauds
+
+
+def _touch(where: str) -> None:
+    print(f"{where}: chạm thẻ / touch the card …", file=sys.stderr)
+
+
+def _printed_at(path: str, card: CardUid, bauds: Sequence[int], seconds: float) -> Iterator[list[str]]:
     from edge.readers.lines import texts_of
 
-    heard = 0
     for baud in bauds:
-        print(f"{path}, {baud} baud: chạm thẻ / touch the card …", file=sys.stderr)
+        _touch(f"{path}, {baud} baud")
+        speed = f"&baud={baud}" if baud != BAUD else ""
         for text in texts_of(path, baud, seconds):
-            heard += 1
-            found = plans_for(card, text)
-            for plan in found:
-                yield f"lines://{quote(path)}?{plan}{f'&baud={baud}' if baud != BAUD else ''}"
-            if found:
-                return
-    if heard:
-        raise CardNumberError(f"{heard} texts came, and none names {card.canonical}: is it the card that was touched?")
-    raise ReaderLost(f"{path} said nothing that is a text")
+            yield [f"lines://{quote(path)}?{plan}{speed}" for plan in plans_for(card, text)]
+
+
+def _typed(path: str, card: CardUid, seconds: float) -> Iterator[list[str]]:
+    from edge.readers.keyboard import UNTYPED, texts_of
+
+    _touch(path)
+    for text in texts_of(path, seconds):
+        plans = [plan for plan in plans_for(card, text) if plan.form.name not in UNTYPED]
+        yield [f"keyboard://{quote(path)}?{plan}" for plan in plans]
+
+
+def _sent(url: str, card: CardUid, seconds: float) -> Iterator[list[str]]:
+    """Of an OSDP reader the length tells the form; found out is the byte order, and which part it sends."""
+    from edge.readers.osdpcards import declarations_for
+
+    _touch(url)
+    with Watch(url) as watch:
+        for seen in watch.sightings(seconds, None):
+            assert seen.read is not None and seen.read.text is not None, "an OSDP read keeps its bits"
+            words = declarations_for(card, seen.read.text)
+            yield ["&".join((url, *word)) for word in words]
+        unread = watch.keeper.counters().unread
+    watch.must_have_opened(seconds)
+    for _ in range(unread):
+        yield []

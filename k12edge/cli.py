@@ -8,22 +8,25 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from k12edge.hubwords import add_hub
+from k12edge.words import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_RUNNING,
+    EXIT_USAGE,
+    Command,
+    add_config,
+    configured,
+    ending_of_signals,
+    printed,
+)
 from protocol.errors import AlreadyRunning, ConfigError, K12EdgeError
 
-if TYPE_CHECKING:
-    from k12edge.ending import Ending
-
 SECONDS_MAX: Final = 86_400.0
-EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_RUNNING: Final = 3
-
-Command = Callable[[argparse.Namespace], int]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,9 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     gateway = commands.add_parser("gateway", help="run a gateway: read cards, record, signal, deliver")
-    _config(gateway, _gateway)
+    add_config(gateway, _gateway)
     _init(gateway.add_subparsers(dest="action", metavar="ACTION"))
-    _hub(commands)
+    add_hub(commands)
     city = commands.add_parser("city", help="run the reference K12 records service")
     city.add_argument("--listen", required=True, metavar="HOST:PORT", help="where to listen; port 0 takes a free one")
     city.add_argument("--data", required=True, type=Path, metavar="DIR", help="where the records are kept")
@@ -63,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     journal.set_defaults(run=_journal)
     _cards(commands)
     doctor = commands.add_parser("doctor", help="look whether this machine and configuration can do the job")
-    _config(doctor, _doctor)
+    add_config(doctor, _doctor)
     return parser
 
 
@@ -82,7 +85,7 @@ def _init(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     init.add_argument(
         "--seconds", type=_seconds, default=10, metavar="N", help="how long a card is waited for (default: %(default)s)"
     )
-    _config(init, _gateway_init)
+    add_config(init, _gateway_init)
 
 
 def _seconds(text: str) -> float:
@@ -91,6 +94,14 @@ def _seconds(text: str) -> float:
     if not 0 < found <= SECONDS_MAX:
         raise argparse.ArgumentTypeError(f"{text} is not more than 0 and at most {SECONDS_MAX:g}")
     return found
+
+
+def _hold_ms(text: str) -> int:
+    from edge.readers.simulated import HOLD_MS_MAX
+
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= HOLD_MS_MAX):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not 1 to {HOLD_MS_MAX}")
+    return int(text)
 
 
 def _count(text: str) -> int:
@@ -121,104 +132,37 @@ def _cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     tap = readers.add_parser("tap", help="hold a card to a simulated reader")
     tap.add_argument("name", metavar="NAME", help="as in the reader's address, simulated:NAME")
     tap.add_argument("card", metavar="CARD", help="the card's canonical number")
-    tap.add_argument("--hold-ms", type=int, default=300, metavar="N", help="how long it stays (default: %(default)s)")
+    tap.add_argument(
+        "--hold-ms", type=_hold_ms, default=300, metavar="N", help="how long it stays (default: %(default)s)"
+    )
     tap.set_defaults(run=_tap)
-    identify = readers.add_parser("identify", help="find out what a serial reader prints, with one known card")
-    identify.add_argument("path", metavar="PATH", help="the serial port, such as /dev/ttyUSB0")
+    identify = readers.add_parser("identify", help="find out what a reader prints, types or sends, with one known card")
+    identify.add_argument(
+        "path",
+        metavar="PATH",
+        help="the serial port or input device, such as /dev/ttyUSB0, or an address without its form",
+    )
     identify.add_argument("--card", required=True, metavar="CARD", help="the card's canonical number")
-    identify.add_argument("--baud", type=int, metavar="N", help="listen at this speed only")
+    identify.add_argument("--baud", type=int, metavar="N", help="listen at this speed only, at a serial port")
     identify.add_argument(
         "--seconds", type=_seconds, default=10, metavar="N", help="how long at each speed (default: %(default)s)"
     )
     identify.set_defaults(run=_identify)
 
 
-def _hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    hub = commands.add_parser("hub", help="run a school's hub, or speak to it")
-    _config(hub, _run_hub)
-    actions = hub.add_subparsers(dest="action", metavar="ACTION")
-    roster = actions.add_parser("roster", help="the school's roster").add_subparsers(required=True, metavar="ACTION")
-    load = roster.add_parser("import", help="publish a CSV as a new release, whole or not at all")
-    load.add_argument("file", type=Path, metavar="FILE", help="CSV: pupil_key,display_name,class,card_uid")
-    _config(load, _hub_action("roster-import", "file"))
-    devices = actions.add_parser("devices", help="gateways").add_subparsers(required=True, metavar="ACTION")
-    _config(devices.add_parser("list", help="every gateway, its state and fingerprints"), _hub_action("devices-list"))
-    accept = devices.add_parser("accept", help="count a gateway's records; also before its first contact")
-    accept.add_argument("device", metavar="ID", help="the gateway's id")
-    accept.add_argument("--fingerprint", metavar="F", help="bind this key only; without it the first key is bound")
-    _config(accept, _hub_action("devices-accept", "device", "fingerprint"))
-    retire = devices.add_parser("retire", help="keep a gateway's later records apart")
-    retire.add_argument("device", metavar="ID", help="the gateway's id")
-    _config(retire, _hub_action("devices-retire", "device"))
-    cards = actions.add_parser("cards", help="card numbers").add_subparsers(required=True, metavar="ACTION")
-    again = cards.add_parser("rederive", help="read a reader's taps again: it prints otherwise than was declared")
-    again.add_argument("--reader", required=True, metavar="DEVICE/STATION", help="the gateway's id and the station")
-    again.add_argument(
-        "--format", required=True, metavar="FORM", help="what it really prints, such as w26 or hex-reversed"
-    )
-    again.add_argument("--order", metavar="ORDER", help="wire or reversed")
-    again.add_argument("--bytes", metavar="N", help="the number's width")
-    again.add_argument("--part", metavar="PART", help="first or last, of a longer number")
-    again.add_argument("--unassign", action="store_true", help="a known pupil's tap may become nobody's, too")
-    again.add_argument("--dry-run", action="store_true", help="say what would be corrected, and correct nothing")
-    again.set_defaults(by=_person())
-    _config(
-        again, _hub_action("cards-rederive", "reader", "format", "order", "bytes", "part", "dry_run", "unassign", "by")
-    )
-    findings = cards.add_parser("findings", help="taps whose card may be a copy: when, where, whose, and why")
-    findings.add_argument("--json", action="store_true", help="print one JSON array")
-    _config(findings, _hub_action("cards-findings", "json"))
-    keys = actions.add_parser("keys", help="hub keys, card keys, accepted devices").add_subparsers(
-        required=True, metavar="ACTION"
-    )
-    _config(keys.add_parser("show", help="the hub's public key and fingerprint"), _hub_action("keys-show"))
-    save = keys.add_parser("export", help="write them to a file, which is secret")
-    save.add_argument("file", type=Path, metavar="FILE", help="where to write; must not exist")
-    _config(save, _hub_action("keys-export", "file"))
-    restore = keys.add_parser("import", help="take them over into an empty or restored hub")
-    restore.add_argument("file", type=Path, metavar="FILE", help="what `keys export` wrote")
-    _config(restore, _hub_action("keys-import", "file"))
-
-
-def _config(parser: argparse.ArgumentParser, run: Command) -> None:
-    # `hub` and its actions share the option; an action must not reset what stood before it.
-    parser.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the TOML configuration")
-    parser.set_defaults(run=run)
-
-
-def _configured(arguments: argparse.Namespace) -> Path:
-    path = getattr(arguments, "config", None)
-    if path is None:
-        raise ConfigError("--config FILE is missing")
-    assert isinstance(path, Path)
-    return path
-
-
-def _person() -> str:
-    """Who asks, as the machine knows them."""
-    return os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
-
-
-def _ending() -> Ending:
-    # Before the rest is loaded: a stop that comes during the start is a clean one as well.
-    from k12edge.ending import Ending
-
-    return Ending()
-
-
 def _gateway(arguments: argparse.Namespace) -> int:
-    ending = _ending()
+    ending = ending_of_signals()
     from edge.app import run_gateway
     from edge.config import load_config
 
-    return run_gateway(load_config(_configured(arguments)), ending)
+    return run_gateway(load_config(configured(arguments)), ending)
 
 
 def _gateway_init(arguments: argparse.Namespace) -> int:
     from k12edge.setup import init
 
     init(
-        _configured(arguments),
+        configured(arguments),
         school=arguments.school,
         gateway=arguments.id,
         broker=arguments.broker,
@@ -228,26 +172,6 @@ def _gateway_init(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
     )
     return EXIT_OK
-
-
-def _run_hub(arguments: argparse.Namespace) -> int:
-    ending = _ending()
-    from hub.app import run_hub
-    from hub.config import load_hub_config
-
-    return run_hub(load_hub_config(_configured(arguments)), ending)
-
-
-def _hub_action(action: str, *names: str) -> Command:
-    def run(arguments: argparse.Namespace) -> int:
-        from hub.config import load_hub_config
-        from hub.control import carry_out
-
-        words = {name: getattr(arguments, name) for name in names}
-        print(carry_out(load_hub_config(_configured(arguments)), action, words))
-        return EXIT_OK
-
-    return run
 
 
 def _city(arguments: argparse.Namespace) -> int:
@@ -295,27 +219,25 @@ def _journal(arguments: argparse.Namespace) -> int:
 def _explain(arguments: argparse.Namespace) -> int:
     from k12edge.cards import explain
 
-    return _printed(explain(arguments.number, arguments.json))
+    return printed(explain(arguments.number, arguments.json))
 
 
 def _list_readers(arguments: argparse.Namespace) -> int:
     from k12edge.cards import list_readers
 
-    return _printed(list_readers(arguments.json))
+    return printed(list_readers(arguments.json))
 
 
 def _watch_reader(arguments: argparse.Namespace) -> int:
     from k12edge.cards import watch_reader
 
-    return _printed(watch_reader(arguments.reader, arguments.seconds, arguments.count, arguments.json))
+    return printed(watch_reader(arguments.reader, arguments.seconds, arguments.count, arguments.json))
 
 
 def _tap(arguments: argparse.Namespace) -> int:
-    from edge.readers.simulated import HOLD_MS_MAX, hold
+    from edge.readers.simulated import hold
     from protocol.cards import parse_card
 
-    if not 1 <= arguments.hold_ms <= HOLD_MS_MAX:
-        raise ConfigError(f"--hold-ms {arguments.hold_ms} is not 1 to {HOLD_MS_MAX}")
     hold(arguments.name, parse_card(arguments.card), arguments.hold_ms)
     return EXIT_OK
 
@@ -327,20 +249,13 @@ def _identify(arguments: argparse.Namespace) -> int:
 
     others = sorted(set(BAUDS) - {BAUD}, reverse=True)
     bauds = [BAUD, *others] if arguments.baud is None else [arguments.baud]
-    return _printed(identify(arguments.path, parse_card(arguments.card), bauds, arguments.seconds))
-
-
-def _printed(lines: Iterable[str]) -> int:
-    for line in lines:
-        # Somebody stands at the reader and looks.
-        print(line, flush=True)
-    return EXIT_OK
+    return printed(identify(arguments.path, parse_card(arguments.card), bauds, arguments.seconds))
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from k12edge.doctor import examine
 
-    return examine(_configured(arguments))
+    return examine(configured(arguments))
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from protocol.errors import ConfigError, K12EdgeError
 
 if TYPE_CHECKING:
     from edge.ports import Reader
+    from hub.config import HubConfig
 
 FORGETFUL = ("tmpfs", "ramfs", "rootfs")
 """File systems that lose what was synced when the power goes."""
@@ -159,8 +160,8 @@ def _pins(devices: Path = Path("/dev")) -> Finding:
 
 def _hub(path: Path) -> Iterator[Finding]:
     from hub.broker import BrokerFailed, server_path
+    from hub.cards.sunkeys import read_sun_keys
     from hub.config import load_hub_config
-    from hub.sunkeys import read_sun_keys
 
     config = load_hub_config(path)
     yield True, f"hub {config.hub_id} of school {config.school}"
@@ -174,10 +175,87 @@ def _hub(path: Path) -> Iterator[Finding]:
         yield _reachable("broker", config.broker_url, 1883)
     if config.city.url is not None:
         yield _reachable("city", config.city.url, 443 if config.city.url.startswith("https") else 80)
+    elif config.city.files_dir is not None:
+        yield _files(config.city.files_dir)
     else:
         yield True, "no city is configured: nothing is forwarded, nothing is pruned"
+    yield from _backups(config)
     try:
         checked = read_sun_keys(config.sun) is not None
         yield True, f"cards' proofs are {'checked' if checked else 'not checked: [sun] names no keys'}"
     except ConfigError as problem:
         yield False, f"{problem}; {problem.hint}"
+
+
+def _files(place: Path) -> Finding:
+    """Whether files for the city can be laid; the folder is made with the first of them."""
+    folder, told = place, f"city: files are laid in {place} and sent by people"
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        return False, f"{told}, but {folder} is no folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False, f"{told}, but {folder} can't be written"
+    return True, told if folder == place else f"{told}; it is made with the first"
+
+
+def _backups(config: HubConfig) -> Iterator[Finding]:
+    """Where backups go, whether others could read them there, and how old the last one is."""
+    from hub.backups.archivist import ready_place, same_disk
+    from hub.backups.making import BackupWaits
+    from hub.backups.seal import read_passphrase
+
+    plan = config.backup
+    if plan.at_minutes is None:
+        yield False, "backups: none is made by itself ([backup] at); k12edge hub backup DIR makes one"
+    try:
+        if plan.named:
+            ready_place(plan.place, config.data_dir, named=True, other_disk=plan.other_disk)
+        sealed = plan.passphrase_file is not None and bool(read_passphrase(plan.passphrase_file))
+    except BackupWaits as problem:
+        yield False, f"backups: {problem}; {problem.hint}"
+        return
+    except (ConfigError, OSError) as problem:
+        yield False, f"backups: {problem}"
+        return
+    mine = config.data_dir.exists() and same_disk(plan.place, config.data_dir)
+    if not plan.named or mine:
+        yield (
+            True,
+            f"backups go to {plan.place}, on the hub's own disk: they don't save from a dead disk ([backup] dir)",
+        )
+    else:
+        yield (
+            sealed,
+            f"backups go to {plan.place}, {'sealed' if sealed else 'open: whoever has it reads names and keys'}",
+        )
+    yield from _last_backup(config)
+
+
+def _last_backup(config: HubConfig) -> Iterator[Finding]:
+    from contextlib import closing
+
+    from hub.backups.plan import late
+    from hub.clock import HubClock
+    from hub.parts import FILE_NAME
+    from hub.store.database import open_for_reading
+    from hub.store.notes import BackedUp, decoded
+
+    path = config.data_dir / FILE_NAME
+    if not path.exists():
+        return
+    try:
+        with closing(open_for_reading(path)) as reader:
+            row = reader.execute("SELECT value FROM settings WHERE name = 'backup'").fetchone()
+            first = reader.execute("SELECT received_ms FROM events ORDER BY position LIMIT 1").fetchone()
+    except sqlite3.Error as problem:
+        yield False, f"backups: the ledger can't be asked: {problem}"
+        return
+    note = None if row is None else decoded(bytes(row[0]), BackedUp)
+    now_ms = HubClock(config.time_source, config.declared_error_ms).now_ms()
+    since_ms = note.at_ms if note is not None else now_ms if first is None else int(first[0])
+    fresh = not late(config.backup.at_minutes, since_ms, now_ms)
+    if note is None:
+        yield fresh, "backups: none was made yet"
+    else:
+        yield fresh, f"backups: the last one is {max(0, now_ms - since_ms) // 3_600_000} h old, {note.where}"

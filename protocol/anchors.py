@@ -215,12 +215,19 @@ class Timeline:
                 return Effective(unix_ms_of(event.time), None, None, "estimated")
             except BadMessage:
                 return Effective(0, None, None, "estimated")
-        anchors = self.boots.get(found.boot, BootAnchors()).all()
-        if found.own is not None:
-            anchors.append(found.own)
+        return self.effective_at(event.id.partition(".")[0], found)
+
+    def effective_at(self, journal: str, found: Dated) -> Effective:
+        """When a record of `journal` that reads `found` truly was made."""
+        boot, own = self.boots.get(found.boot), found.own
+        if own is not None:
+            # Of the others only these can be nearer: their bounds grow with the time between.
+            kept = [] if boot is None else boot.all()
+            anchors = [one for one in kept if one.err < own.err or (one.err == own.err and one.mono == own.mono)]
+            return effective_time(found.boot, found.mono, found.stated_ms, [*anchors, own])
         before_ms = after_ms = None
+        anchors = [] if boot is None else boot.all()
         if not anchors:
-            journal = event.id.partition(".")[0]
             before_ms = max(self._moments(self._earlier(journal), found.boot, -1), default=None)
             after_ms = min(self._moments(self._later(journal), found.boot, +1), default=None)
         return effective_time(found.boot, found.mono, found.stated_ms, anchors, before_ms=before_ms, after_ms=after_ms)

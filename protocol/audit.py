@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.envelope import rfc3339, text_of
+from protocol.envelope import Event, digest_bytes, rfc3339, text_of
 from protocol.errors import BadMessage
 from protocol.time import Effective
 
@@ -30,10 +30,24 @@ class EffectiveText(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """A record's exact bytes and when it truly was."""
+    """A record's exact bytes, or at a hub what stands for it (Withheld), and when it truly was."""
 
     event: msgspec.Raw
     effective: EffectiveText
+
+
+class Withheld(msgspec.Struct, frozen=True):
+    """What stands for a record whose words the asker may not have: it is counted and named, and says nothing.
+
+    `digest`: SHA-256 of the record's exact bytes, as the next one of its journal names it in `prev`.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: str
+    digest: str
+    withheld: bool
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -68,6 +82,12 @@ def encode_page(rows: Sequence[tuple[int, bytes, Effective]], *, more: bool) -> 
     """The page of these records (position, exact bytes, effective time); `more` follow it."""
     items = [Item(msgspec.Raw(raw), told(effective)) for _, raw, effective in rows]
     return msgspec.json.encode(Page(items, str(rows[-1][0]) if rows and more else None))
+
+
+def withheld(event: Event, raw: bytes) -> bytes:
+    """What a page has in place of a record whose words the asker may not have."""
+    stands = Withheld(event.id, event.source, event.type, event.time, text_of(digest_bytes(raw)), withheld=True)
+    return msgspec.json.encode(stands)
 
 
 def cursor_of(after: str | None) -> int:

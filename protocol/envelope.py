@@ -41,6 +41,8 @@ EVENT_TYPES: Final = (
     "meal.correction",
     "meal.month",
     "card.changed",
+    "consent.changed",
+    "files.sent",
     "incident.pack",
 )
 """The short names of every record type of version 1; on the wire `vn.k12edge.<name>.v1`."""

@@ -20,14 +20,30 @@ class HeldJournal(msgspec.Struct, frozen=True):
     pruned_through: int
 
 
+class ReaderCounters(msgspec.Struct, frozen=True):
+    """What one reader did since its gateway's start; each counts up.
+
+    `looks` that succeeded and `faults` of looks that did not; `sightings`: cards that came; `unread`: what came and
+    gave no number; `opens`, and `losses` of a reader that had been ready or was never there.
+    """
+
+    opens: int
+    losses: int
+    looks: int
+    faults: int
+    sightings: int
+    unread: int
+
+
 class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of dev/<device>/state, signed by the device's `key`.
 
     `connection` counts connections of this process; `hk0` is the gateway's own card key, and `raw0` the secret of the
     box key that it sealed raw card numbers to before it knew the hub's (32 bytes each, both sealed to the hub; absent
-    until the hub's box key is known); `owed` records wait for the hub, the oldest for `oldest_age_s`; `mono` and
-    `boot` let the hub's answer anchor the clock; `alarms` are error codes that stand now; `partials` are the parts of
-    card numbers that its readers may hand over, such as `w24-reversed-first` (see cardforms.PartialPlan).
+    until the hub's box key is known); `owed` records wait for the hub, the oldest for `oldest_age_s`; `mono` and `boot`
+    let the hub's answer anchor the clock; `alarms` are error codes that stand now; `readers` and `counters` tell of
+    each station's reader whether it is `ready` and what it did; `partials` are the parts of card numbers that its
+    readers may hand over, such as `w24-reversed-first` (see cardforms.PartialPlan).
     """
 
     state: str
@@ -50,6 +66,7 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
     rosters: dict[str, str] = {}
     alarms: list[str] = []
     readers: dict[str, str] = {}
+    counters: dict[str, ReaderCounters] = {}
     partials: list[str] = []
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from protocol.errors import NeedsHands
@@ -56,6 +56,17 @@ def run_campaign(name: str, about: str, stories: Sequence[str], sizes: dict[str,
         }
         asked.json.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return 0 if kept else 1
+
+
+Stories = Mapping[str, Callable[[Path, int, int], tuple[Figures, list[str]]]]
+"""Name -> what tells it, in an empty folder, with a seed and a count."""
+
+
+def run_stories(name: str, about: str, stories: Stories, sizes: dict[str, int]) -> int:
+    """`run_campaign` of stories that stand in a table."""
+    return run_campaign(
+        name, about, list(stories), sizes, lambda story, folder, seed, count: stories[story](folder, seed, count)
+    )
 
 
 def _tell(story: str, seed: int, count: int, keep: Path | None, tell: Told) -> tuple[Figures, list[str]]:

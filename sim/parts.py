@@ -140,21 +140,26 @@ class _Page(msgspec.Struct):
 
 class _Named(msgspec.Struct):
     id: str
+    withheld: bool = False
 
 
-def audit(url: str) -> list[tuple[str, bytes]]:
-    """Every event of an audit, in order: id and exact bytes. Raises PartFailed."""
+def audit(url: str, token: str | None = None) -> list[tuple[str, bytes]]:
+    """Every event of an audit that the token's role may read, in order: id and exact bytes. Raises PartFailed."""
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
     found: list[tuple[str, bytes]] = []
     after = ""
     while True:
         try:
-            with urllib.request.urlopen(f"{url}?limit=1000&after={after}", timeout=30) as answer:
+            asked = urllib.request.Request(f"{url}?limit=1000&after={after}", headers=headers)
+            with urllib.request.urlopen(asked, timeout=30) as answer:
                 page = msgspec.json.decode(answer.read(), type=_Page)
         except (OSError, msgspec.DecodeError) as problem:
             raise PartFailed(f"{url} can't be read: {problem}") from problem
         for item in page.items:
             raw = bytes(item.event)
-            found.append((msgspec.json.decode(raw, type=_Named).id, raw))
+            named = msgspec.json.decode(raw, type=_Named)
+            if not named.withheld:
+                found.append((named.id, raw))
         if page.next is None:
             return found
         after = page.next

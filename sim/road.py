@@ -82,15 +82,19 @@ class Road:
         *,
         uplink: str | None = None,
         more: str = "",
+        gateway: str = "",
         repeat_window_s: int | None = None,
     ) -> Part:
-        """A gateway with stations by name: kind and reader URL; `uplink`: another way to the broker; `more`: TOML."""
+        """A gateway with stations by name: kind and reader URL.
+
+        `uplink`: another way to the broker; `more`: TOML; `gateway`: more keys of its first table.
+        """
         again = "" if repeat_window_s is None else f"\nrepeat_window_s = {repeat_window_s}"
         beyond = self._beyond.get(name)
         if beyond is not None:
             uplink = uplink or f"mqtt://{beyond.here}:{self.broker_url.rpartition(':')[2]}"
         lines = [
-            f'[gateway]\nid = "{name}"\nschool = "{SCHOOL}"\ndata_dir = "{self.folder / name}"',
+            f'[gateway]\nid = "{name}"\nschool = "{SCHOOL}"\ndata_dir = "{self.folder / name}"\n{gateway}',
             f'[signals]\nsinks = ["jsonl:{self.signals_of(name)}"]',
             f'[uplink]\nurl = "{uplink or self.broker_url}"',
             more,
@@ -146,6 +150,10 @@ class Road:
         if done.returncode:
             raise PartFailed(f"k12edge hub {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def reader(self) -> str:
+        """A new token of somebody who may read every record. Raises PartFailed."""
+        return self.command("token", "add", "--role", "principal", "--name", "reader").split()[-1]
 
     def accept(self) -> None:
         """Accept every gateway, seen or not yet."""

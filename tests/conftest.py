@@ -3,9 +3,12 @@
 A test marked `preloaded_input` meets an input device that the machine can't make; see tests/preloading.py.
 """
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sim.emulators.bench import Bench
 from tests.preloading import PRELOADED, in_a_child
 
 settings.register_profile("k12edge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,3 +25,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     in_a_child(pyfuncitem)
     return True
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """A bench of emulated chips, for the tests of readers and of their contract."""
+    with Bench() as made:
+        yield made

@@ -9,13 +9,14 @@ import logging
 import select
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.ports import CardRead, ReaderGone
 from edge.readers.keydecoder import ENDS, EV_KEY, PLAIN, KeyDecoder, KeyEvent, TypedLine
-from protocol.cardforms import NumberPlan
+from edge.readers.seldom import seldom
+from protocol.cardforms import NumberPlan, number_plan
 from protocol.errors import CardNumberError, ReaderLost, ReaderRefused
 
 WAIT_MS: Final = 100
@@ -56,6 +57,11 @@ class KeyboardReader:
         self.counts = TypedCounts()
         self._device: Any = None
         self._decoder = KeyDecoder()
+
+    @property
+    def unread(self) -> int:
+        """See Reader.unread: lines that were no number, or had no end."""
+        return self.counts.refused + self.counts.forgotten
 
     def open(self) -> None:
         """See Reader.open: take the device from everyone else, so that no number is typed into a login or a kiosk."""
@@ -101,28 +107,32 @@ class KeyboardReader:
 
     def poll(self) -> Sequence[CardRead]:
         """See Reader.poll: waits up to WAIT_MS for keys."""
+        return [read for line in self.lines() for read in self._read(line)]
+
+    def lines(self) -> Sequence[TypedLine]:
+        """What was typed to its end, whatever it is; waits up to WAIT_MS. Raises ReaderLost."""
         if self._device is None:
             raise ReaderLost("the reader is not open")
         waiting = select.poll()
         waiting.register(self._device.fd, select.POLLIN)
-        reads: list[CardRead] = []
+        lines: list[TypedLine] = []
         if not waiting.poll(WAIT_MS):
-            return reads
+            return lines
         for _ in range(READS_MAX):
             try:
                 events = list(self._device.read())
             except BlockingIOError:
                 break
             except OSError as problem:
-                if reads:
-                    # The device is as gone at the next look; these numbers were handed over before.
+                if lines:
+                    # The device is as gone at the next look; these were handed over before.
                     break
                 raise ReaderGone(f"{self._path}: {errno.errorcode.get(problem.errno or 0, 'gone')}") from problem
             for event in events:
                 line = self._decoder.step(KeyEvent(_ns(event), event.type, event.code, event.value))
-                reads += self._read(line) if line is not None else ()
+                lines += (line,) if line is not None else ()
         self.counts.forgotten, self.counts.dropped = self._decoder.forgotten, self._decoder.dropped
-        return reads
+        return lines
 
     def _read(self, line: TypedLine) -> Sequence[CardRead]:
         if line.fault:
@@ -136,8 +146,7 @@ class KeyboardReader:
 
     def _refused(self, reason: str) -> Sequence[CardRead]:
         self.counts.refused += 1
-        if self.counts.refused & (self.counts.refused - 1) == 0:
-            # Told at the first, second, fourth, eighth: a reader set otherwise would fill the log with every card.
+        if seldom(self.counts.refused):
             log.warning("%s: %d typed lines were no number, the last: %s", self._path, self.counts.refused, reason)
         return ()
 
@@ -147,6 +156,18 @@ class KeyboardReader:
         if device is not None:
             with contextlib.suppress(OSError):
                 device.close()
+
+
+def texts_of(path: str, seconds: float) -> Iterator[str]:
+    """What a reader types within `seconds`, for whoever finds out what it is. Raises ReaderLost, ReaderRefused."""
+    reader = KeyboardReader(path, number_plan("hex"))
+    deadline = time.monotonic() + seconds
+    try:
+        reader.open()
+        while time.monotonic() < deadline:
+            yield from (line.text for line in reader.lines() if not line.fault)
+    finally:
+        reader.close()
 
 
 def _ns(event: Any) -> int:

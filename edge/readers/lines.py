@@ -9,9 +9,9 @@ from typing import Final
 
 from edge.ports import CardRead, ReaderGone
 from edge.readers.stableport import StablePort
-from edge.readers.tty import Tty
+from edge.readers.tty import Tty, why
 from protocol.cardforms import TEXT_CHARACTERS_MAX, NumberPlan
-from protocol.errors import CardNumberError, ReaderLost
+from protocol.errors import CardNumberError, ReaderLost, ReaderRefused
 
 BAUDS: Final = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 FRAMED: Final = ("rdm6300", "id12")
@@ -108,8 +108,10 @@ def texts_of(path: str, baud: int, seconds: float) -> Iterator[str]:
     deadline = time.monotonic() + seconds
     try:
         tty = Tty(path, baud)
+    except ReaderRefused:
+        raise
     except Exception as problem:
-        raise ReaderLost(f"{path} can't be opened: {type(problem).__name__}: {problem}") from problem
+        raise ReaderLost(f"{path} can't be opened: {why(problem)}") from problem
     try:
         while time.monotonic() < deadline:
             yield from (text for text in splitter.feed(tty.read(WAIT_S)) if text is not None)
@@ -135,7 +137,7 @@ class LinesReader:
         self._twice = Twice() if plan.form.name in REPEATING else None
         self._cut = True
         self._quiet_since_s = 0.0
-        self._bad = 0
+        self.unread = self._bad = 0
 
     def open(self) -> None:
         """See Reader.open."""
@@ -144,14 +146,17 @@ class LinesReader:
         try:
             self._tty = Tty(path, self._baud)
             self._tty.forget()
+        except ReaderRefused:
+            raise
         except Exception as problem:
             self.close()
-            raise ReaderLost(f"{self._path} can't be opened: {type(problem).__name__}: {problem}") from problem
+            raise ReaderLost(f"{self._path} can't be opened: {why(problem)}") from problem
         self._port.opened(path)
         self._splitter.clear()
         self._twice = Twice() if self._twice is not None else None
-        # What comes at once may be the end of a number whose beginning nobody heard, and would be another number.
-        self._cut, self._quiet_since_s = True, time.monotonic()
+        # What comes at once may be the end of a number whose beginning nobody heard, and would be another number; a
+        # framed one shows where it begins.
+        self._cut, self._quiet_since_s = self._plan.form.name not in FRAMED, time.monotonic()
 
     def poll(self) -> Sequence[CardRead]:
         """See Reader.poll. One number may be there twice: presence makes one sighting of it."""
@@ -167,7 +172,12 @@ class LinesReader:
         if octets:
             quiet_s, self._quiet_since_s = now_s - self._quiet_since_s, now_s
             if self._cut and quiet_s < QUIET_S:
-                return ()
+                end = next((at for at, octet in enumerate(octets, 1) if octet in ENDS), 0)
+                if not end:
+                    return ()
+                # A line that is never quiet: behind the first end begins a number.
+                self.unread += 1
+                octets = octets[end:]
             self._cut = False
         return tuple(read for text in self._splitter.feed(octets, quiet_s) if (read := self._read(text)) is not None)
 
@@ -175,6 +185,7 @@ class LinesReader:
         try:
             card = self._plan.read(text or "")
         except CardNumberError as problem:
+            self.unread += 1
             self._bad += 1
             if self._bad == BAD_IN_ROW:
                 log.warning(

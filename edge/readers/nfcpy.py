@@ -37,6 +37,7 @@ class NfcUsbReader:
     pause_s = FIELD_PAUSE_S
     moments = False
     partials: tuple[PartialPlan, ...] = ()
+    unread = 0
 
     def __init__(self, where: str, root: Path = Path("/")) -> None:
         """The reader may be plugged in later. Below `root` lies what tells who holds a reader that is taken."""

@@ -150,4 +150,11 @@ def make_reader(url: str) -> Reader:
     path = unquote(location.removeprefix("//"))
     if not path and scheme not in PATHLESS:
         raise ReaderRefused(f"reader {url!r} names no path")
-    return maker(path, dict(parse_qsl(query, keep_blank_values=True)))
+    if "\0" in path:
+        raise ReaderRefused(f"reader {url!r} names no path: it has a NUL in it")
+    options = parse_qsl(query, keep_blank_values=True)
+    names = [name for name, _ in options]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ReaderRefused(f"reader {url!r} says {', '.join(twice)} more than once")
+    return maker(path, dict(options))

@@ -7,13 +7,12 @@ exceptions would cross C code, and it never lets go of what it was given: one ch
 from __future__ import annotations
 
 import logging
-import os
 import re
-import stat
 import termios
 import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final
 
 import serial
@@ -22,6 +21,10 @@ from edge.ports import CardRead, Caution, ReaderGone, Signal
 from edge.readers.osdpcards import BitPlans
 from edge.readers.osdpfeedback import OsdpFeedback, lamp_command, sound_command
 from edge.readers.osdpwire import IDENTIFY, LAMP, SOUND, OsdpWire
+from edge.readers.seldom import seldom
+from edge.readers.stableport import StablePort
+from edge.readers.tty import why
+from host.secretfile import SecretNotRead, read_secret
 from protocol.cardforms import PartialPlan
 from protocol.errors import CardNumberError, ReaderInsecure, ReaderKeyWrong, ReaderLost, ReaderRefused
 
@@ -29,6 +32,8 @@ BAUDS: Final = (9600, 19200, 38400, 57600, 115200, 230400)
 """The speeds of OSDP 2.2; the first is every reader's at first."""
 KEY_BYTES: Final = 16
 """AES-128."""
+KEY_FILE_BYTES_MAX: Final = 100
+"""32 hex digits, a line's end, and blanks."""
 DEFAULT_KEY: Final = bytes(range(0x30, 0x40))
 """SCBK-D, which every reader has at first and everybody knows (OSDP 2.2)."""
 OPEN_S: Final = 1.9
@@ -77,6 +82,7 @@ class OsdpReader:
         self._path, self._key_file, self._address, self._baud = path, key_file, address, baud
         self._plans = plans
         self.feedback = OsdpFeedback()
+        self._port = StablePort(path)
         self._channel = _Channel()
         self._library: Any = None
         self._panel: Any = None
@@ -84,6 +90,7 @@ class OsdpReader:
         self._resting: tuple[bytes, Any] | None = None
         self._steps = 0
         self._mute: set[int] = set()
+        self.unread = 0
 
     @property
     def partials(self) -> tuple[PartialPlan, ...]:
@@ -95,10 +102,12 @@ class OsdpReader:
         self.close()
         self._library = _library()
         key = read_key(self._key_file)
+        path = self._port.find()
         try:
-            self._channel.wire = OsdpWire(self._path, self._baud, self._address)
+            self._channel.wire = OsdpWire(path, self._baud, self._address)
         except (OSError, serial.SerialException, termios.error) as problem:
-            raise ReaderLost(f"{self._path} can't be opened: {_said(problem)}") from problem
+            raise ReaderLost(f"{self._path} can't be opened: {why(problem)}") from problem
+        self._port.opened(path)
         try:
             self._begin(key)
         except BaseException:
@@ -182,7 +191,9 @@ class OsdpReader:
         try:
             return self._plans.read(bits, data)
         except CardNumberError as problem:
-            log.warning("%s: what the reader sent is no card: %s", self._path, problem)
+            self.unread += 1
+            if seldom(self.unread):
+                log.warning("%s: %d reads were no card, the last: %s", self._path, self.unread, problem)
             return None
 
     def _turn(self, wire: OsdpWire, patience_s: float) -> bool:
@@ -273,17 +284,10 @@ def _library() -> Any:
 def read_key(path: str) -> bytes:
     """The reader's key; raises ReaderRefused with what to do for a file that others may read, or that holds none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            status = os.fstat(descriptor)
-            text = os.read(descriptor, 100)
-        finally:
-            os.close(descriptor)
-    except OSError as problem:
-        raise ReaderRefused(f"key-file {path} can't be read: {problem.strerror}") from problem
-    mode = stat.S_IMODE(status.st_mode)
-    if not stat.S_ISREG(status.st_mode) or mode not in (0o600, 0o400):
-        raise ReaderRefused(f"key-file {path} has mode {mode:04o}; nobody else may read it: chmod 600 {path}")
+        text = read_secret(Path(path), KEY_FILE_BYTES_MAX)
+    except SecretNotRead as problem:
+        mend = f"; chmod 600 {path}" if problem.open_to_others else ""
+        raise ReaderRefused(f"key-file {path} {problem}{mend}") from problem
     found = re.fullmatch(rb"\s*([0-9A-Fa-f]{32})\s*", text)
     if found is None:
         raise ReaderRefused(f"key-file {path} is not 32 hex digits: write the reader's key into it")
@@ -292,7 +296,3 @@ def read_key(path: str) -> bytes:
         raise ReaderRefused(f"key-file {path} holds a key that everybody knows: set one of its own in the reader")
     assert len(key) == KEY_BYTES
     return key
-
-
-def _said(problem: Exception) -> str:
-    return str(problem) or type(problem).__name__

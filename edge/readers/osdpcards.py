@@ -8,6 +8,7 @@ from typing import Final
 
 from edge.ports import CardRead
 from protocol.cardforms import NumberPlan, PartialPlan, number_plan
+from protocol.cards import CardUid
 from protocol.errors import CardNumberError
 
 LENGTHS: Final = {26: ("w26", 3), 34: ("w34", 4), 24: ("hex", 3)} | {
@@ -67,3 +68,24 @@ def bit_plans(
     if not plans:
         raise CardNumberError(f"format={form} has no numbers of {octets} bytes")
     return BitPlans(plans)
+
+
+def declarations_for(card: CardUid, text: str) -> list[tuple[str, ...]]:
+    """The options of an address under which a read names this card, the fewest first; `text`: the read's (CardRead)."""
+    wiegand = len(text) in (26, 34) and set(text) <= {"0", "1"}
+    bits = len(text) if wiegand else 4 * len(text)
+    data = (int(text, 2) << -bits % 8).to_bytes((bits + 7) // 8, "big") if wiegand else bytes.fromhex(text)
+    found: list[tuple[str, ...]] = []
+    for part in (None, "first", "last"):
+        for order in (None, "reversed"):
+            options = tuple(
+                f"{name}={value}" for name, value in (("order", order), ("part", part)) if value is not None
+            )
+            try:
+                plans = bit_plans(None, order, None, part)
+                read = plans.read(bits, data).card
+            except CardNumberError:
+                continue
+            if read == card or any(partial.of(card) == read for partial in plans.partials()):
+                found.append(options)
+    return sorted(found, key=len)

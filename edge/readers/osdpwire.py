@@ -11,11 +11,12 @@ import select
 import termios
 import time
 from binascii import crc_hqx
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import serial
+
+from edge.readers.tty import give_back, must_be_a_port
 
 START: Final = 0x53
 """Start of message."""
@@ -194,7 +195,8 @@ class OsdpWire:
     """The tty as libosdp's channel sees it: `read`, `write` and `flush` never raise, `ended` tells that it is gone."""
 
     def __init__(self, path: str, baud: int, address: int) -> None:
-        """Open the tty for ourselves alone; raises OSError, serial.SerialException, termios.error."""
+        """Open the tty for ourselves alone; raises ReaderRefused, OSError, serial.SerialException, termios.error."""
+        must_be_a_port(path)
         self._tty = serial.Serial(path, baud, timeout=0, exclusive=True)
         self._descriptor = self._tty.fileno()
         self._address = address
@@ -309,9 +311,4 @@ class OsdpWire:
 
     def close(self) -> None:
         """Give the tty back; never raises."""
-        try:
-            self._tty.close()
-        except (OSError, termios.error, serial.SerialException):
-            # The device may be gone; pyserial has then already given its descriptor back or never will.
-            with suppress(OSError):
-                os.close(self._descriptor)
+        give_back(self._tty)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,10 @@ HUNG_S: Final = 5.0
 CLOSE_PATIENCE_S: Final = 0.5
 ASK_S: Final = 0.15
 """For all that a card is asked that came: enough for an NTAG 424 DNA, and a pupil behind doesn't notice it."""
+
+_taken: Final[dict[str, int]] = {}
+"""Names of pcscd's readers -> the driver (by its id()) of this process that reads it."""
+_taking: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,11 @@ class PcscReader:
         self._asking: Asking | None = None
         self._reads: tuple[CardRead, ...] = ()
 
+    @property
+    def unread(self) -> int:
+        """See Reader.unread: cards that tell no UID, are none of ours, or were gone too soon."""
+        return self.counts.unread + self.counts.foreign + self.counts.too_short
+
     def open(self) -> None:
         """See Reader.open."""
         self.close()
@@ -74,12 +84,27 @@ class PcscReader:
             raise ReaderLost(f"pcsc:{self._part}: pcscd does not answer")
         try:
             task.result()
+            self._take(session.name)
         except (ReaderLost, ReaderRefused):
             self.close()
             raise
         except Exception as problem:
             self.close()
             raise ReaderLost(f"pcsc:{self._part}: {type(problem).__name__}: {problem}") from problem
+
+    def _take(self, name: str) -> None:
+        """PC/SC shares its readers with everybody; two stations of ours would make two taps of one."""
+        with _taking:
+            if _taken.setdefault(name, id(self)) != id(self):
+                raise ReaderRefused(
+                    f"pcsc:{self._part}: another station reads {name!r}",
+                    hint="Write more of each reader's name into `reader`: pcsc:NAME.",
+                )
+
+    def _give_back(self) -> None:
+        with _taking:
+            for name in [name for name, owner in _taken.items() if owner == id(self)]:
+                del _taken[name]
 
     def poll(self) -> Sequence[CardRead]:
         """See Reader.poll. While pcscd lets us wait, who was there is taken to be there still."""
@@ -134,6 +159,7 @@ class PcscReader:
         """See Reader.close. What still hangs gives its descriptor back when it ends; until then nothing is opened."""
         session, self._session = self._session, None
         self._look, self._asking, self._reads = None, None, ()
+        self._give_back()
         if self._aside is None:
             return
         if session is not None:

@@ -14,6 +14,7 @@ from edge.readers.acr122 import QUIET, STALE_S, Acr122Feedback, is_acr122
 from edge.readers.ndeffile import read_query
 from edge.readers.newcomers import Newcomers
 from edge.readers.pcscwords import GET_ATS, GET_UID, ats_of, card_of, choose_reader, computes, type_of
+from edge.readers.seldom import seldom
 from protocol.cards import CardUid
 from protocol.errors import ReaderLost
 
@@ -58,14 +59,15 @@ class Held(OSError):
 class PcscSession:
     """One context with pcscd, and one reader watched in it. All its calls come from one thread.
 
-    `newcomer`: a card that just came and computes; whoever looked asks it next, with `ask`.
+    `name`: how pcscd calls the reader, once it is open. `newcomer`: a card that just came and computes; whoever looked
+    asks it next, with `ask`.
     """
 
     def __init__(self, scard: Any, part: str, counts: PcscCounts, feedback: Acr122Feedback) -> None:
         """`scard`: pyscard's module; `feedback`: what an ACR122 is to show."""
         self._scard, self._part, self._counts = scard, part, counts
         self._context: Any = None
-        self._name = ""
+        self.name = ""
         self._state = 0
         self._coming: int | None = None
         self._seen: CardRead | None = None
@@ -88,10 +90,10 @@ class PcscSession:
         code, names = self._scard.SCardListReaders(context, [])
         if code not in (self._scard.SCARD_S_SUCCESS, self._scard.SCARD_E_NO_READERS_AVAILABLE):
             raise ReaderLost(f"pcscd doesn't tell its readers: {self._said(code)}")
-        self._name = choose_reader(names, self._part)
-        self._shows = self._escapes = is_acr122(self._name)
-        self._standing(*self._scard.SCardGetStatusChange(context, 0, [(self._name, 0)]))
-        log.info("pcsc:%s is %r", self._part, self._name)
+        self.name = choose_reader(names, self._part)
+        self._shows = self._escapes = is_acr122(self.name)
+        self._standing(*self._scard.SCardGetStatusChange(context, 0, [(self.name, 0)]))
+        log.info("pcsc:%s is %r", self._part, self.name)
 
     def close(self) -> None:
         """Give the context up; libpcsclite closes its descriptor also when pcscd is gone."""
@@ -109,7 +111,7 @@ class PcscSession:
         self._leave()
         self._signal()
         wait_ms = LOOK_BRIEF_MS if self._shows and time.monotonic() < self._signal_until_s else LOOK_MS
-        code, told = scard.SCardGetStatusChange(self._context, wait_ms, [(self._name, self._state)])
+        code, told = scard.SCardGetStatusChange(self._context, wait_ms, [(self.name, self._state)])
         if code != scard.SCARD_E_TIMEOUT:
             self._follow(self._standing(code, told))
         elif (told[0][1] ^ self._state) & COUNT_MASK:
@@ -143,7 +145,7 @@ class PcscSession:
             read = replace(read, proof=read_query(transmit))
         except Exception as problem:
             # Whatever it was, the number is known and is told; the next look finds out whether the line has ended.
-            log.debug("%s: a card gives no proof: %s", self._name, problem)
+            log.debug("%s: a card gives no proof: %s", self.name, problem)
         self._seen = CardRead(read.card, kind=read.kind)
         self._leave()
         return read
@@ -152,10 +154,10 @@ class PcscSession:
         """The state that pcscd told of the reader. Raises ReaderGone where it has none, whatever the reason."""
         scard = self._scard
         if code != scard.SCARD_S_SUCCESS:
-            raise ReaderGone(f"{self._name}: {self._said(code)}")
+            raise ReaderGone(f"{self.name}: {self._said(code)}")
         state: int = told[0][1]
         if state & (scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_IGNORE):
-            raise ReaderGone(f"{self._name} does not answer pcscd")
+            raise ReaderGone(f"{self.name} does not answer pcscd")
         changed: int = scard.SCARD_STATE_CHANGED
         return state & ~changed
 
@@ -171,7 +173,7 @@ class PcscSession:
             changes = ((count - before) & COUNT_MASK) >> 16
             if changes > was_present + present or (was_present and self._tries_left):
                 self._counts.too_short += 1
-                log.info("%s: a card was gone before it could be read", self._name)
+                log.info("%s: a card was gone before it could be read", self.name)
         self._coming, self._seen, self._tries_left = (count if present else None), None, 0
         if present:
             self._tries_left = TRIES_MAX
@@ -184,7 +186,7 @@ class PcscSession:
             met = self._meet()
             card = card_of(met.atr, self._transmit(met, GET_UID))
         except OSError as problem:
-            log.debug("%s: the card doesn't answer: %s", self._name, problem)
+            log.debug("%s: the card doesn't answer: %s", self.name, problem)
             # One that another program has for itself is asked for as long as it lies there.
             self._tries_left += isinstance(problem, Held)
         if isinstance(card, CardUid):
@@ -199,17 +201,19 @@ class PcscSession:
         elif card is not None:
             self._counts.foreign += 1
             self._tries_left = 0
-            log.warning("%s: a card is none of ours: %s", self._name, card)
+            if seldom(self._counts.foreign):
+                log.warning("%s: a card is none of ours, number %d: %s", self.name, self._counts.foreign, card)
         elif not self._tries_left:
             self._counts.unread += 1
-            log.warning("%s: a card lies there that tells no UID", self._name)
+            if seldom(self._counts.unread):
+                log.warning("%s: a card lies there that tells no UID, number %d", self.name, self._counts.unread)
         self._leave()
 
     def _meet(self) -> Met:
         """Connect with the card that lies there, until `_leave`. Raises OSError where it is gone, or held by others."""
         scard = self._scard
         protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
-        code, handle, protocol = scard.SCardConnect(self._context, self._name, scard.SCARD_SHARE_SHARED, protocols)
+        code, handle, protocol = scard.SCardConnect(self._context, self.name, scard.SCARD_SHARE_SHARED, protocols)
         if code != scard.SCARD_S_SUCCESS:
             raise (Held if code == scard.SCARD_E_SHARING_VIOLATION else OSError)(self._said(code))
         header = scard.SCARD_PCI_T1 if protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
@@ -249,7 +253,7 @@ class PcscSession:
             done = self._show(commands)
             self._quiet = self._quiet or (done and commands[0] == QUIET)
         except Exception as problem:
-            log.debug("%s: lamp and buzzer can't be switched: %s", self._name, problem)
+            log.debug("%s: lamp and buzzer can't be switched: %s", self.name, problem)
         self._leave()
 
     def _show(self, commands: Sequence[bytes]) -> bool:
@@ -271,7 +275,7 @@ class PcscSession:
     def _escape(self, commands: Sequence[bytes]) -> bool:
         """The same without a card, where the reader's driver allows it."""
         scard = self._scard
-        code, handle, _ = scard.SCardConnect(self._context, self._name, scard.SCARD_SHARE_DIRECT, 0)
+        code, handle, _ = scard.SCardConnect(self._context, self.name, scard.SCARD_SHARE_DIRECT, 0)
         if code != scard.SCARD_S_SUCCESS:
             return False
         self._met = Met(handle, None, b"")
@@ -279,7 +283,7 @@ class PcscSession:
             code, _ = scard.SCardControl(handle, scard.SCARD_CTL_CODE(ESCAPE), list(command))
             if code != scard.SCARD_S_SUCCESS:
                 self._escapes = False
-                log.info("%s: its lamp and buzzer work only while a card lies there: %s", self._name, self._said(code))
+                log.info("%s: its lamp and buzzer work only while a card lies there: %s", self.name, self._said(code))
                 return False
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from edge.ports import CardRead, ReaderGone
@@ -12,8 +13,9 @@ from edge.readers.pn53xfield import Pn53xField
 from edge.readers.pn532wire import ACK, Pn532Wire
 from edge.readers.presence import FIELD_PAUSE_S
 from edge.readers.stableport import StablePort
+from edge.readers.tty import why
 from protocol.cardforms import PartialPlan
-from protocol.errors import ReaderLost
+from protocol.errors import ReaderLost, ReaderRefused
 
 BAUD: Final = 115200
 """The chip's speed at power-up (UM0701-02, 7.2.3). Never raised: a crash would leave it fast and mute for others."""
@@ -38,6 +40,7 @@ class Pn532Reader:
     pause_s = FIELD_PAUSE_S
     moments = False
     partials: tuple[PartialPlan, ...] = ()
+    unread = 0
 
     def __init__(self, path: str, *, felica: bool = False) -> None:
         """`path` of the tty; it may appear later. `felica`: see Pn53xField."""
@@ -55,9 +58,11 @@ class Pn532Reader:
             self._wire = Pn532Wire(path, BAUD)
             self._rouse(self._wire)
             self._field = Pn53xField(self._prepared(self._wire), felica=self._felica)
+        except ReaderRefused:
+            raise
         except Exception as problem:
             self.close()
-            raise ReaderLost(f"no PN532 answers on {self._path}: {_said(problem)}") from problem
+            raise ReaderLost(f"no PN532 answers on {self._path}: {why(problem)}") from problem
         self._port.opened(path)
 
     def _rouse(self, wire: Pn532Wire) -> None:
@@ -125,9 +130,13 @@ class Pn532Reader:
         try:
             return self._field.look()
         except Exception as problem:
-            if self._wire is None or self._wire.ended:
-                raise ReaderGone(f"{self._path}: {_said(problem)}") from problem
-            raise ReaderLost(f"{self._path}: {_said(problem)}") from problem
+            wire = self._wire
+            if wire is not None and not wire.ended:
+                with suppress(OSError):
+                    wire.settle()
+            if wire is None or wire.ended:
+                raise ReaderGone(f"{self._path}: {why(problem)}") from problem
+            raise ReaderLost(f"{self._path}: {why(problem)}") from problem
 
     def close(self) -> None:
         """See Reader.close."""
@@ -151,8 +160,3 @@ def _exchange(wire: Pn532Wire, command: bytes, patience_ms: int, before: bytes =
     if len(answer) < 9 or answer[5] != 0xD5 or answer[6] != command[0] + 1 or sum(answer[5:-1]) & 0xFF:
         raise OSError("the chip answered something else")
     return bytes(answer[7:-2])
-
-
-def _said(problem: BaseException) -> str:
-    text = str(problem)
-    return f"{type(problem).__name__}: {text}" if text else type(problem).__name__

@@ -18,6 +18,10 @@ FRAMES_MAX: Final = 16
 FRAME_BYTES_MAX: Final = 300
 """The longest extended frame is 265 data bytes and 11 around them; anything longer is noise."""
 
+SETTLE_S: Final = 0.05
+"""For an exchange that failed to come to its end, be the line never quiet."""
+QUIET_S: Final = 0.015
+"""A line that was silent for so long has nothing more of it; listing cards takes the chip some 8 ms."""
 ADAPTER_S: Final = 0.02
 """What a USB adapter may still hold after tcdrain: its latency timer (16 ms on FTDI) and a byte's time."""
 
@@ -132,6 +136,17 @@ class Pn532Wire:
             if not octets:
                 raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
             self._frames.feed(octets)
+
+    def settle(self) -> None:
+        """After an exchange that failed: cancel it, and let what comes late of it go by. Raises OSError.
+
+        Else a late answer would be taken for the acknowledgement of the next command, and that one's for its answer.
+        """
+        self.write(ACK)
+        deadline = time.monotonic() + SETTLE_S
+        while (left_s := deadline - time.monotonic()) > 0 and self._tty.read(min(left_s, QUIET_S)):
+            pass
+        self._frames.clear()
 
     def close(self) -> None:
         """Give the tty back; never raises."""

@@ -53,6 +53,7 @@ class ReplayReader:
     pause_s = FIELD_PAUSE_S
     moments = False
     partials: tuple[PartialPlan, ...] = ()
+    unread = 0
 
     def __init__(self, path: str, *, loop: bool = False) -> None:
         """Play `path` once, or again and again."""
@@ -66,6 +67,9 @@ class ReplayReader:
         if self._started_ns is not None:
             return
         try:
+            if self._path.exists() and not self._path.is_file():
+                # A pipe would be waited for without end, and a device never ends.
+                raise ReaderRefused(f"{self._path} is no file")
             if self._path.stat().st_size > FILE_BYTES_MAX:
                 raise ReaderRefused(f"{self._path} is larger than {FILE_BYTES_MAX} bytes")
             self._showings = parse_replay(self._path.read_text(encoding="utf-8"))

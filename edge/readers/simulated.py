@@ -35,6 +35,7 @@ class SimulatedReader:
     pause_s = 0.0
     moments = False
     partials: tuple[PartialPlan, ...] = ()
+    unread = 0
 
     def __init__(self, name: str) -> None:
         """Nothing is opened."""

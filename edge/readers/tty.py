@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import stat
 import termios
 import time
 from contextlib import suppress
@@ -12,17 +13,23 @@ from typing import Final
 
 import serial
 
+from protocol.errors import ReaderRefused
+
 READ_BYTES: Final = 512
 """Taken at once at most; the longest frame of any reader is shorter, and the kernel holds 4 KiB."""
 WRITE_S: Final = 1.0
 """A line that takes no byte for so long is stuck."""
+
+PIPES: Final = ("pipe_abort_read_w", "pipe_abort_read_r", "pipe_abort_write_w", "pipe_abort_write_r")
+"""Descriptors that pyserial 3.5 keeps beside the line itself."""
 
 
 class Tty:
     """One opened line. `ended` is set once it is gone, so that the keeper reopens at once."""
 
     def __init__(self, path: str, baud: int) -> None:
-        """Open it exclusively; raises OSError, serial.SerialException, termios.error."""
+        """Open it exclusively; raises ReaderRefused, OSError, serial.SerialException, termios.error."""
+        must_be_a_port(path)
         self._serial = serial.Serial(path, baud, timeout=0, write_timeout=WRITE_S, exclusive=True)
         self.descriptor = self._serial.fileno()
         self.ended = False
@@ -75,9 +82,34 @@ class Tty:
 
     def close(self) -> None:
         """Give it back; never raises."""
-        try:
-            self._serial.close()
-        except (OSError, termios.error, serial.SerialException):
-            # The device may be gone; pyserial has then already given its descriptor back or never will.
-            with suppress(OSError):
-                os.close(self.descriptor)
+        give_back(self._serial)
+
+
+def must_be_a_port(path: str) -> None:
+    """Raise ReaderRefused where something else than a port lies there; nothing there may come."""
+    with suppress(OSError):
+        if not stat.S_ISCHR(os.stat(path).st_mode):
+            raise ReaderRefused(f"{path} is no serial port")
+
+
+def why(problem: Exception) -> str:
+    """What went wrong with a port, for people: one that is locked is somebody's."""
+    if getattr(problem, "errno", None) == errno.EAGAIN:
+        return "another program, or another station, has it open"
+    text = str(problem)
+    return f"{type(problem).__name__}: {text}" if text else type(problem).__name__
+
+
+def give_back(line: serial.Serial) -> None:
+    """Close a line; never raises, and closes no number twice: by the second time it may be another thread's file."""
+    try:
+        line.close()
+    except OSError:
+        # Linux gives a descriptor back whatever close(2) says. pyserial stopped there, and would begin there again.
+        line.fd, line.is_open = None, False
+        for name in PIPES:
+            descriptor = getattr(line, name, None)
+            setattr(line, name, None)
+            if descriptor is not None:
+                with suppress(OSError):
+                    os.close(descriptor)

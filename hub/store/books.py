@@ -89,8 +89,8 @@ class Books:
         """Every journal, in the order of first contact."""
         return list(self._books.values())
 
-    def of_device(self, device: str) -> list[Book]:
-        """A device's journals, in the order of first contact; not to be changed."""
+    def of_device(self, device: str | None) -> list[Book]:
+        """A device's journals, or of None the hub's own, in the order of first contact; not to be changed."""
         return self._by_device.get(device, [])
 
     def add(self, journal: str, source: str, device: str | None) -> Book:

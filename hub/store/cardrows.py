@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hub.authenticity import CardState, Finding, Judged, Moment
+from hub.cards.authenticity import CardState, Finding, Judged, Moment
 from hub.store.anchorrows import AnchorRows
 from hub.store.ledger import Ledger
 from protocol.envelope import decode_data, decode_event, rfc3339

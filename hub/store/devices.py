@@ -195,7 +195,7 @@ class Devices:
         run = self._database.connection.execute
         run("UPDATE device_keys SET state = 'retired' WHERE device = ? AND state = 'accepted'", (device,))
         run("UPDATE device_keys SET state = 'accepted' WHERE device = ? AND key = ?", (device, key))
-        run("UPDATE devices SET state = 'accepted', expects = NULL WHERE device = ?", (device,))
+        run("UPDATE devices SET state = 'accepted', expects = NULL, retired_ms = NULL WHERE device = ?", (device,))
         self._changed(device)
 
     def accept(self, device: str, expected: str | None, now_ms: int) -> str:
@@ -238,12 +238,14 @@ class Devices:
         )
         self._changed(device)
 
-    def retire(self, device: str) -> str:
+    def retire(self, device: str, now_ms: int) -> str:
         """Keep a device's later records apart. Raises DeviceRefused."""
         if self.find(device) is None:
             raise DeviceRefused(f"device {device} is unknown")
         self._database.connection.execute(
-            "UPDATE devices SET state = 'retired', expects = NULL WHERE device = ?", (device,)
+            "UPDATE devices SET state = 'retired', expects = NULL, retired_ms = coalesce(retired_ms, ?)"
+            " WHERE device = ?",
+            (now_ms, device),
         )
         self._changed(device)
         return f"{device}: đã ngừng, bản ghi sau này để riêng / retired, its later records are kept apart"

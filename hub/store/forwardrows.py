@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hub.forwarding import WAIT_FIRST_MS, WAIT_MAX_MS, Change, Owed
+from hub.forwarding.owing import WAIT_FIRST_MS, WAIT_MAX_MS, Change, Owed
 from hub.store.anchorrows import AnchorRows
 from hub.store.ledger import Ledger
 from protocol.anchors import dated
@@ -14,6 +14,11 @@ from protocol.envelope import decode_event
 
 RETRIES_SHARE: Final = 100
 """Records tried again in one batch; the rest of it belongs to new ones."""
+
+ANSWERS_KEPT_MS: Final = 60 * 86_400_000
+"""Two months: people ask when a tap reached the city while they remember it."""
+ANSWERS_LOOKED_AT: Final = 16
+"""Answers of one record's neighbourhood: what is tried again alone lies within what came around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,16 @@ class ForwardRows:
         assert newest is None or isinstance(newest, int)
         return 0 if newest is None else newest - self.cursor()
 
+    def oldest_ms(self) -> int | None:
+        """When the oldest record came here that the city has not answered for good; None: nothing waits."""
+        found = self._run(
+            "SELECT min(received_ms) FROM (SELECT received_ms FROM (SELECT received_ms FROM events WHERE position >"
+            " (SELECT position FROM forward_cursor) ORDER BY position LIMIT 1) UNION ALL SELECT e.received_ms FROM"
+            " forward_exceptions AS x JOIN events AS e USING (position) WHERE x.state IN ('waiting', 'held-back'))"
+        )[0][0]
+        assert found is None or isinstance(found, int)
+        return found
+
     def window(self, now_ms: int, limit: int) -> Window:
         """What is due now: records tried before first, then new ones."""
         cursor, most_tried = self.cursor(), min(limit, RETRIES_SHARE)
@@ -66,12 +81,18 @@ class ForwardRows:
         tried = len(owed)
         held_back: list[tuple[int, int, str]] = []
         through = cursor
-        for position, raw, received_ms in self._run(
-            "SELECT position, raw, received_ms FROM events WHERE position > ? ORDER BY position LIMIT ?",
-            (cursor, limit - len(owed)),
-        ):
+        rows = self._run(
+            "SELECT position, raw, received_ms, journal, sequence FROM events WHERE position > ?"
+            " ORDER BY position LIMIT ?",
+            (cursor, limit - tried),
+        )
+        for position, raw, received_ms, number, sequence in rows:
             assert isinstance(position, int) and isinstance(received_ms, int)
+            assert isinstance(number, int) and isinstance(sequence, int)
             through = position
+            if sequence in self._ledger.books.numbered(number).city_held:
+                # It was regained from there.
+                continue
             item, boot = self._new(position, raw)
             # A clock that was ahead and is right now makes nothing wait longer.
             due_ms = min(received_ms, now_ms) + self._hold_ms
@@ -79,7 +100,7 @@ class ForwardRows:
                 held_back.append((position, due_ms, boot))
             else:
                 owed.append(item)
-        full = tried >= most_tried or len(owed) + len(held_back) >= limit
+        full = tried >= most_tried or tried + len(rows) >= limit
         return Window(tuple(owed), tuple(held_back), cursor, through, full)
 
     @staticmethod
@@ -148,6 +169,7 @@ class ForwardRows:
                 through = max(through, window.through)
         for change in changes:
             self._write_change(change, now_ms, new=change.position > window.cursor)
+        self._note_answer(sorted(change.position for change in changes if change.status == "held"), now_ms)
         if through > window.cursor:
             for position, due_ms, boot in window.held_back:
                 if position <= through:
@@ -158,6 +180,29 @@ class ForwardRows:
                     )
             self._run("UPDATE forward_cursor SET position = max(position, ?)", (through,))
         return self._mark_books(changes)
+
+    def _note_answer(self, held: Sequence[int], now_ms: int) -> None:
+        """Remember when the city said that it holds these, in one row where no other record stands between."""
+        first = 0
+        for place, position in enumerate(held):
+            if place + 1 < len(held) and held[place + 1] == position + 1:
+                continue
+            self._run(
+                "INSERT OR REPLACE INTO city_answers (first, last, at_ms) VALUES (?, ?, ?)",
+                (held[first], position, now_ms),
+            )
+            first = place + 1
+        self._run("DELETE FROM city_answers WHERE at_ms < ?", (now_ms - ANSWERS_KEPT_MS,))
+
+    def answered_ms(self, position: int) -> int | None:
+        """When the city said that it holds a record; None where it didn't, or it was long ago."""
+        found = self._run(
+            "SELECT max(at_ms) FROM (SELECT last, at_ms FROM city_answers WHERE first <= ? ORDER BY first DESC LIMIT ?)"
+            " WHERE last >= ?",
+            (position, ANSWERS_LOOKED_AT, position),
+        )[0][0]
+        assert found is None or isinstance(found, int)
+        return found
 
     def _write_change(self, change: Change, now_ms: int, *, new: bool) -> None:
         if change.status == "held":

@@ -101,6 +101,13 @@ class Ledger:
         ).fetchone()
         return None if found is None else bytes(found[0])
 
+    def received_ms(self, book: Book, sequence: int) -> int | None:
+        """When a record came here, Unix ms of the hub's clock then; None where it isn't here."""
+        row = self.database.connection.execute(
+            "SELECT received_ms FROM events WHERE journal = ? AND sequence = ?", (book.number, sequence)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
     def opened_after(self, book: Book, previous: str) -> list[tuple[str, bytes]]:
         """Other journals of the source whose first record may name `previous` as the one before: journal and record."""
         return self.database.connection.execute(

@@ -16,6 +16,18 @@ from protocol.taps import ClockReading, JsonObject, TapId
 HEAD_EVERY_RECORDS: Final = 1_000
 HEAD_EVERY_MS: Final = 600_000
 
+RUNNING: Final = "own_journal"
+"""The setting that names the journal of the run under way: what is regained from the city later comes behind it."""
+
+
+def _before(ledger: Ledger) -> Book | None:
+    """The journal of the run before this one."""
+    noted = ledger.database.connection.execute("SELECT value FROM settings WHERE name = ?", (RUNNING,)).fetchone()
+    book = None if noted is None else ledger.books.find(bytes(noted[0]).decode("ascii", "replace"))
+    if book is not None and book.device is None and book.held:
+        return book
+    return next((one for one in reversed(ledger.books.all()) if one.device is None and one.held), None)
+
 
 class OwnJournal:
     """One run of the hub. Records are stored in the transaction of what they speak of."""
@@ -36,17 +48,21 @@ class OwnJournal:
         self._last, self._head = 0, ""
         self._heads_at = (0, clock.mono_ms())
         with ledger.database.transaction():
-            before = [book for book in ledger.books.all() if book.device is None and book.held]
+            before = _before(ledger)
             previous = None
-            if before:
-                last = before[-1].held.last
-                digest = ledger.digest_at(before[-1], last)
+            if before is not None:
+                last = before.held.last
+                digest = ledger.digest_at(before, last)
                 previous = {
-                    "journal": before[-1].journal,
+                    "journal": before.journal,
                     "last": last,
                     "head": None if digest is None else text_of(digest),
                 }
             self.book: Book = ledger.books.add(secrets.token_hex(8), source, None)
+            ledger.database.connection.execute(
+                "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)",
+                (RUNNING, self.book.journal.encode("ascii")),
+            )
             opened = {"journal": self.book.journal, "previous": previous, "key": identity.key, "version": version}
             self.append("journal.opened", opened)
 

@@ -1,10 +1,10 @@
-"""The roster's rows and releases in the ledger's file."""
+"""Roster releases in the ledger's file: their numbers, and the parts of card numbers that they list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from hub.roster import RosterRow, release_name
+from hub.roster import release_name
 from hub.store.database import Database
 from protocol.cardforms import PartialPlan, parse_partial
 from protocol.errors import CardNumberError
@@ -20,22 +20,14 @@ class RosterRows:
         """The tables are the state."""
         self._database = database
 
-    def replace(self, rows: Sequence[RosterRow], now_ms: int) -> str:
-        """Take a new roster whole; returns the release's name."""
-        self._database.connection.execute("DELETE FROM roster_rows")
-        self._database.connection.executemany(
-            "INSERT INTO roster_rows (pupil_key, display_name, class, card) VALUES (?, ?, ?, ?)",
-            [(row.pupil_key, row.display_name, row.school_class, row.card) for row in rows],
-        )
-        return self._number(now_ms)
-
     def renew(self, now_ms: int) -> str | None:
         """Number the roster anew, its rows as they are: something else of the release changed. None where none is."""
         if self.current() is None:
             return None
-        return self._number(now_ms)
+        return self.number(now_ms)
 
-    def _number(self, now_ms: int) -> str:
+    def number(self, now_ms: int) -> str:
+        """Number a new release; returns its name."""
         run = self._database.connection.execute
         before = run("SELECT coalesce(max(number), 0) FROM roster_releases").fetchone()[0]
         number = max(before + 1, (now_ms - FIRST_NUMBER_MS) // 1000)
@@ -70,14 +62,12 @@ class RosterRows:
         ).fetchone()
         return None if row is None else (row[0], row[1])
 
-    def rows(self) -> list[RosterRow]:
-        """The newest release's rows."""
-        return [
-            RosterRow(*row)
-            for row in self._database.connection.execute(
-                "SELECT pupil_key, display_name, class, card FROM roster_rows ORDER BY pupil_key, card"
-            )
-        ]
+    def since(self) -> tuple[str, int] | None:
+        """The newest release's name, and when it was made (Unix ms)."""
+        row = self._database.connection.execute(
+            "SELECT release, made_ms FROM roster_releases ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+        return None if row is None else (row[0], row[1])
 
 
 def _partial_or_none(name: str) -> PartialPlan | None:

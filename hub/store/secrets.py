@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hub.store.database import Database
 from hub.store.devices import DeviceKey, Devices
+from hub.store.notes import Notes, Regain
 from protocol.cards import KEY_BYTES, CardKey
 from protocol.envelope import digest, octets_of, text_of
 from protocol.errors import BadMessage, NeedsHands
@@ -143,6 +144,8 @@ class Secrets:
         run("DELETE FROM card_keys")
         for number, secret in keys:
             run("INSERT INTO card_keys (number, secret) VALUES (?, ?)", (number, secret))
+        # A hub that becomes who another one was lacks what that one entered.
+        Notes(self._database).write(Regain(now_ms))
         devices.forget_sealed()
         for one in saved.devices:
             expected = fingerprint(one.key)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hub.intake import previous_of
+import msgspec
+
+from hub.backups.regainer import told as regained
+from hub.road.intake import previous_of
 from protocol.envelope import rfc3339, text_of
 from protocol.signing import fingerprint
 
 if TYPE_CHECKING:
-    from hub.fleet import Fleet
     from hub.parts import Store
+    from hub.road.fleet import Fleet
     from hub.store.devices import Device
 
 _FIRST_RECORDS = (
@@ -27,9 +31,11 @@ class Status:
 
     def __init__(self, store: Store, fleet: Fleet) -> None:
         """`parts` are asked for what is wrong with them: name -> a code, or None while all is well."""
-        self._store, self._fleet = store, fleet
+        self._store, self.fleet = store, fleet
         self.parts: dict[str, Any] = {}
         self.standing: list[str] = []
+        self.backup: Callable[[], dict[str, Any]] = dict
+        """What is told of backups."""
         self._lock = threading.Lock()
 
     def troubles(self) -> dict[str, str]:
@@ -62,14 +68,21 @@ class Status:
                 "forks": one("SELECT count(*) FROM forks"),
                 "city": {
                     "kind": city,
-                    "backlog": self._backlog() if city != "none" else None,
+                    "backlog": self._backlog() if store.config.city.answers else None,
                     "held_back": one("SELECT count(*) FROM forward_exceptions WHERE state = 'held-back'"),
                     "dead": one("SELECT count(*) FROM forward_exceptions WHERE state = 'dead'"),
                 },
+                "backup": self.backup(),
+                "regained": regained(store),
                 "roster": None if release is None else release[1],
                 "devices": devices,
                 "alarms": self._alarms(),
             }
+
+    def devices(self) -> list[dict[str, Any]]:
+        """Every gateway as the page shows it."""
+        with self._store.database.lock:
+            return [self._device(device) for device in self._store.devices.all()]
 
     def _backlog(self) -> int:
         one = _one(self._store)
@@ -78,7 +91,7 @@ class Status:
         return last - self._store.forward.cursor() + waiting
 
     def _device(self, device: Device) -> dict[str, Any]:
-        heard = self._fleet.find(device.device)
+        heard = self.fleet.find(device.device)
         state = None if heard is None else heard.state
         silent_s = None if heard is None else (self._store.clock.mono_ms() - heard.at_ms) // 1000
         link = "unheard"
@@ -104,6 +117,7 @@ class Status:
             "disk_free_bytes": None if state is None else state.disk_free_bytes,
             "alarms": [] if state is None else state.alarms,
             "readers": {} if state is None else state.readers,
+            "counters": {} if state is None else msgspec.to_builtins(state.counters),
             "rosters": {} if state is None else state.rosters,
             "version": None if state is None else state.version,
         }

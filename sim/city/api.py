@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import email.utils
 import hmac
 import secrets
 import time
@@ -23,6 +25,7 @@ from protocol.audit import PAGE_DEFAULT, PAGE_MAX, RANGE_MAX, cursor_of, encode_
 from protocol.envelope import decode_event
 from protocol.errors import BadMessage
 from protocol.taps import SEQUENCE_MAX
+from sim.city.rosterapi import RosterApi
 from sim.city.store import PROBLEM, CityStore
 
 HERE: Final = Path(__file__).parent
@@ -39,13 +42,15 @@ HEADERS: Final = {
 }
 
 
-def make_app(store: CityStore, clients: dict[str, str] | None) -> FastAPI:
-    """The service on a store; `clients` (id -> secret) log in where given."""
+def make_app(store: CityStore, clients: dict[str, str] | None, roster: RosterApi | None = None) -> FastAPI:
+    """The service on a store; `clients` (id -> secret) log in where given; `roster` is served where there is one."""
     app = FastAPI(title="K12 records, reference service", version="1", docs_url=None, redoc_url=None)
     gate = Gate(clients)
     _add_errors(app)
     _add_events(app, store, gate)
     _add_page(app, store)
+    if roster is not None:
+        _add_roster(app, roster, gate)
     if clients is not None:
         _add_token(app, gate)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
@@ -103,6 +108,11 @@ def _add_errors(app: FastAPI) -> None:
         response: Response = await call_next(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        # The server beneath adds none: a roster's answer may have a wrong one.
+        if "k12edge-no-date" in response.headers:
+            del response.headers["k12edge-no-date"]
+        else:
+            response.headers.setdefault("date", email.utils.formatdate(usegmt=True))
         return response
 
 
@@ -150,6 +160,18 @@ def _add_events(app: FastAPI, store: CityStore, gate: Gate) -> None:
     def healthz() -> Any:
         """200 while the service runs."""
         return {"status": "ok"}
+
+
+def _add_roster(app: FastAPI, roster: RosterApi, gate: Gate) -> None:
+    @app.get("/ims/oneroster/rostering/v1p2/{collection}")
+    async def rows(request: Request, collection: str) -> Response:
+        """A page of the city's roster, by OneRoster 1.2: limit, offset, sort, orderBy, filter."""
+        gate.check(request)
+        if roster.manners.slow_ms:
+            await asyncio.sleep(roster.manners.slow_ms / 1000)
+        told = roster.answer(collection, request.query_params)
+        headers = told.headers if "date" in told.headers else {**told.headers, "k12edge-no-date": "1"}
+        return Response(told.body, told.status, headers)
 
 
 def _effective(store: CityStore, raw: bytes) -> Any:

@@ -16,6 +16,7 @@ from sim.wire.segment import Segment
 GATES: Final = ("cong-a", "cong-b", "cong-c", "cong-d", "cong-e")
 COUNTERS: Final = ("quay-1", "quay-2", "quay-3", "quay-4")
 GATEWAYS: Final = {"cong": ("gate", GATES), "bep": ("canteen", COUNTERS)}
+WATERMARK_S: Final = 5
 IN_FLIGHT_MAX: Final = max(len(GATES), len(COUNTERS))
 """Records that a kill may leave without a signal: one for each station of the gateway."""
 
@@ -42,7 +43,8 @@ class Chain(Road):
                 link = folder / f"reader-{station}"
                 self.readers[station] = self.bench.add(link, seed=number)
                 urls[station] = (kind, f"pn532://{link}")
-            self.add_gateway(name, urls, repeat_window_s=repeat_window_s)
+            # Soon after each bell, as a demonstration's day has its bells close together.
+            self.add_gateway(name, urls, repeat_window_s=repeat_window_s, gateway=f"watermark_s = {WATERMARK_S}")
 
     def start(self, roster: Path) -> None:
         """Start everything; returns when every gateway has its roster and every reader polls."""

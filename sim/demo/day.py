@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from protocol.errors import ConfigError, NeedsHands
 from sim.demo.chain import COUNTERS, GATES, Chain
+from sim.demo.office import Morning, Office
 from sim.demo.teller import Teller
 from sim.emulators.pupils import Crowd, SignalTail
 from sim.parts import kill_by_pid_file, until
@@ -49,6 +51,8 @@ class Day:
         self._pupils = make_school(pupils, seed)
         self._chain: Chain | None = None
         self._kills: list[str] = []
+        self._office: Office | None = None
+        self._morning: Morning | None = None
 
     def live(self) -> int:
         """The whole day; the exit code."""
@@ -62,29 +66,75 @@ class Day:
                 "start", f"Khởi động / Start: {len(self._pupils)} học sinh / pupils, 9 đầu đọc / readers"
             ):
                 chain.start(roster)
-            teller.say(f"   Trạm trường / School hub  {chain.hub_url}/")
+                self._open_office(chain)
+            teller.say(f"   Trạm trường / School hub  {chain.hub_url}/devices")
             teller.say(f"   Thành phố / City          {chain.city_url}/")
             with teller.phase("arrival", "Đến trường / Arrival, 5 cổng / gates"):
                 self._phase(
                     GATES, [(0.2, self._kill_broker), (0.45, self._kill_hub), (0.7, self._kill_gateway("cong"))]
                 )
+            before = self._teach()
             with teller.phase("lunch", "Ăn trưa / Lunch, 4 quầy / counters"):
                 self._phase(COUNTERS, [(0.3, self._kill_city), (0.6, self._kill_gateway("bep"))])
+            self._await_final(before)
             with teller.phase("drain", "Chuyển hết về thành phố / Drain to the city"):
                 until(chain.drained, f"not everything arrived: {chain.status()}", within_s=60, moving=chain.progress)
             with teller.phase("reckoning", "Đối chiếu theo mã lần quẹt / Reckoning by tap id"):
                 found = self._reckon(chain)
         finally:
+            if self._office is not None:
+                self._office.close()
             codes = chain.stop()
         teller.phases["total"] = round(time.monotonic() - began_s, 1)
         return self._conclude(found, codes)
+
+    # --- the pages ----------------------------------------------------------------------------------------------------
+
+    def _open_office(self, chain: Chain) -> None:
+        office = Office(chain, self._pupils)
+        if not office.possible:
+            self._teller.say("   (không có buổi học lúc này / no lessons at this hour: the pages are left out)")
+            return
+        # The HTTP client tells of every request; what comes of it, we tell.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
+        office.open()
+        self._office = office
+        self._teller.say(f"   Xem các trang, chọn mật khẩu / See the pages, choose a password: {office.link}")
+
+    def _here(self) -> list[Pupil]:
+        """Who comes today."""
+        away = set() if self._office is None else {pupil.key for pupil in self._office.absent}
+        return [pupil for pupil in self._pupils if pupil.key not in away]
+
+    def _teach(self) -> Mapping[str, str]:
+        if self._office is None:
+            return {}
+        office = self._office
+        with self._teller.phase("teacher", f"Cô chủ nhiệm {office.school_class} / The homeroom teacher"):
+            assert self._chain is not None
+            until(self._hub_is_up, "the hub doesn't answer", within_s=30)
+            before = office.teach()
+            self._teller.say("   1 nghỉ phép / excused (P), 1 không phép / unexcused (K), đã xác nhận / signed")
+        return before
+
+    def _hub_is_up(self) -> bool:
+        assert self._chain is not None
+        return self._chain.status() is not None and self._chain.connected()
+
+    def _await_final(self, before: Mapping[str, str]) -> None:
+        if self._office is None:
+            return
+        with self._teller.phase("final", "Chờ đủ dữ liệu các cổng / Until every gate has proved that it holds no more"):
+            self._morning = self._office.await_final(before)
+        shown = ", ".join(f"{count} {mark}" for mark, count in sorted(self._morning.school.items()))
+        self._teller.say(f"   Buổi sáng, đã chốt / The morning, final: {shown}")
 
     # --- the day ------------------------------------------------------------------------------------------------------
 
     def _phase(self, stations: tuple[str, ...], kills: list[tuple[float, Callable[[], None]]]) -> None:
         chain = self._chain
         assert chain is not None
-        order: list[Pupil] = list(self._pupils)
+        order = self._here()
         self._rng.shuffle(order)
         crowd = Crowd({name: chain.readers[name] for name in stations}, self._rng, GAP_S)
         crowd.line_up(stations, (pupil.uid for pupil in order))
@@ -137,9 +187,11 @@ class Day:
     def _reckon(self, chain: Chain) -> Reckoning:
         found = chain.reckoned()
         for kind in ("gate", "canteen"):
-            for pupil in self._pupils:
+            for pupil in self._here():
                 if not found.accepted[f"{kind} {pupil.key}"]:
                     found.lost.append(f"{pupil.key}: no accepted tap at a {kind}")
+        if self._office is not None and self._morning is not None:
+            found.faults += [f"attendance: {problem}" for problem in self._office.problems(self._morning)]
         return found
 
     def _conclude(self, found: Reckoning, codes: dict[str, int]) -> int:
@@ -150,6 +202,7 @@ class Day:
                 "pupils": len(self._pupils),
                 "seed": self._seed,
                 "kills": self._kills,
+                "marks": {} if self._morning is None else dict(self._morning.school),
                 "phases_s": self._teller.phases,
                 "unclean_ends": unclean,
             }

@@ -10,6 +10,8 @@ import fcntl
 import itertools
 import os
 import struct
+import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -68,6 +70,8 @@ class TypingReader:
         """`link`: its stable name; `keys` that it has."""
         self.link, self._keys = link, keys
         self.elsewhere = 0
+        self.by_events = False
+        """Whether each event comes by itself rather than its whole report at once."""
         self._node: Path | None = None
         self._master = self._device = -1
         self._overflowed = False
@@ -107,6 +111,10 @@ class TypingReader:
         asked = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         (kind, *_) = LOCK.unpack(fcntl.fcntl(self._master, fcntl.F_OFD_GETLK, asked))
         return bool(kind != fcntl.F_UNLCK)
+
+    def unread(self) -> int:
+        """Bytes of events that nobody has read yet."""
+        return int.from_bytes(fcntl.ioctl(self._master, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def await_held(self, within_s: float = 10) -> None:
         """Return when somebody has grabbed it."""
@@ -153,9 +161,11 @@ class TypingReader:
             return
         dropped: list[Event] = [(SYN, DROPPED, 0)] if self._overflowed else []
         data = b"".join(EVENT.pack(*divmod(at_us, 1_000_000), *event) for event in (*dropped, *report))
+        step = EVENT.size if self.by_events else len(data)
         try:
-            # Less than PIPE_BUF: a report goes whole or not at all.
-            os.write(self._master, data)
+            # Less than PIPE_BUF: what is written at once goes whole or not at all.
+            for at in range(0, len(data), step):
+                os.write(self._master, data[at : at + step])
             self._overflowed = False
         except BlockingIOError:
             self._overflowed = True

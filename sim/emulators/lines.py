@@ -1,4 +1,4 @@
-"""A reader that prints card numbers, on a pseudo-terminal, and the wires that it may hang on."""
+"""A reader that prints card numbers, on a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -7,49 +7,15 @@ import pty
 import select
 import time
 import tty
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final
 
+from sim.emulators.wires import Wire, clean
+
 REPEAT_S: Final = 0.065
 """The 125 kHz module says the number again so often while the card is there (its data sheet)."""
-BYTE_S: Final = 10 / 9600
-"""A byte's time at 9600 baud, with start and stop bit."""
-
-Wire = Callable[[bytes, Random], Iterator[tuple[float, bytes]]]
-"""A text's way over a wire: seconds to wait, and the bytes that come then."""
-
-
-def clean(text: bytes, _: Random) -> Iterator[tuple[float, bytes]]:
-    """All at once, as a USB adapter hands it over."""
-    yield 0.0, text
-
-
-def by_bytes(text: bytes, _: Random) -> Iterator[tuple[float, bytes]]:
-    """Byte by byte at the line's speed."""
-    for octet in text:
-        yield BYTE_S, bytes((octet,))
-
-
-def slow(text: bytes, rng: Random) -> Iterator[tuple[float, bytes]]:
-    """A hub that hands over a byte when it pleases."""
-    for octet in text:
-        yield rng.uniform(0.0, 0.02), bytes((octet,))
-
-
-def noisy(text: bytes, rng: Random) -> Iterator[tuple[float, bytes]]:
-    """Bursts that are no text before and behind the number, never in it."""
-
-    def burst() -> bytes:
-        return bytes(rng.choice((0x00, 0xFF, 0x80, 0x1B, 0xC3)) for _ in range(rng.randrange(5)))
-
-    yield 0.0, burst() + text
-    yield 0.002, burst()
-
-
-WIRES: Final[dict[str, Wire]] = {"clean": clean, "by bytes": by_bytes, "slow": slow, "noisy": noisy}
 
 
 @dataclass(slots=True)
@@ -85,7 +51,7 @@ class Printer:
             os.close(self.master)
         self.master = -1
 
-    def await_listener(self, within_s: float = 10.0) -> None:
+    def await_listener(self, within_s: float = 40.0) -> None:
         """Return once somebody has the line open. Raises TimeoutError."""
         looked = select.poll()
         looked.register(self.master, 0)

@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import threading
+import time
 import tty
 from binascii import crc_hqx
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any, Final, Literal
+
+from sim.emulators.wires import Wire, clean
 
 Mode = Literal["secure", "install", "plain"]
 
@@ -54,6 +57,7 @@ class OsdpPd:
         self.faults = LineFaults()
         self.commands: list[dict[str, Any]] = []
         self.refuses: set[int] = set()
+        self.wire: Wire = clean
         self.asked = 0
         self.break_next = 0
         self.lie: Callable[[bytes, bytes], bytes] | None = None
@@ -104,6 +108,10 @@ class OsdpPd:
         kind = osdp_sys.CARD_FMT_RAW_WIEGAND if wiegand else osdp_sys.CARD_FMT_RAW_UNSPECIFIED
         card = {"reader_no": 0, "format": kind, "direction": 0, "length": bits, "data": data}
         self.do(lambda: self._device.submit_event({"event": osdp_sys.EVENT_CARDREAD, **card}))
+
+    def secured(self) -> bool:
+        """Whether a control panel has its Secure Channel open."""
+        return self.master >= 0 and self._device is not None and bool(self._device.is_sc_active())
 
     def say(self, octets: bytes) -> None:
         """Put these bytes on the line, unasked."""
@@ -271,7 +279,9 @@ class OsdpPd:
 
     def _put(self, octets: bytes) -> None:
         try:
-            os.write(self.master, octets)
+            for wait_s, piece in self.wire(octets, self._rng):
+                time.sleep(wait_s)
+                os.write(self.master, piece)
         except (BlockingIOError, OSError):
             # Nobody reads; a real reader's bytes would be lost as well.
             return

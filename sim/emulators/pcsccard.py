@@ -24,6 +24,7 @@ GET_ATS: Final = bytes.fromhex("FFCA010000")
 """Get Data for the ATS, or for as much of it as the reader tells."""
 LAMP: Final = bytes.fromhex("FF0040")
 """ACR122U API 2.04, 6.2: T1, T2 in tenths of a second and the number of repetitions stand from the sixth byte on."""
+REFUSED: Final = b"\x63\x00"
 NOT_SUPPORTED: Final = b"\x6a\x81"
 RECONNECT_S: Final = 0.02
 CONNECT_TIMEOUT_S: Final = 2.0
@@ -85,8 +86,9 @@ class Slot:
     """One slot of a virtual reader, at a TCP port. A card that lies in it outlives pcscd, and goes to the next one.
 
     `powered`: the reader has noticed the card; `told`: pcscd says that one came; `empty`: pcscd says that nothing lies
-    there; `left`: the card pulled itself out; `asked`: APDUs that came, of all cards; `heard`: the latest of them;
-    `disturbed`: how often a card was switched off or reset.
+    there; `left`: the card pulled itself out; `asked`: APDUs that came, of all cards; `answered`: those whose answer
+    went out; `heard`: the latest of them; `disturbed`: how often a card was switched off or reset. `lag_s`: how late
+    each answer comes; `garbled`: so many of the next answers are a refusal, as of a card at the edge of the field.
 
     The driver gives a card up at the first call that fails, whoever calls, and takes the next one that waits: pcscd,
     which looks now and then, would take both for one. So a card waits until the field was seen empty, as it would be
@@ -101,7 +103,8 @@ class Slot:
         self.left = threading.Event()
         self.empty = threading.Event()
         self.empty.set()
-        self.asked = self.disturbed = 0
+        self.asked = self.answered = self.disturbed = self.garbled = 0
+        self.lag_s = 0.0
         self.heard: deque[bytes] = deque(maxlen=HEARD_MAX)
         self._line: socket.socket | None = None
         self._lock = threading.Lock()
@@ -180,7 +183,10 @@ class Slot:
                 elif len(message) > 1:
                     self.heard.append(message)
                     self.asked += 1
-                    self._say(line, card.answer(message))
+                    time.sleep(self.lag_s)
+                    self.garbled, bad = max(0, self.garbled - 1), self.garbled > 0
+                    self._say(line, REFUSED if bad else card.answer(message))
+                    self.answered += 1
 
     @staticmethod
     def _say(line: socket.socket, answer: bytes) -> None:

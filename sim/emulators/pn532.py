@@ -15,6 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import Final, Protocol
 
+from sim.emulators.wires import Wire, clean
+
 ACK: Final = bytes.fromhex("0000ff00ff00")
 NACK: Final = bytes.fromhex("0000ffff0000")
 ERROR_FRAME: Final = bytes.fromhex("0000ff01ff7f8100")
@@ -83,13 +85,17 @@ class FelicaCard:
 
 @dataclass(slots=True)
 class Faults:
-    """Probabilities per answer (0 to 1) of what goes wrong on the wire; `flaky` is a look that misses a card."""
+    """Probabilities per answer (0 to 1) of what goes wrong on the wire; `flaky` is a look that misses a card.
+
+    `late`: a NACK where the ACK belongs, and the answer all the same, which only the host's ACK takes back.
+    """
 
     noise: float = 0.0
     short: float = 0.0
     nack: float = 0.0
     silent: float = 0.0
     error: float = 0.0
+    late: float = 0.0
     flaky: float = 0.0
 
 
@@ -104,6 +110,7 @@ class Pn532Emulator:
     chip_ms: float = CHIP_MS
     empty_ms: float = EMPTY_MS
     exchange_ms: float = EXCHANGE_MS
+    wire: Wire = clean
     master: int = -1
     looks: int = 0
     commands: int = 0
@@ -200,7 +207,8 @@ class Pn532Emulator:
 
     def _command(self, code: int, data: bytes, now_s: float) -> None:
         self.commands += 1
-        self._due.clear()
+        if not self.faults.late:
+            self._due.clear()
         delay_ms, answer = self._answer(code, data)
         faults, draw = self.faults, self._rng.random
         if draw() < faults.silent:
@@ -208,13 +216,20 @@ class Pn532Emulator:
         if draw() < faults.nack:
             self._put(NACK)
             return
-        self._put(ACK)
+        answered_s = self._say(now_s, NACK if faults.late and draw() < faults.late else ACK)
         frame = ERROR_FRAME if answer is None or draw() < faults.error else framed(bytes((0xD5, code + 1)) + answer)
         if draw() < faults.noise:
             frame = bytes(self._rng.randrange(1, 255) for _ in range(self._rng.randrange(1, 6))) + frame
         if draw() < faults.short:
             frame = frame[: self._rng.randrange(1, len(frame))]
-        self._due.append((now_s + delay_ms / 1000, frame))
+        self._say(max(answered_s, now_s + delay_ms / 1000), frame)
+
+    def _say(self, at_s: float, octets: bytes) -> float:
+        """Hand it to the wire; when the last of it leaves."""
+        for wait_s, piece in self.wire(octets, self._rng):
+            at_s += wait_s
+            self._due.append((at_s, piece))
+        return at_s
 
     def _answer(self, code: int, data: bytes) -> tuple[float, bytes | None]:
         """Milliseconds to the answer, and its data; None is a syntax error."""

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
-from hub.sun import COUNTER_BYTES, MIRRORED_UID_AND_COUNTER, PiccData, mac_of
+from hub.cards.sun import COUNTER_BYTES, MIRRORED_UID_AND_COUNTER, PiccData, mac_of
 from protocol.cards import CardUid
 from sim.emulators.pcsccard import GET_ATS, GET_UID, OK, SlotCard, made_atr
 from sim.emulators.pn532 import FieldCard

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from random import Random
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -40,7 +41,10 @@ class Device(Protocol):
 
 
 class UsbBus:
-    """The bus; its methods may be called from any thread. `open_contexts`, `open_handles`: what isn't given back."""
+    """The bus; its methods may be called from any thread. `open_contexts`, `open_handles`: what isn't given back.
+
+    `lag_ms`: each transfer from a device comes later by up to so long, as behind a hub of other devices.
+    """
 
     def __init__(self) -> None:
         """Nothing is plugged in."""
@@ -50,6 +54,8 @@ class UsbBus:
         self.forbidden: set[int] = set()
         self.said: dict[int, deque[tuple[float, bytes]]] = {}
         self.open_contexts = self.open_handles = 0
+        self.lag_ms = 0.0
+        self.rng = Random(0)
         self._address = 0
 
     def plug(self, device: Device) -> None:
@@ -207,7 +213,7 @@ class Handle:
                 # The device does one thing after the other.
                 free_s = max(time.monotonic(), self._said[-1][0] if self._said else 0.0)
                 for delay_ms, answer in self._device.take(octets):
-                    free_s += delay_ms / 1000
+                    free_s += (delay_ms + self._bus.rng.uniform(0.0, self._bus.lag_ms)) / 1000
                     self._said.append((free_s, answer))
         return len(octets)
 

@@ -18,6 +18,7 @@ from sim.fuzz.driver import DriverLine
 from sim.fuzz.files import KeyStores, Pages, Witnesses
 from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Frames, Receipts, Replays
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
+from sim.fuzz.lists import Books, Lists, OneRosters
 from sim.fuzz.numbers import CardForms, SerialLines
 from sim.fuzz.parser import Parser
 from sim.fuzz.proofs import RawReads
@@ -35,6 +36,7 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses, RawReads,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
+        Lists, OneRosters, Books,
         Queries, DriverLine,
     )
 }  # fmt: skip

@@ -13,8 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from edge.readers.keeping import FAULTS_IN_ROW_MAX
 from edge.readers.pn532 import Pn532Reader
-from edge.readers.supervisor import FAULTS_IN_ROW_MAX
 from protocol.errors import ReaderLost
 from sim.emulators.bench import Bench
 from sim.emulators.pn532 import ACK, ERROR_FRAME, NACK, FieldCard, Pn532Emulator, framed

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from edge.pruning import certain_ms
-from hub.intake import examine
-from hub.states import checked_state
+from hub.road.intake import examine
+from hub.road.states import checked_state
 from protocol.anchors import Timeline
 from protocol.audit import cursor_of, told
 from protocol.batch import Batch, Header, decode_batch, signed_text

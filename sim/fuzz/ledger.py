@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from hub.config import hub_config_from
-from hub.fleet import Fleet
-from hub.forwarding import Answer, Forwarding, Owed, PerEvent, Result
+from hub.forwarding.owing import Answer, Forwarding, Owed, PerEvent, Result
 from hub.parts import Store
-from hub.receipts import Receipts
-from hub.reception import Followups, Reception
+from hub.road.fleet import Fleet
+from hub.road.receipts import Receipts
+from hub.road.reception import Followups, Reception
 from hub.store.ledger import PARKED_VERSIONS_MAX
 from protocol.audit import encode_page
 from protocol.batch import BATCH_EVENTS_MAX, encode_batch

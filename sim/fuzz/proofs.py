@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from hub.sun import FILE_BYTES_MAX, ProofRefused, SunAddress, open_picc, parse_sun, prove
+from hub.cards.sun import FILE_BYTES_MAX, ProofRefused, SunAddress, open_picc, parse_sun, prove
 from protocol.cardforms import TEXT_CHARACTERS_MAX
 from protocol.rawread import PROOF_CHARACTERS_MAX, RawRead, decode_raw, encode_raw
 from sim.fuzz.mutator import TEXTS, Mutator, Sound, sound_json

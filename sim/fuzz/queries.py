@@ -9,8 +9,8 @@ from random import Random
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from hub.fleet import Fleet
-from hub.web.api import make_app
+from hub.road.fleet import Fleet
+from hub.web.site import make_app
 from hub.web.status import Status
 from protocol.errors import BadMessage
 from sim.fuzz.ledger import LedgerRoom

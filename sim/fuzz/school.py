@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 import msgspec
 
 from hub.city.k12records import judged
 from hub.control import Request, read_request
-from hub.forwarding import Answer, Forwarding, Owed, PerEvent
+from hub.forwarding.owing import Answer, Forwarding, Owed, PerEvent
 from hub.papers import wrapped
 from hub.roster import RosterRefused, RosterRow, parse_roster, release_for, roster_text
 from hub.store.secrets import KeysRefused
@@ -106,6 +106,9 @@ class CityAnswers(Parser):
         self._ledger.close()
 
 
+LIST: Final = "Mã lớp;Mã học sinh;Họ tên\n3/2;7901;An\n3/3;7902;Lê Bình\n".encode()
+
+
 class RosterSheets(Parser):
     """`csv`: the roster that a person imports."""
 
@@ -141,12 +144,13 @@ class RosterSheets(Parser):
     def follow(self, octets: bytes, taken: tuple[RosterRow, ...]) -> None:
         """It goes into the store as it is, and out to each kind of station."""
         store = self._ledger.store()
-        with store.database.transaction():
-            store.roster.replace(taken, store.clock.now_ms())
-        must(sorted(map(repr, store.roster.rows())) == sorted(map(repr, taken)), "other rows are stored")
+        store.office.take_roster("-", taken)
+        with_card = {row.pupil_key for row in taken if row.card is not None}
+        wanted = {row for row in taken if row.card is not None or row.pupil_key not in with_card}
+        must(set(store.releases.rows()) == wanted, "other rows are stored")
         number, name = store.roster.current() or (0, "")
         for kind in STATION_KINDS:
-            release = release_for(kind, store.roster.rows(), store.secrets.card_keys(), SCHOOL, number, name)
+            release = release_for(kind, store.releases.rows(), store.secrets.card_keys(), SCHOOL, number, name)
             must(unpack_release(pack_release(release)) == release, "a release that no gateway reads")
 
     def close(self) -> None:
@@ -202,6 +206,11 @@ class ControlRequests(Parser):
         super().__init__(folder)
         asked: list[tuple[str, dict[str, Any]]] = [
             ("roster-import", {"file": "/r.csv", "paper": wrapped(RosterSheets.TEXT)}),
+            (
+                "roster-check",
+                {"file": "/r.csv", "paper": wrapped(RosterSheets.TEXT), "day": "2026-11-26", "list": "leave"},
+            ),
+            ("roster-apply", {"file": "/r.csv", "paper": wrapped(LIST), "confirm": "empty", "missing": "leave"}),
             ("devices-list", {}),
             ("devices-accept", {"device": DEVICE, "fingerprint": "68fb-fc55-1ffd-980e-d9e8"}),
             ("devices-accept", {"device": "other", "fingerprint": None}),
@@ -224,7 +233,7 @@ class ControlRequests(Parser):
     def follow(self, octets: bytes, taken: Request) -> None:
         """The desk does it, or says in its words why not."""
         with suppress(NeedsHands):
-            self._ledger.store().desk.carry_out(taken.action, taken.words)
+            self._ledger.store().carry_out(taken.action, taken.words)
 
     def close(self) -> None:
         """See Parser."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 
 from hub.config import HubConfig, load_hub_config
 from hub.parts import FILE_NAME, Store
+from hub.store.database import SCHEMA
 from sim.parts import audit, until
 from sim.powercut.disk import Disk
 from sim.powercut.gateway import DEVICE, RUN_S, GatewayCut, Sizes
@@ -28,13 +28,38 @@ from sim.road import Road
 from sim.school import make_school, write_roster
 
 UNEVEN: Final = "le"
-UNDONE: Final[Mapping[int, str]] = {
-    2: "DROP INDEX parked_message; DROP INDEX forks_device; CREATE INDEX parked_device ON parked (device);"
-    " ALTER TABLE device_keys DROP COLUMN raw0;",
-    3: "DROP TABLE card_cursor; DROP TABLE cards; DROP TABLE card_verdicts; DROP TABLE card_findings;"
-    " DROP TABLE card_policies;",
-}
-"""What takes a ledger's schema one version back, by the version: a file as an earlier version left it, with records."""
+
+
+def undoing(version: int) -> str:
+    """What takes a ledger's schema one version back: a file as an earlier version left it, with the records it had."""
+    with closing(_made(version - 1)) as before, closing(_made(version)) as after:
+        old, new = _objects(before), _objects(after)
+        words = [f"DROP INDEX {name};" for kind, name in sorted(new.keys() - old.keys()) if kind == "index"]
+        words += [f"DROP TABLE {name};" for kind, name in sorted(new.keys() - old.keys()) if kind == "table"]
+        for kind, name in sorted(old.keys() & new.keys()):
+            added = _columns(after, name) - _columns(before, name) if kind == "table" else set()
+            words += [f"ALTER TABLE {name} DROP COLUMN {column};" for column in sorted(added)]
+        words += [f"{old[gone]};" for gone in sorted(old.keys() - new.keys(), reverse=True)]
+    head = "PRAGMA foreign_keys = OFF; BEGIN;"
+    return " ".join([head, *words, f"PRAGMA user_version = {version - 1}; COMMIT;"])
+
+
+def _made(version: int) -> sqlite3.Connection:
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    for step in sorted(SCHEMA.glob("[0-9][0-9][0-9].sql"))[:version]:
+        database.executescript(step.read_text(encoding="utf-8"))
+    return database
+
+
+def _objects(database: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    rows = database.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+    )
+    return {(kind, name): sql for kind, name, sql in rows}
+
+
+def _columns(database: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
 
 
 class HubCut:
@@ -151,8 +176,7 @@ def hub_migration(folder: Path, seed: int, sizes: Sizes) -> Outcome:
         cut.run(signal.SIGTERM, record=False, share=0.5)
         with closing(sqlite3.connect(cut.data / FILE_NAME)) as database:
             while (version := database.execute("PRAGMA user_version").fetchone()[0]) > 1:
-                assert version in UNDONE, f"say in UNDONE what takes schema {version} back"
-                database.executescript(f"BEGIN; {UNDONE[version]} PRAGMA user_version = {version - 1}; COMMIT;")
+                database.executescript(undoing(version))
         return _taken_on(cut, signal.SIGTERM)
     finally:
         cut.stop()

@@ -21,10 +21,10 @@ from typing import Any, Final
 import msgspec
 
 from edge.journalfile import FILE_NAME
-from edge.lock import InstanceLock
 from edge.salvage import mark_damaged
 from edge.verify import VALID, verify_path
 from edge.witness import WITNESS_PATH
+from host.lock import InstanceLock
 from protocol.errors import JournalDamaged
 from sim.parts import PartFailed, get_json, until
 from sim.powercut.chain import Alongside

@@ -20,11 +20,11 @@ from edge.clock import SystemClock
 from edge.devicekeys import DeviceKeys
 from edge.journalfile import FILE_NAME
 from edge.journalrows import SEQUENCE_BITS
-from edge.lock import InstanceLock
 from edge.rosterstore import RosterStore
 from edge.salvage import DAMAGED, open_journal, salvage, set_suspect_aside
 from edge.verify import VALID, verify_path
 from edge.waterline import Waterline
+from host.lock import InstanceLock
 from protocol.errors import K12EdgeError
 from protocol.taps import STATION_KINDS, Draft
 from protocol.topics import device_source

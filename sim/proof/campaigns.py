@@ -72,10 +72,28 @@ CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
         "stores", "storage that fails, files that lie broken", ("sim.stores", "--size", "full"), ("sim.stores",)
     ),
     CampaignPlan(
+        "readers",
+        "readers unplugged every four seconds, gateways killed while they look",
+        ("sim.readers", "--size", "full"),
+        ("sim.readers",),
+    ),
+    CampaignPlan(
+        "rostersync",
+        "the city's roster pulled from cities that clamp, forget, shift, lie and fail",
+        ("sim.rostersync", "--seeds", "200"),
+        ("sim.rostersync", "--seeds", "4", "--pupils", "120"),
+    ),
+    CampaignPlan(
         "tampering",
         "every tampering of a journal is found, and its first bad record named",
         ("sim.tampering", "--count", "10000"),
         ("sim.tampering", "--count", "500"),
+    ),
+    CampaignPlan(
+        "pages",
+        "every staff page for every role, width, look and language: WCAG 2.2 AA, no foreign host, no error",
+        ("tests.browser", "--all"),
+        ("tests.browser",),
     ),
     *(_fuzzed(parser) for parser in PARSERS),
 )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from sim.campaign import Figures, run_campaign
+from sim.campaign import Stories, run_stories
 from sim.stores import copies, hubs, running, slow
 from sim.stores.boot import boots
 
-STORIES: Final[dict[str, Callable[[Path, int, int], tuple[Figures, list[str]]]]] = {
+STORIES: Final[Stories] = {
     "boots": boots,
     "failing-once": running.failing_once,
     "read-only": running.read_only,
@@ -34,13 +32,7 @@ SIZES: Final = {"small": 12, "full": 100}
 
 def main() -> int:
     """Every story, or those named; `count` damages by size."""
-    return run_campaign(
-        "sim.stores",
-        __doc__ or "",
-        list(STORIES),
-        SIZES,
-        lambda name, folder, seed, count: STORIES[name](folder, seed, count),
-    )
+    return run_stories("sim.stores", __doc__ or "", STORIES, SIZES)
 
 
 if __name__ == "__main__":

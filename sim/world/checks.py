@@ -16,10 +16,10 @@ import msgspec
 
 from edge.journalfile import FILE_NAME
 from edge.journalrows import SEQUENCE_BITS, read_journals
-from hub.fleet import Fleet
 from hub.papers import wrapped
 from hub.parts import Store
-from hub.reception import Followups, Reception
+from hub.road.fleet import Fleet
+from hub.road.reception import Followups, Reception
 from protocol.envelope import Event, decode_event
 from protocol.errors import BadMessage
 from protocol.ranges import RangeSet

@@ -11,6 +11,9 @@ from typing import Final
 import httpx2
 import msgspec
 
+from protocol.audit import cursor_of, encode_page
+from protocol.envelope import decode_event
+from protocol.time import Effective
 from sim.city.store import PROBLEM, CityStore
 from sim.world.loop import MS, Loop
 from sim.world.truth import Truth
@@ -36,6 +39,11 @@ class Moods:
     poison: float = 0.0
     unknown: float = 0.0
     batch_max: int = 1_000
+
+
+def _effective(store: CityStore, raw: bytes) -> Effective:
+    event = decode_event(raw)
+    return store.timeline(event.source).effective(event)
 
 
 class CityBox(httpx2.BaseTransport):
@@ -99,6 +107,8 @@ class CityBox(httpx2.BaseTransport):
             return httpx2.Response(self._rng.choice((500, 502, 503)))
         if self._drawn(moods.wrong_body, "sent a wrong body"):
             return httpx2.Response(200, content=b"<html>maintenance</html>")
+        if request.method == "GET":
+            return httpx2.Response(200, content=self._page(self.store, request))
         raws = [bytes(raw) for raw in msgspec.json.decode(gzip.decompress(request.read()), type=list[msgspec.Raw])]
         if len(raws) > moods.batch_max:
             self.truth.count("city said 413")
@@ -117,6 +127,13 @@ class CityBox(httpx2.BaseTransport):
         if len(results) > 1 and self._drawn(moods.shuffled, "answered in another order"):
             self._rng.shuffle(results)
         return httpx2.Response(200, content=msgspec.json.encode({"results": results}))
+
+    def _page(self, store: CityStore, request: httpx2.Request) -> bytes:
+        """The audit, as the reference service gives it."""
+        limit = int(request.url.params["limit"])
+        rows = store.page(cursor_of(request.url.params.get("after")), limit + 1)
+        page = [(position, raw, _effective(store, raw)) for position, raw in rows[:limit]]
+        return encode_page(page, more=len(rows) > limit)
 
     def _take(self, store: CityStore, raws: list[bytes]) -> list[object]:
         refused: dict[int, object] = {}

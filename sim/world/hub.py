@@ -29,12 +29,17 @@ AGAIN_S: Final = 2.0
 REFUSED_MAX: Final = 1_000
 """Starts in a row that may fail while a disk does."""
 FORWARD_IDLE_S: Final = 5.0
-"""As hub.forwarder.IDLE_MS."""
+"""As hub.forwarding.forwarder.IDLE_MS."""
 ANNOUNCE_S: Final = 10.0
-"""As hub.announcer.READY_EVERY_S."""
+"""As hub.road.announcer.READY_EVERY_S."""
 ANNOUNCE_IDLE_S: Final = 300.0
 """How often it announces itself here when no connection has changed for MOVED_S: nothing would follow from more."""
 MOVED_S: Final = 300.0
+REGAIN_S: Final = 120.0
+"""How often a hub looks here whether something is to be brought back; a real one is woken."""
+READ_S: Final = 10
+"""How long after a message the daybook reads on here; a real one gathers for a tenth of a second."""
+READ_IDLE_S: Final = 60.0
 LOOK_S: Final = 30.0
 """How often an idle hub's mailroom is asked whether a head is due."""
 WAITING_MAX: Final = 48
@@ -44,10 +49,11 @@ WAITING_MAX: Final = 48
 class HubAssembly(Assembly):
     """The production assembly; its forwarder's thread is the box."""
 
-    def __init__(self, *parts: Any, woken: Callable[[], None]) -> None:
+    def __init__(self, *parts: Any, audit: CityClient, woken: Callable[[], None]) -> None:
         """`woken` is called where the forwarder's thread would be."""
         self._woken = woken
-        super().__init__(*parts)
+        config, store, city, again = parts
+        super().__init__(config, store, city, again, audit=audit)
 
     def wake_forwarder(self) -> None:
         """See Assembly."""
@@ -81,6 +87,8 @@ class HubBox:
         self._mail = Turn(loop, lambda: self._run(self._take_mail))
         self._forward = Turn(loop, lambda: self._run(self._submit))
         self._announce = Turn(loop, lambda: self._run(self._say))
+        self._daybook = Turn(loop, lambda: self._run(self._read))
+        self._regain = Turn(loop, lambda: self._run(self._bring_back))
         self._waiting = 0
         self._answers_ns = self._moved_ns = 0
         self._refused = 0
@@ -108,8 +116,10 @@ class HubBox:
         config = self.config
         try:
             store = Store(config, self.machine)  # type: ignore[arg-type]  # The same questions, simulated.
-            client = CityClient("http://city", transport=self._city, now_s=lambda: self.machine.wall_ns() / 1e9)
-            self.assembly = HubAssembly(config, store, client, self._open_again, woken=self._wake_forwarder)
+            client, audit = self._client(), self._client()
+            self.assembly = HubAssembly(
+                config, store, client, self._open_again, audit=audit, woken=self._wake_forwarder
+            )
         except K12EdgeError as problem:
             # A full disk it waits for by itself; after anything else its process is started again by systemd.
             self.truth.count("hub could not start" if not isinstance(problem, LedgerFull) else "hub waits for its disk")
@@ -128,6 +138,11 @@ class HubBox:
         self._forward.plan(0)
         self._plan_mail(0)
         self._announce.plan(int(ANNOUNCE_S * SECOND))
+        self._daybook.plan(0)
+        self._regain.plan(int(REGAIN_S * SECOND))
+
+    def _client(self) -> CityClient:
+        return CityClient("http://city", transport=self._city, now_s=lambda: self.machine.wall_ns() / 1e9)
 
     def _open_again(self) -> None:
         self._anew = True
@@ -143,7 +158,7 @@ class HubBox:
         self.store = None
         self._anew = False
         self._waiting = 0
-        for turn in (self._mail, self._forward, self._announce):
+        for turn in (self._mail, self._forward, self._announce, self._daybook, self._regain):
             turn.cancel()
         self.line.stop(clean=False)
         self.storage.release()
@@ -207,12 +222,25 @@ class HubBox:
         if assembly is None:
             return
         pause_ms = assembly.mailroom.turn()
+        self._daybook.plan(READ_S * SECOND)
         if pause_ms:
             self._plan_mail(pause_ms * MS)
             return
         wait_ms = assembly.mailroom.wait_ms()
         busy = wait_ms < 1_000 or self._waiting > 0
         self._plan_mail(max(wait_ms, 1) * MS if busy else int(LOOK_S * SECOND))
+
+    def _read(self) -> None:
+        assembly = self.assembly
+        if assembly is not None:
+            wait_ms = assembly.store.daybook.turn()
+            self._daybook.plan(wait_ms * MS if wait_ms < READ_S * 1_000 else int(READ_IDLE_S * SECOND))
+
+    def _bring_back(self) -> None:
+        """What a hub that was replaced or restored had entered itself comes back from the city."""
+        assembly = self.assembly
+        if assembly is not None and assembly.regainer is not None:
+            self._regain.plan(int(max(assembly.regainer.turn(), REGAIN_S) * SECOND))
 
     def _noticed(self) -> None:
         self._moved_ns = self._loop.now_ns

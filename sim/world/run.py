@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from sim.world.absence import Absences
 from sim.world.checks import Batches, Receipted, Times, check_all, drained, gather, rows_of
 from sim.world.faults import BY_NAME
 from sim.world.gateway import GatewayBox
@@ -22,6 +23,7 @@ from sim.world.loop import HOUR, MINUTE, SECOND
 from sim.world.naming import LOOK_NS, Named
 from sim.world.plan import Fault, Plan
 from sim.world.school import School
+from sim.world.schooldays import check_days
 from sim.world.truth import Problem
 
 DRAIN_H: Final = 3
@@ -76,6 +78,7 @@ class _Run:
         self._batches = Batches()
         self._ends: list[tuple[Fault, object]] = []
         self._named = Named(self._school)
+        self._absences = Absences(self._school)
         self._failing = 0
         self._failed_ns = 0
 
@@ -86,6 +89,7 @@ class _Run:
             outcome = Outcome(self._plan)
             if not self._broken() and self._drain():
                 outcome.times = check_all(school)
+                check_days(school)
                 again = school.underneath.storage("again")
                 self._batches.check(school, again.folder, school.draw("again"))
             outcome.problems = school.truth.problems
@@ -120,6 +124,7 @@ class _Run:
     def _look(self) -> None:
         calm = not self._failing and self._school.loop.now_ns - self._failed_ns > LOOK_NS
         self._named.look(calm=calm)
+        self._absences.look()
         self._school.loop.after(LOOK_NS, self._look)
 
     def _broken(self) -> bool:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from edge.readers.plugged import plugged
+from sim.emulators.keyboard import ENTER, TypingReader, press
 from sim.emulators.lines import Printer
+from sim.emulators.osdppd import OsdpPd
 
 
 def run(*words: str | Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
@@ -96,6 +98,72 @@ def test_one_known_card_tells_what_a_reader_prints(tmp_path: Path, text: str, ca
     printer.unplug()
 
 
+@pytest.mark.preloaded_input
+def test_one_known_card_tells_what_a_reader_types(tmp_path: Path) -> None:
+    reader, done = TypingReader(tmp_path / "wedge-event-kbd"), threading.Event()
+
+    def type_until() -> None:
+        while not done.is_set():
+            if reader.held:
+                reader.send(*press(ENTER))
+                reader.type("4022250974")
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=type_until)
+    thread.start()
+    found = run("readers", "identify", f"keyboard://{reader.link}", "--card", "a:DEADBEEF", "--seconds", "20")
+    done.set()
+    thread.join()
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[0] == f"keyboard://{reader.link}?format=dec&order=reversed&bytes=4"
+    assert "rdm6300" not in found.stdout
+    reader.unplug()
+
+
+@pytest.mark.parametrize(
+    ("sent", "card", "more"),
+    [
+        ("DEADBEEF", "a:DEADBEEF", ""),
+        ("EFBEADDE", "a:DEADBEEF", "&order=reversed"),
+        ("04A1B2C3", "a:04A1B2C3D4E580", "&part=first"),
+        ("C3B2A104", "a:04A1B2C3D4E580", "&order=reversed&part=first"),
+        ("80E5D4C3", "a:04A1B2C3D4E580", "&order=reversed&part=last"),
+    ],
+)
+def test_one_known_card_tells_what_an_osdp_reader_sends(tmp_path: Path, sent: str, card: str, more: str) -> None:
+    key_file = tmp_path / "gate.key"
+    key_file.write_text("00112233445566778899AABBCCDDEEFF\n", encoding="ascii")
+    key_file.chmod(0o600)
+    with OsdpPd(tmp_path / "tty", bytes.fromhex(key_file.read_text(encoding="ascii"))) as pd:
+        url = f"osdp://{pd.link}?address=0&key-file={key_file}&baud=115200"
+        pd.show(4 * len(sent), bytes.fromhex(sent))
+        found = run("readers", "identify", url, "--card", card, "--seconds", "20")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[0] == url + more
+
+
+def test_what_is_to_be_found_out_is_not_declared(tmp_path: Path) -> None:
+    for declared in ("osdp:///dev/x?address=0&key-file=/k&order=reversed", "lines:///dev/x?format=hex"):
+        done = run("readers", "identify", declared, "--card", "a:DEADBEEF")
+        assert done.returncode == 1 and "to be found out" in done.stderr
+
+
+def test_reads_that_are_no_number_are_not_taken_for_silence(tmp_path: Path) -> None:
+    key_file = tmp_path / "gate.key"
+    key_file.write_text("00112233445566778899AABBCCDDEEFF\n", encoding="ascii")
+    key_file.chmod(0o600)
+    with OsdpPd(tmp_path / "tty", bytes.fromhex(key_file.read_text(encoding="ascii"))) as pd:
+        pd.show(37, bytes.fromhex("DEADBEEF12"))
+        url = f"osdp://{pd.link}?address=0&key-file={key_file}&baud=115200"
+        done = run("readers", "identify", url, "--card", "a:DEADBEEF", "--seconds", "3")
+    assert done.returncode == 1 and "1 reads came, and none names" in done.stderr
+
+
+def test_a_reader_that_tells_whole_numbers_needs_no_finding_out() -> None:
+    done = run("readers", "identify", "pn532:///dev/ttyUSB0", "--card", "a:DEADBEEF")
+    assert done.returncode == 1 and "whole number" in done.stderr and "readers watch" in done.stderr
+
+
 def test_another_card_than_was_said_and_a_silent_reader_are_told_apart(tmp_path: Path) -> None:
     printer, stop = Printer(tmp_path / "tty"), threading.Event()
     silent = run("readers", "identify", printer.link, "--card", "a:DEADBEEF", "--baud", "9600", "--seconds", "0.3")
@@ -122,6 +190,9 @@ def test_a_reader_is_watched(tmp_path: Path) -> None:
     assert (found["card"], found["text"]) == ("a:DEADBEEF", "DEADBEEF")
     assert shown.stdout.startswith("a:DEADBEEF") and "3735928559" in shown.stdout
     printer.unplug()
+    (tmp_path / "cards.txt").write_text("no card\n", encoding="ascii")
+    refused = run("readers", "watch", f"replay:{tmp_path / 'cards.txt'}", "--seconds", "0.5")
+    assert refused.returncode == 1 and "configuration" in refused.stderr and "cable" not in refused.stderr
     gone = run("readers", "watch", address, "--seconds", "0.5")
     assert gone.returncode == 1 and "reader-lost" in gone.stderr
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from k12edge.doctor import _pins, file_system_of
+from hub.config import load_hub_config
+from hub.parts import Store
+from hub.store.notes import BackedUp
+from k12edge.doctor import _backups, _hub, _pins, file_system_of
 
 
 def examine(path: Path) -> tuple[int, list[str]]:
@@ -91,6 +94,30 @@ def test_a_file_that_is_no_configuration(text: str, tmp_path: Path) -> None:
     assert str(path) in lines[0]
 
 
+def test_a_hub_that_lays_files_for_the_city_names_the_folder_and_looks_at_it(tmp_path: Path) -> None:
+    place = tmp_path / "city" / "files"
+    path = tmp_path / "hub.toml"
+    path.write_text(
+        f'[hub]\nid = "tram"\nschool = "s1"\ndata_dir = "{tmp_path / "hub"}"\n'
+        f'[broker]\nlisten = "127.0.0.1:0"\n[city]\nkind = "files"\nfiles_dir = "{place}"\n',
+        encoding="utf-8",
+    )
+
+    def told() -> tuple[bool, str]:
+        findings = list(_hub(path))
+        assert not any("no city is configured" in text for _, text in findings)
+        return next((good, text) for good, text in findings if text.startswith("city"))
+
+    good, text = told()
+    assert good and str(place) in text and "made with the first" in text
+    place.mkdir(parents=True)
+    assert told() == (True, f"city: files are laid in {place} and sent by people")
+    place.rmdir()
+    place.write_text("no folder", encoding="utf-8")
+    good, text = told()
+    assert not good and "is no folder" in text
+
+
 def test_lamps_on_a_machine_without_pins_are_told(tmp_path: Path) -> None:
     path = write(tmp_path / "g.toml", tmp_path / "data", "replay:/x", "mqtt://127.0.0.1:9")
     assert not any("lamps: " in line for line in examine(path)[1])
@@ -107,3 +134,37 @@ def test_pins_that_may_be_used_are_good(tmp_path: Path, monkeypatch: pytest.Monk
     assert "group gpio" in _pins(tmp_path)[1] and not _pins(tmp_path)[0]
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert _pins(tmp_path) == (False, "lamps: gpiozero is missing; pip install 'k12edge[gpio]'")
+
+
+def test_where_a_hubs_backups_go_and_how_old_the_last_one_is(tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    path = tmp_path / "hub.toml"
+
+    def told(backup: str) -> tuple[list[str], list[str]]:
+        path.write_text(
+            f'[hub]\nid = "tram"\nschool = "s1"\ndata_dir = "{tmp_path / "hub"}"\n[backup]\n{backup}\n',
+            encoding="utf-8",
+        )
+        findings = list(_backups(load_hub_config(path)))
+        return [text for _, text in findings], [text for good, text in findings if not good]
+
+    lines, wrong = told("")
+    assert "hub's own disk: they don't save from a dead disk" in lines[0] and not wrong
+    assert "is not there" in told(f'dir = "{stick}"')[1][0]
+    stick.mkdir()
+    (tmp_path / "hub").mkdir()
+    assert "hub's own disk" in told(f'dir = "{stick}"')[0][0]
+    assert "no other disk is mounted" in told(f'dir = "{stick}"\nother_disk = true')[1][0]
+    assert "passphrase file" in told(f'passphrase_file = "{tmp_path / "none"}"')[1][0]
+    assert "none is made by itself" in told('at = "never"')[1][0]
+    store = Store(load_hub_config(path))
+    store.open_own_journal()
+    assert "none was made yet" in told("")[0][-1]
+    with store.database.transaction() as run:
+        run.execute("UPDATE events SET received_ms = received_ms - 40 * 3600 * 1000")
+    assert "none was made yet" in told("")[1][0], "for more than a day and a half"
+    with store.database.transaction():
+        store.notes.write(BackedUp(store.clock.now_ms() - 3 * 3_600_000, 1, str(stick), False, {}))
+    lines, wrong = told("")
+    assert "the last one is 3 h old" in lines[-1] and not wrong
+    store.database.close()

@@ -18,12 +18,13 @@ from protocol.cards import CardUid
 from protocol.errors import ReaderLost
 from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
-from sim.emulators.osdppd import OsdpPd
+from sim.emulators.osdppd import LineFaults, OsdpPd
 from sim.emulators.pcsccard import uid_card
 from sim.emulators.pcscdaemon import Pcscd
-from sim.emulators.pn532 import FieldCard, Pn532Emulator
+from sim.emulators.pn532 import Faults, FieldCard, Pn532Emulator
 from sim.emulators.usb import UsbBus
 from sim.emulators.usbreaders import Acr122
+from sim.emulators.wires import WIRES, by_bytes, hesitant, noisy
 from tests.contracts.typing_scene import TypingScene
 
 Showing = tuple[int, CardUid, int]
@@ -40,7 +41,13 @@ class Scene(Protocol):
     at_once: int
 
     def play(self, *showings: Showing) -> None:
-        """Show these cards from now on; may be called before or after the reader was opened, once."""
+        """Show these cards from now on, where it vanished after it has come back. Before or after the opening."""
+
+    def over(self, wire: str) -> None:
+        """From now on the reader's words come over such a wire; see test_wires.py."""
+
+    def vanish(self) -> None:
+        """The reader is gone, until somebody plays."""
 
     def close(self) -> None:
         """Take the world away."""
@@ -62,6 +69,12 @@ class ReplayScene:
         draft.write_text(text, encoding="ascii")
         draft.rename(self._path)
 
+    def over(self, wire: str) -> None:
+        raise NotImplementedError
+
+    def vanish(self) -> None:
+        raise NotImplementedError
+
 
 class Pn532Scene:
     at_once = 2
@@ -76,6 +89,12 @@ class Pn532Scene:
 
     def close(self) -> None:
         """The bench unplugs its chips."""
+
+    def over(self, wire: str) -> None:
+        self.chip.wire = {"by bytes": by_bytes, "slow": hesitant, "noisy": noisy}[wire]
+
+    def vanish(self) -> None:
+        self.bench.do(self.chip.unplug)
 
     def play(self, *showings: Showing) -> None:
         if self.chip.master < 0:
@@ -118,6 +137,18 @@ class UsbScene:
     def close(self) -> None:
         self._patch.undo()
 
+    def over(self, wire: str) -> None:
+        match wire:
+            case "slow":
+                self.bus.lag_ms = 20
+            case "noisy":
+                self.chip.faults = Faults(error=0.05, flaky=0.1)
+            case _:
+                raise NotImplementedError
+
+    def vanish(self) -> None:
+        self.bus.unplug(self.chip)
+
     def play(self, *showings: Showing) -> None:
         if self.chip not in self.bus.places.values():
             self.bus.plug(self.chip)
@@ -136,6 +167,12 @@ class LinesScene:
             self.printer.unplug()
 
     def close(self) -> None:
+        self.printer.unplug()
+
+    def over(self, wire: str) -> None:
+        self.printer.wire = WIRES[wire]
+
+    def vanish(self) -> None:
         self.printer.unplug()
 
     def play(self, *showings: Showing) -> None:
@@ -166,6 +203,15 @@ class OsdpScene:
     def close(self) -> None:
         self.pd.close()
 
+    def over(self, wire: str) -> None:
+        if wire == "noisy":
+            self.pd.faults = LineFaults(noise=0.3, broken=0.1, silent=0.02, short=0.02)
+        else:
+            self.pd.wire = {"by bytes": by_bytes, "slow": hesitant}[wire]
+
+    def vanish(self) -> None:
+        self.pd.unplug()
+
     def play(self, *showings: Showing) -> None:
         self.pd.plug()
         threading.Thread(target=self._play, args=(showings,), daemon=True).start()
@@ -190,6 +236,7 @@ class PcscScene:
         self.url = "pcsc:K12%20Gate%2000%2000"
         self.daemon = Pcscd(folder / "pcscd")
         self._over = threading.Event()
+        self._garbled = 0
         self._shows: threading.Thread | None = None
         if plugged:
             self.daemon.start()
@@ -199,6 +246,22 @@ class PcscScene:
         if self._shows is not None:
             self._shows.join(15)
         self.daemon.stop()
+
+    def over(self, wire: str) -> None:
+        match wire:
+            case "slow":
+                self.daemon.slots[0].lag_s = 0.05
+            case "noisy":
+                self._garbled = 2
+            case _:
+                raise NotImplementedError
+
+    def vanish(self) -> None:
+        self._over.set()
+        if self._shows is not None:
+            self._shows.join(15)
+        self._over = threading.Event()
+        self.daemon.kill()
 
     def play(self, *showings: Showing) -> None:
         if not self.daemon.running:
@@ -212,11 +275,12 @@ class PcscScene:
             at_ms += delay_ms
             if self._over.wait(max(0.0, began_s + at_ms / 1000 - time.monotonic())):
                 return
+            slot.garbled = self._garbled
             slot.show(uid_card(bytes.fromhex(card.hex)))
             # Held to the reader until it was noticed, and from then on for its time.
             while not slot.powered.wait(0.1) and not self._over.is_set():
                 pass
-            self._over.wait(max(hold_ms, self.least_ms) / 1000)
+            self._over.wait(max(hold_ms, self.least_ms * (1 + self._garbled)) / 1000)
             slot.remove()
 
 
@@ -234,6 +298,12 @@ class SimulatedScene:
 
     def close(self) -> None:
         self._other.close()
+
+    def over(self, wire: str) -> None:
+        raise NotImplementedError
+
+    def vanish(self) -> None:
+        raise NotImplementedError
 
     def play(self, *showings: Showing) -> None:
         self._other.close()

@@ -9,17 +9,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from edge.ports import CardRead, CardSeen
+from edge.ports import CardRead
 from edge.readers.opening import SCHEMES, make_reader
-from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
 from protocol.errors import ReaderLost, ReaderRefused
 from sim.emulators.bench import Bench
@@ -34,12 +31,6 @@ RUNS = [pytest.param(name, marks=pytest.mark.preloaded_input if name == "keyboar
 
 def test_every_driver_is_held_to_the_contract() -> None:
     assert set(DRIVERS) == set(SCHEMES)
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    with Bench() as made:
-        yield made
 
 
 @pytest.fixture(params=RUNS)
@@ -148,7 +139,19 @@ def test_looks_are_short_and_descriptors_are_given_back(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "pn532", "pn532:", "usb:/dev/x", "pn532://relative", "pn532:///x?a=1", "replay:f?loop=2", "nfcpy:tty"]
+    "url",
+    [
+        "",
+        "pn532",
+        "pn532:",
+        "usb:/dev/x",
+        "pn532://relative",
+        "pn532:///x?a=1",
+        "replay:f?loop=2",
+        "nfcpy:tty",
+        "pn532:///a%00b",
+        "lines:///dev/x?format=hex&format=dec",
+    ],
 )
 def test_an_address_that_can_never_work_is_refused(url: str) -> None:
     with pytest.raises(ReaderRefused):
@@ -254,6 +257,7 @@ def test_whatever_a_driver_throws_its_thread_goes_on() -> None:
         pause_s = 0.001
         moments = False
         partials = ()
+        unread = 0
 
         def __init__(self) -> None:
             self.opens = 0
@@ -272,13 +276,31 @@ def test_whatever_a_driver_throws_its_thread_goes_on() -> None:
         def close(self) -> None:
             raise OSError(9, "gone")
 
-    seen = threading.Event()
-    stop = threading.Event()
-    see: Callable[[CardSeen], None] = lambda _: seen.set()  # noqa: E731 - a name for its type
-    keeper = ReaderSupervisor("moody", Moody(), see, CLOCK.mono_ns, Random(1))
-    thread = threading.Thread(target=keeper.run, args=(stop,))
-    thread.start()
-    assert seen.wait(10)
-    stop.set()
-    thread.join(3)
-    assert not thread.is_alive()
+    with watching(Moody()) as watch:
+        watch.await_count(1)
+
+
+@pytest.mark.parametrize(
+    "url", ["pn532://{}", "lines://{}?format=hex", "osdp://{}?address=0&key-file={}.key", "replay:{}"]
+)
+@pytest.mark.parametrize("what", ["folder", "pipe"])
+def test_what_can_never_be_a_reader_is_refused_at_once(url: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "đầu đọc"
+    if what == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    key_file = tmp_path / "đầu đọc.key"
+    key_file.write_text("00112233445566778899AABBCCDDEEFF\n", encoding="ascii")
+    key_file.chmod(0o600)
+    reader = make_reader(url.format(path, path))
+    with pytest.raises(ReaderRefused):
+        reader.open()
+    reader.close()
+
+
+def test_a_port_that_another_station_has_is_told_as_that(device: Pn532Scene) -> None:
+    with watching(device.url) as watch:
+        watch.await_ready()
+        with pytest.raises(ReaderLost, match="another station"):
+            make_reader(device.url).open()

@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from protocol.cards import CardUid
-from sim.emulators.keyboard import ENTER, TypingReader, press
+from sim.emulators.keyboard import ENTER, MSC, SCAN, SHIFT, SYN, Event, TypingReader, press
+
+CAPS_LOCK, LAMP = 58, 0x11
 
 
 class TypingScene:
@@ -20,13 +22,31 @@ class TypingScene:
         self.reader = TypingReader(folder / "đầu đọc-event-kbd", plugged=plugged)
         self.url = f"keyboard://{self.reader.link}?format=hex"
         self._plugged = plugged
+        self._gap_s = 0.001
+        self._others: tuple[list[Event], ...] = ()
 
     def close(self) -> None:
         self.reader.unplug()
 
+    def over(self, wire: str) -> None:
+        match wire:
+            case "by bytes":
+                self.reader.by_events = True
+            case "slow":
+                self._gap_s = 0.005
+            case "noisy":
+                self._others = (*press(CAPS_LOCK), *press(SHIFT), [(MSC, SCAN, 0x70053), (LAMP, 1, 1), (SYN, 0, 0)])
+            case _:
+                raise NotImplementedError
+
+    def vanish(self) -> None:
+        self.reader.unplug()
+        self._plugged = False
+
     def play(self, *showings: tuple[int, CardUid, int]) -> None:
         if not self._plugged:
             self.reader.plug()
+            self._plugged = True
         threading.Thread(target=self._play, args=(showings,), daemon=True).start()
 
     def _play(self, showings: tuple[tuple[int, CardUid, int], ...]) -> None:
@@ -42,4 +62,5 @@ class TypingScene:
         for delay_ms, card, _ in showings:
             at_ms += delay_ms
             time.sleep(max(0.0, began_s + at_ms / 1000 - time.monotonic()))
-            self.reader.type(card.hex)
+            self.reader.send(*self._others)
+            self.reader.type(card.hex, gap_s=self._gap_s)

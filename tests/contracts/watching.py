@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 
 from edge.clock import SystemClock
-from edge.ports import CardSeen
+from edge.ports import CardSeen, Reader
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
@@ -17,13 +18,14 @@ CLOCK = SystemClock()
 
 
 class Watch:
-    """A supervised reader on its own thread, and what it saw."""
+    """A supervised reader on its own thread, and what it saw. `reader`: one ready-made, or an address."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, reader: str | Reader) -> None:
+        made = make_reader(reader) if isinstance(reader, str) else reader
         self.seen: list[CardSeen] = []
         self._changed = threading.Condition()
         self._stop = threading.Event()
-        self.keeper = ReaderSupervisor("r", make_reader(url), self._see, CLOCK.mono_ns, Random(1))
+        self.keeper = ReaderSupervisor("r", made, self._see, CLOCK.mono_ns, Random(1))
         self._thread = threading.Thread(target=self.keeper.run, args=(self._stop,))
 
     def start(self) -> None:
@@ -34,22 +36,45 @@ class Watch:
             self.seen.append(seen)
             self._changed.notify_all()
 
-    def await_count(self, count: int, within_s: float = 10) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.seen) >= count, within_s), (self.cards(), self.keeper.counts)
-
     def cards(self) -> list[CardUid]:
         return [seen.card for seen in self.seen]
 
+    def await_ready(self, within_s: float = 5) -> None:
+        """Until the reader is open."""
+        assert self.keeper.ready.wait(within_s), self.keeper.counts
+
+    def await_that(self, what: Callable[[], bool], within_s: float = 10) -> None:
+        """Until `what` holds, which is asked anew with each sighting."""
+        with self._changed:
+            assert self._changed.wait_for(what, within_s), (self.cards(), self.keeper.counts)
+
+    def await_count(self, count: int, within_s: float = 10) -> None:
+        """Until there are so many sightings, or more."""
+        self.await_that(lambda: len(self.seen) >= count, within_s)
+
+    def await_cards(self, *cards: CardUid, within_s: float = 5) -> None:
+        """Until as many sightings as these are there; they are these, in this order, and no others."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.seen) >= len(cards), within_s)
+        assert self.cards() == list(cards), self.keeper.counts
+
+    def await_error(self, code: str | None, within_s: float = 10) -> None:
+        """Until this is what is wrong with the reader; None: until nothing is, and it is open."""
+        deadline = time.monotonic() + within_s
+        while self.keeper.counts.error != code or (code is None and not self.keeper.ready.is_set()):
+            assert time.monotonic() < deadline, self.keeper.counts
+            time.sleep(0.005)
+
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(3)
+        self._thread.join(5)
         assert not self._thread.is_alive(), "a reader's thread ends when it is told to"
 
 
 @contextmanager
-def watching(url: str) -> Iterator[Watch]:
-    watch = Watch(url)
+def watching(reader: str | Reader) -> Iterator[Watch]:
+    """Watch it until the block ends."""
+    watch = Watch(reader)
     watch.start()
     try:
         yield watch

@@ -10,7 +10,8 @@ import pytest
 from edge.config import KEYS, REPEAT_WINDOW_S, config_from, load_config, parse_url
 from host.tomlfile import FILE_BYTES_MAX, LINE_DOTS_MAX
 from hub.config import load_hub_config
-from k12edge.cli import EXIT_USAGE, main
+from k12edge.cli import main
+from k12edge.words import EXIT_USAGE
 from protocol.errors import ConfigError
 from protocol.settings import TABLES_MAX, Key
 from protocol.signing import Identity
@@ -211,3 +212,25 @@ def test_other_addresses_are_refused(url: str) -> None:
 def test_a_hub_key_is_taken() -> None:
     document = {**WHOLE, "gateway": {**WHOLE["gateway"], "hub_key": Identity(bytes(32), bytes(32)).key}}
     assert config_from("f", document).hub_key == document["gateway"]["hub_key"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("lines:///dev/ttyUSB0?format=hex", "lines:///dev/ttyUSB0?format=dec"),
+        ("pn532:///dev/ttyUSB0", "lines:///dev/ttyUSB0?format=hex"),
+        ("pn532:///dev/ttyUSB0", "pn532:///dev/ttyUSB0?felica=1"),
+        ("pcsc:ACR122U", "pcsc:acr122u"),
+        ("replay:a", "replay:a?loop=1"),
+    ],
+)
+def test_a_device_is_given_to_one_station_whatever_its_address_declares(one: str, other: str) -> None:
+    stations = [{"name": name, "kind": "gate", "reader": reader} for name, reader in (("a", one), ("b", other))]
+    with pytest.raises(ConfigError, match="given to 2 stations"):
+        config_from("f", {**WHOLE, "station": stations})
+
+
+def test_devices_of_two_names_are_two() -> None:
+    readers = ("pcsc:ACR122U%2000", "pcsc:ACR122U%2001", "nfcpy:usb:072f:2200", "replay:ACR122U", "simulated:acr122u")
+    stations = [{"name": f"s{n}", "kind": "gate", "reader": reader} for n, reader in enumerate(readers)]
+    assert config_from("f", {**WHOLE, "station": stations}).readers == readers

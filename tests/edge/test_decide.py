@@ -38,6 +38,8 @@ def _expected(hex_: str, keyed: str, school_key: bool, roster: bool, again: bool
     """The table in words, top to bottom; the first line that fits counts."""
     if hex_ in FALSE_NUMBERS:
         return "refused", FALSE_NUMBERS[hex_], None
+    if school_key and roster and keyed == "hk1:lost":
+        return "refused", "lost", None
     if again:
         return "repeated", "repeat", "st-then"
     if not school_key:

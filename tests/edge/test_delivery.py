@@ -152,7 +152,7 @@ def test_what_came_before_the_hub_was_met_is_heard_once_it_is(desk: Desk) -> Non
     assert desk.alarms == []
 
 
-def test_a_new_release_is_told_at_once(desk: Desk) -> None:
+def test_a_new_release_is_told_once_cards_can_be_looked_up_in_it(desk: Desk) -> None:
     desk.hub_ready()
     desk.step()
     desk.step()
@@ -161,6 +161,10 @@ def test_a_new_release_is_told_at_once(desk: Desk) -> None:
     assert desk.states() == [], "nothing is new"
     for _ in range(2):
         desk.hear(roster_topic(SCHOOL, "gate"), _roster())
+        desk.step()
+    assert [state.rosters for state in desk.states()] == [{}], "no card can be looked up without its key"
+    desk.hear(CFG, msgspec.json.encode(DeviceConfig(1, [(1, seal(desk.keys.identity.box, bytes(range(32))))])))
+    for _ in range(2):
         desk.step()
     assert [state.rosters for state in desk.states()] == [{"gate": "r-1"}], "at once, and once"
 

@@ -17,7 +17,8 @@ from sim.powercut.recording import Write, read_recording, recording_words
 BEGIN = """
 import os, sys
 from pathlib import Path
-from edge.journalfile import copy_out, open_for_writing, set_aside, write_durably
+from edge.journalfile import copy_out, open_for_writing, set_aside
+from host.durable import write_durably
 data = Path(sys.argv[1])
 def done(step):
     with open(sys.argv[2], "a") as acks:

@@ -14,9 +14,9 @@ import pytest
 from edge.journal import HEAD_EVERY_RECORDS, SqliteJournal
 from edge.journalfile import APPLICATION_ID, FILE_NAME, PAGE_BYTES, explained, open_for_writing
 from edge.journalrows import head_text
-from edge.lock import InstanceLock
 from edge.ports import Recorded
 from edge.salvage import open_journal, salvage
+from host.lock import InstanceLock
 from protocol.envelope import EVENT_BYTES_MAX, decode_event, digest, encode_event, unix_ms_of
 from protocol.errors import BadMessage, JournalFailed, JournalFull, SchemaTooNew
 from protocol.ranges import RangeSet
@@ -334,7 +334,7 @@ def test_a_rolled_back_file_is_never_built_upon(tmp_path: Path) -> None:
 
 
 def test_an_instance_holds_its_directory_alone(tmp_path: Path) -> None:
-    script = "import sys; from edge.lock import InstanceLock; from pathlib import Path; InstanceLock(Path(sys.argv[1]))"
+    script = "import sys; from host.lock import InstanceLock; from pathlib import Path; InstanceLock(Path(sys.argv[1]))"
     with InstanceLock(tmp_path):
         refused = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, check=False)
         assert refused.returncode != 0 and b"is held by process" in refused.stderr

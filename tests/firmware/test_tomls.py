@@ -84,6 +84,9 @@ def test_every_line_may_be_put_in_force(path: Path, keys: object, load: Callable
         text = text.replace('hub_key = "thcs-1"', f'hub_key = "{Identity(bytes(32), bytes(32)).key}"')
         text = text.replace("diversified = false", "diversified = true")
         text = text.replace('context = "thcs-1"', f'context = "{bytes(9).hex()}"')
+        text = text.replace('sink = "none"', 'sink = "webhook"')
+        # Keys that go with another choice.
+        text = re.sub(r"^(files_dir|file) = .*$", "", text, flags=re.M)
         return text.replace("embedded = true", "embedded = false").replace('kind = "none"', 'kind = "k12records"')
 
     load(filled(path, tmp_path, change))

@@ -13,7 +13,15 @@ from typing import Any
 
 from edge.config import KEYS as GATEWAY_KEYS
 from edge.patterns import PATTERNS
+from hub.access.rights import CLASS_ROLES, DATED_ROLES, MATRIX, MEANINGS, PERSONAL, READING, RIGHTS, ROLE_WORDS, ROLES
 from hub.config import KEYS as HUB_KEYS
+from hub.lists.emptybook import offered
+from hub.lists.faults import NOTES, WORDS
+from hub.lists.templates import TEMPLATES
+from hub.store.retention import TABLES, UNTIL_WORDS
+from hub.web.ground import rules as routing
+from hub.web.registry import PAGES
+from hub.web.words import translated
 from protocol.errors import BadMessage, K12EdgeError, NeedsHands, Transient
 from protocol.settings import Key
 from tests.houserules.readers import capabilities, quality, summary
@@ -106,13 +114,17 @@ def schemas() -> str:
 LIMITS = (
     ("A record, in bytes", "protocol.envelope:EVENT_BYTES_MAX"),
     ("Objects and lists within each other in a record", "protocol.envelope:NESTING_MAX"),
+    (
+        "A person's word that a pupil is missing, held back before parents hear it, in ms",
+        "hub.messages.planning:HELD_MS",
+    ),
     ("A batch, in records", "protocol.batch:BATCH_EVENTS_MAX"),
     ("A batch, in bytes, whichever comes first", "protocol.batch:BATCH_BYTES_MAX"),
     ("Records of a backlog under way at once, on a line that carries them", "edge.pace:WINDOW_MAX"),
     ("Stations of a gateway", "protocol.settings:TABLES_MAX"),
     ("Cards waiting at one station for a slow disk, then the alarm `lane-full`", "edge.lane:WAITING_MAX"),
     ("Holes named in one mark of a receipt; further ones in the next", "protocol.receipts:MISSING_MAX"),
-    ("Journals in one receipt", "hub.receipts:JOURNALS_MAX"),
+    ("Journals in one receipt", "hub.road.receipts:JOURNALS_MAX"),
     ("Journals in one state message", "edge.statement:TOLD_MAX"),
     ("A damaged journal file that is searched for records, in bytes", "edge.salvage:FILE_BYTES_MAX"),
     ("Salvaged files kept", "edge.salvage:SALVAGED_FILES_MAX"),
@@ -127,6 +139,16 @@ LIMITS = (
     ("Whole messages parked under one gateway's name, in bytes", "hub.store.ledger:PARKED_DEVICE_BYTES_MAX"),
     ("Forks kept under one gateway's name", "hub.store.ledger:FORKS_DEVICE_MAX"),
     ("Alarms kept at the hub", "hub.store.ledger:ALARMS_MAX"),
+    ("Users, and those who were", "hub.store.userrows:USERS_MAX"),
+    ("Tokens that stand", "hub.store.sessionrows:TOKENS_MAX"),
+    ("Sessions of one user", "hub.store.sessionrows:SESSIONS_EACH_MAX"),
+    ("Rows of the log of looks and changes, for 400 days", "hub.store.auditrows:ROWS_MAX"),
+    ("Connections to the pages at once", "hub.web.lines:LINES_MAX"),
+    ("Connections of one other machine", "hub.web.lines:LINES_EACH_MAX"),
+    ("Open streams of the pages", "hub.web.pulse:LISTENERS_MAX"),
+    ("Open streams of one user or token", "hub.web.pulse:EACH_MAX"),
+    ("Files that wait for their preview to be taken, of one kind of page", "hub.web.uploads:FILES_MAX"),
+    ("Such files of one user", "hub.web.uploads:EACH_MAX"),
     ("Records in one page of an audit", "protocol.audit:PAGE_MAX"),
     ("Records in the digest of a range", "protocol.audit:RANGE_MAX"),
 )
@@ -171,6 +193,21 @@ def faults(asked: str) -> str:
     return table(head, rows)
 
 
+def pains(kind: str) -> str:
+    """The pains of docs/pains.toml, or the rules, with their tests."""
+    mine = all_pains()[kind]
+    places = [", ".join(map(_test, one["tests"])) for one in mine]
+    if kind == "pain":
+        rows = [[one["name"], one["here"], place] for one, place in zip(mine, places, strict=True)]
+        return table(("pain elsewhere", "here", "proven by"), rows)
+    return table(("rule", "proven by"), [[one["name"], place] for one, place in zip(mine, places, strict=True)])
+
+
+def all_pains() -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = tomllib.loads((ROOT / "docs" / "pains.toml").read_text(encoding="utf-8"))
+    return found
+
+
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
@@ -207,6 +244,97 @@ def readers(asked: str) -> str:
     return table(head, rows) + "\n\n" + "\n".join(notes)
 
 
+def lists(asked: str) -> str:
+    """The lists that people bring: the `columns` of one, all of them, or every `faults` code with its words."""
+    if asked == "faults":
+        rows = [[f"`{code}`", vi, en, "no" if code in NOTES else "yes"] for code, (vi, en) in WORDS.items()]
+        return table(["code", "tiếng Việt", "English", "stops the list"], rows)
+    if asked == "all":
+        return table(
+            ["list", "tiếng Việt", "English", "the same again is"],
+            [
+                [
+                    f"[`{one.name}`](#{one.name})",
+                    *one.title,
+                    ", ".join(one.column(key).headers[0] for key in one.identity),
+                ]
+                for one in TEMPLATES.values()
+            ],
+        )
+    template = TEMPLATES[asked]
+    rows = []
+    for column in template.columns:
+        words = "; ".join(f"{vi} / {en}" for vi, en, *_ in offered(column).values())
+        told = " / ".join(column.note) if column.note[0] else ""
+        holds = ". ".join(part for part in (told, words) if part) or column.kind
+        needed = "yes" if column.needed else ""
+        rows.append([*column.headers[:2], ", ".join(column.headers[2:]) or "–", needed, holds])
+    return table(["header", "English", "also", "needed", "holds"], rows)
+
+
+def retention() -> str:
+    """Every table with its class of data, and until when it is kept; see hub/store/retention.py."""
+    rows = [[f"`{kept.table}`", kept.data, UNTIL_WORDS[kept.until], kept.note] for kept in TABLES]
+    return table(["table", "data", "kept", "what"], rows)
+
+
+def roles(_asked: str = "") -> str:
+    """Role x right as hub/access/rights.py has it; `account` is everybody's."""
+    shown = [right for right in RIGHTS if right != "account"]
+    rows = []
+    for right in shown:
+        marks = ["×" if right in MATRIX[role] else "" for role in ROLES]
+        rows.append([f"`{right}`", *marks])
+    return table(["right", *(f"`{role}`" for role in ROLES)], rows)
+
+
+def rights() -> str:
+    """What each right means, whether it changes something, whether each look is written down."""
+    rows = [
+        [f"`{right}`", MEANINGS[right], "no" if right in READING else "yes", "yes" if right in PERSONAL else "no"]
+        for right in RIGHTS
+    ]
+    return table(["right", "what it allows", "changes something", "each look in the audit"], rows)
+
+
+def role_names() -> str:
+    """The roles for people, and what binds them."""
+    rows = []
+    for role, (vietnamese, english) in ROLE_WORDS.items():
+        bound = ["a class"] * (role in CLASS_ROLES) + ["a last day"] * (role in DATED_ROLES)
+        rows.append([f"`{role}`", vietnamese, english, " and ".join(bound) or "–"])
+    return table(["role", "tiếng Việt", "English", "needs"], rows)
+
+
+def staff_pages(asked: str) -> str:
+    """Every page with the roles that may see it; `forms`: what their forms are sent to, and files."""
+    entries = routing(hub_app())
+    pages_of_people = {page.path: page for page in PAGES}
+    rows = []
+    for (method, path), rule in sorted(entries.items(), key=lambda entry: entry[0][::-1]):
+        page = pages_of_people.get(path) if method == "GET" else None
+        if rule.api or (page is not None) != (asked == "seen"):
+            continue
+        who = "anybody" if rule.right == "open" else ", ".join(_who(rule.right, rule.of)) or "nobody"
+        right = "–" if rule.right == "open" else f"`{rule.right}`"
+        if page is not None:
+            here = "; from this machine anybody" if rule.here else ""
+            english = translated("en", page.title)
+            rows.append([f"`{path}`", f"{page.title} / {english}", right, who + here])
+        else:
+            rows.append([f"`{method} {path}`", rule.what, right, who])
+    return table(["page", "title", "right", "roles"] if asked == "seen" else ["request", "act", "right", "roles"], rows)
+
+
+def _who(right: str, of: str) -> list[str]:
+    if right == "account":
+        return ["everybody who is logged in"]
+    mine = [role for role in ROLES if right in MATRIX[role]]
+    if of == "school":
+        return [f"`{role}`" for role in mine if role not in CLASS_ROLES]
+    return [f"`{role}`" + (" (own class)" if role in CLASS_ROLES else "") for role in mine]
+
+
 CELL_MS = 20
 """A character in the picture of a pattern."""
 
@@ -232,9 +360,16 @@ MAKERS: dict[str, Callable[..., str]] = {
     "limits": limits,
     "rooms": rooms,
     "faults": faults,
+    "pains": pains,
     "proof": proof,
     "readers": readers,
     "patterns": patterns,
+    "lists": lists,
+    "retention": retention,
+    "roles": roles,
+    "rights": rights,
+    "role-names": role_names,
+    "staff-pages": staff_pages,
 }
 
 

@@ -18,8 +18,9 @@ from fastapi.routing import APIRoute
 
 from edge.ports import Caution, Signal
 from host.watchdog import HUNG_EXIT
-from hub.authenticity import FindingCode
-from hub.intake import Fault
+from hub.cards.authenticity import FindingCode
+from hub.road.intake import Fault
+from hub.rostersync.register import NoteCode
 from hub.store.devices import DeviceStanding
 from k12edge.cli import build_parser
 from protocol.envelope import EVENT_TYPES
@@ -152,7 +153,7 @@ def hub_warnings() -> set[str]:
 
 def hub_troubles() -> set[str]:
     """What the hub's own parts say when they don't work, beside the codes of errors: the words of `status.parts`."""
-    found: set[str] = set()
+    found = {text for text in constants("hub") if text.startswith("messages-")}
     for node in nodes("hub"):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "parts":
             for part in ast.walk(node.value):
@@ -167,7 +168,13 @@ def problem_types() -> set[str]:
     """The last word of every `urn:k12edge:problem:` that hub, city, or the hub's client of the city may say."""
     prefix = "urn:k12edge:problem:"
     found = {text.removeprefix(prefix) for text in constants("hub", "sim") if text.startswith(prefix)} - {""}
-    found |= given({"_problem"}, 1, "hub", "sim") | given({"Answered"}, 3, "sim")
+    found |= given({"_problem", "problem", "Refusal"}, 1, "hub", "sim")
+    # LoginNeeded hands its own to its base; pages end with some that programs never meet.
+    found |= (
+        given({"__init__"}, 1, "hub") & {"login-needed"}
+        | given({"show_problem"}, 2, "hub")
+        | given({"Answered"}, 3, "sim")
+    )
     return {"status-<number>" if word.startswith("status-") else word for word in found}
 
 
@@ -187,7 +194,7 @@ def commands(parser: argparse.ArgumentParser | None = None, path: str = "") -> d
 
 def exit_codes() -> set[str]:
     found = {HUNG_EXIT}
-    for module in ("k12edge/cli.py", "edge/verify.py"):
+    for module in ("k12edge/words.py", "edge/verify.py"):
         for node in trees(module.partition("/")[0])[module].body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
                 target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
@@ -217,10 +224,14 @@ def written_types() -> set[str]:
 
 
 def routes(app: FastAPI) -> list[tuple[str, str, str, str]]:
-    """(method, path, query parameters, first line of the docstring or summary), in the order of the application."""
+    """(method, path, query parameters, first line of the docstring or summary), in the order of the application.
+
+    Staff pages and their forms stand in docs/reference/pages.md.
+    """
     found = []
     for route in app.routes:
-        if isinstance(route, APIRoute):
+        rule = getattr(getattr(route, "endpoint", None), "rule", None)
+        if isinstance(route, APIRoute) and (rule is None or rule.api):
             text = (route.endpoint.__doc__ or route.summary or "").strip().partition("\n")[0]
             query = ", ".join(f"`{parameter.alias}`" for parameter in route.dependant.query_params)
             for method in sorted(route.methods or ()):
@@ -231,7 +242,7 @@ def routes(app: FastAPI) -> list[tuple[str, str, str, str]]:
 
 
 def hub_app() -> FastAPI:
-    from hub.web.api import make_app
+    from hub.web.site import make_app
 
     nothing: Any = None
     return make_app(nothing, nothing)
@@ -292,8 +303,8 @@ def _word(schema: dict[str, Any], components: dict[str, Any]) -> str:
 def told_by_hub() -> dict[str, frozenset[str]]:
     """The keys of what a real hub's store tells: its status, a gateway, a journal, something that was set aside."""
     from hub.config import hub_config_from
-    from hub.fleet import Fleet
     from hub.parts import Store
+    from hub.road.fleet import Fleet
     from hub.web.status import Status
 
     with tempfile.TemporaryDirectory() as folder:
@@ -324,6 +335,7 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "waiting code": lambda: warned("wait"),
     "hub alarm": hub_alarms,
     "hub warning": hub_warnings,
+    "roster discrepancy": lambda: set(get_args(NoteCode)),
     "hub trouble": hub_troubles,
     "parking reason": parking_reasons,
     "problem type": problem_types,

@@ -17,8 +17,9 @@ from edge.config import REPEAT_WINDOW_S, config_from
 from hub.config import hub_config_from
 from k12edge.cli import build_parser
 from protocol.taps import tap_type
-from tests.houserules.generated import BLOCK, all_faults, pages, renewed
+from tests.houserules.generated import BLOCK, all_faults, all_pains, pages, renewed
 from tests.houserules.reading import EVERY, ROOT, commands, shape, written_types
+from tests.hub.web.catalog import catalog
 
 TEXTS = {path: path.read_text(encoding="utf-8") for path in pages()}
 EVERY_MARK = re.compile(r"<!-- every: (?P<name>[^>]+?) -->\n+(?P<table>(?:\|.*\n)+)")
@@ -148,6 +149,63 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(place.read_text(encoding="utf-8")), f"{name(page)}: {link['target']}"
 
 
+PICTURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<target>[^)\s]+)\)")
+PICTURE_BYTES_MAX = 80_000
+PICTURES = ROOT / "docs" / "operating" / "pictures"
+
+
+def test_pictures_are_there_small_told_in_words_and_all_shown() -> None:
+    shown = set()
+    for path, text in TEXTS.items():
+        for found in PICTURE.finditer(FENCE.sub("", text)):
+            picture = (path.parent / found["target"]).resolve()
+            assert picture.is_file(), f"{name(path)}: {found['target']}"
+            assert len(found["alt"].split()) >= 3, f"{name(path)}: {found['target']} isn't told in words"
+            if picture.parent == PICTURES:
+                language = "vi" if path.name.endswith(".vi.md") else "en"
+                assert picture.name.split(".")[1] == language, f"{name(path)}: {found['target']} speaks otherwise"
+                assert picture.stat().st_size <= PICTURE_BYTES_MAX, picture
+            shown.add(picture)
+    assert {path.resolve() for path in PICTURES.iterdir()} <= shown, "a picture is shown by no page"
+
+
+QUOTED = re.compile(r"(?<!\*)\*([^*`\n]+(?:\n[^*`\n]+)?)\*(?!\*)|`([^`\n]+)`")
+NOT_ON_A_PAGE = {"Mã lớp, Mã học sinh, Họ tên", "X-Forwarded-For", "X-Forwarded-Proto"}
+"""Columns of a sheet, and what proxies send."""
+
+
+def test_words_that_operating_pages_quote_stand_on_the_hub_s_pages() -> None:
+    said: dict[str, set[str]] = {"vi": set(), "en": set()}
+    for message in catalog():
+        for language, forms in (("vi", message.id), ("en", message.string)):
+            said[language] |= {forms.casefold()} if isinstance(forms, str) else {form.casefold() for form in forms}
+    quoted = 0
+    for path, text in TEXTS.items():
+        if path.parent == ROOT / "docs" / "operating":
+            known = said["vi"] if path.name.endswith(".vi.md") else said["vi"] | said["en"]
+            for found in QUOTED.finditer(BLOCK.sub("", FENCE.sub("", text))):
+                words = " ".join((found[1] or found[2]).split())
+                if words[0].isupper() and not re.search(r"[/_=<>{}0-9]", words) and words not in NOT_ON_A_PAGE:
+                    quoted += 1
+                    assert any(words.casefold() in one for one in known), f"{name(path)}: no page says {words}"
+    assert quoted > 60
+
+
+def test_each_operating_page_is_there_in_both_languages() -> None:
+    found = {path.name for path in TEXTS if path.parent == ROOT / "docs" / "operating"}
+    assert {page for page in found if not page.endswith(".vi.md")} == {
+        page.replace(".vi.md", ".md") for page in found if page.endswith(".vi.md")
+    }
+
+
+def test_each_operating_page_is_reached_from_the_start_page_of_its_language() -> None:
+    folder = ROOT / "docs" / "operating"
+    for start, mine in (("README.md", False), ("README.vi.md", True)):
+        links = {found["target"] for found in LINK.finditer(TEXTS[folder / start])}
+        pages = {path.name for path in TEXTS if path.parent == folder and path.name.endswith(".vi.md") == mine}
+        assert pages - links <= {start}, start
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     reached, waiting = set(), [ROOT / "README.md"]
     while waiting:
@@ -199,6 +257,22 @@ def test_every_fault_has_a_test_that_makes_it_happen() -> None:
         for place in fault["tests"]:
             path, _, test = place.partition("::")
             assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{fault['name']}: {place}"
+
+
+def test_every_pain_and_every_rule_has_a_test_that_proves_it() -> None:
+    named = all_pains()
+    assert set(named) == {"pain", "rule"} and len(named["pain"]) >= 19 and len(named["rule"]) >= 12
+    for one in (*named["pain"], *named["rule"]):
+        assert one["tests"], one["name"]
+        for place in one["tests"]:
+            path, _, test = place.partition("::")
+            assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{one['name']}: {place}"
+
+
+def test_every_golden_day_is_told_of() -> None:
+    told = (ROOT / "docs" / "reference" / "pains.md").read_text(encoding="utf-8")
+    days = {folder.name for folder in (ROOT / "tests" / "fixtures" / "golden").iterdir()}
+    assert days == set(re.findall(r"^\| `([a-z-]+)` \|", told, re.MULTILINE))
 
 
 def test_commands_parse() -> None:

@@ -12,11 +12,16 @@ MUTANTS = listed()
 ROOMS = {
     "protocol": "anchors audit batch cardforms envelope ranges receipts signing time",
     "edge": "assembly clock decide delivery devicekeys journal journalfile lane owed pace patterns player pruning"
-    " rescue rosterstore salvage slots soundness station upkeep uplink verify waterline readers/keyboard"
-    " readers/keydecoder readers/lines readers/osdpcards readers/osdpwire readers/pcscwords readers/presence"
-    " readers/stableport",
-    "hub": "announcer clock forwarder forwarding intake mailroom mending parts receipts reception rederiving roster"
-    " city/k12records store/books store/database store/forwardrows store/ledger store/rosterrows",
+    " rescue rosterstore salvage slots soundness station upkeep uplink verify waterline watermark watermarking"
+    " readers/keyboard readers/keydecoder readers/lines readers/osdpcards readers/osdpwire readers/pcscwords"
+    " readers/presence readers/stableport readers/keeping readers/tty",
+    "hub": "clock mending parts roster tls road/announcer road/intake road/mailroom road/receipts road/reception"
+    " forwarding/forwarder forwarding/owing days/rederiving"
+    " lists/books lists/changes lists/enrolling lists/matching lists/oneroster lists/reading lists/rows"
+    " access/passwords access/rights access/sessions web/doorman web/ground web/pages/loginpages"
+    " attendance/claims attendance/coverage city/k12records city/login city/oneroster store/books store/coveragerows"
+    " store/database store/forwardrows store/ledger store/rosterrows store/sessionrows store/userrows"
+    " rostersync/held rostersync/plan rostersync/puller rostersync/register rostersync/settling rostersync/walk",
 }
 
 

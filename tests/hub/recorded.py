@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from random import Random
 
-from hub.forwarding import BATCH_MAX, Forwarding, PerEvent, Result
+from hub.forwarding.owing import BATCH_MAX, Forwarding, PerEvent, Result
 from tests.hub.handmade import Gateway
 from tests.hub.room import HubRoom
 

@@ -6,12 +6,13 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from host.machine import Machine
 from hub.config import HubConfig, hub_config_from
-from hub.fleet import Fleet
 from hub.papers import read_paper, wrapped, write_paper
 from hub.parts import Store
-from hub.receipts import Receipts
-from hub.reception import Followups, Reception
+from hub.road.fleet import Fleet
+from hub.road.receipts import Receipts
+from hub.road.reception import Followups, Reception
 from hub.web.status import Status
 from protocol.receipts import JournalMarks, Receipt, decode_receipt
 from protocol.signing import open_message
@@ -28,11 +29,19 @@ def config_in(data_dir: Path, **tables: dict[str, Any]) -> HubConfig:
 class HubRoom:
     """Opened again on the same directory it is the hub after a restart."""
 
-    def __init__(self, data_dir: Path, *, city: bool = True, hold_s: int = 0, **tables: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        city: bool = True,
+        hold_s: int = 0,
+        machine: Machine | None = None,
+        **tables: dict[str, Any],
+    ) -> None:
         data_dir.mkdir(exist_ok=True)
         plan = {"kind": "k12records", "url": "http://127.0.0.1:9", "city_hold_s": hold_s} if city else {"kind": "none"}
         self.config = config_in(data_dir, city=plan, **tables)
-        self.store = Store(self.config)
+        self.store = Store(self.config, machine)
         self.own = self.store.open_own_journal()
         self.fleet = Fleet()
         store = self.store

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from hub.announcer import REMIND_LOOKS, Announcer
 from hub.papers import wrapped
+from hub.road.announcer import REMIND_LOOKS, Announcer
 from protocol.signing import Identity, sign_message, verify
 from protocol.status import HubState, hub_text
 from protocol.taps import STATION_KINDS
@@ -74,7 +74,7 @@ def test_the_hub_signs_what_it_says_of_itself(room: HubRoom) -> None:
 def test_a_gateway_that_names_another_roster_is_sent_them_again_by_and_by(room: HubRoom) -> None:
     made, told = announcer(room)
     text = "pupil_key,display_name,class,card_uid\nst-1,An,6A,04A1B2C3D4E580\n"
-    room.store.desk.carry_out("roster-import", {"file": "r.csv", "paper": wrapped(text.encode())})
+    room.store.carry_out("roster-import", {"file": "r.csv", "paper": wrapped(text.encode())})
     gateway = room.known(Gateway())
     gateway.run(1)
     made.turn(anew=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-LISTS = ("protocol", "edge", "hub")
+LISTS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.toml")))
 
 
 @dataclass(frozen=True)

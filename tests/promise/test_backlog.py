@@ -19,7 +19,7 @@ def _queues(folder: Path) -> dict[str, tuple[str, str]]:
     stations = {}
     for number in range(STATIONS):
         path = folder / f"queue-{number}.txt"
-        path.write_text("".join(f"15 a:04{rng.randbytes(6).hex().upper()} 4\n" for _ in range(TAPS)), encoding="ascii")
+        path.write_text("".join(f"30 a:04{rng.randbytes(6).hex().upper()} 4\n" for _ in range(TAPS)), encoding="ascii")
         stations[f"cong-{number}"] = ("gate", f"replay:{path}")
     return stations
 

@@ -18,6 +18,8 @@ from tests.edge.room import begin, records, tap
 from tests.hub.room import HubRoom
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+SETTINGS = "SELECT name, value FROM settings WHERE name <> 'own_journal' ORDER BY name"
+"""All but which run was the last one."""
 LEDGER_STEPS = len(list(SCHEMA.glob("[0-9][0-9][0-9].sql")))
 
 
@@ -56,7 +58,7 @@ def test_a_ledger_of_this_version_opens_twice_with_its_records(version: int, tmp
     kept = "SELECT position, journal, sequence, digest, raw, received_ms FROM events ORDER BY position"
     with closing(sqlite3.connect(file)) as database:
         before = database.execute(kept).fetchall()
-        settings = database.execute("SELECT name, value FROM settings ORDER BY name").fetchall()
+        settings = database.execute(SETTINGS).fetchall()
         pending = database.execute("SELECT count(*) FROM pending_batches").fetchone()[0]
     assert len(before) > 20 and pending == 1
     for _ in range(2):
@@ -68,6 +70,35 @@ def test_a_ledger_of_this_version_opens_twice_with_its_records(version: int, tmp
         room.close()
         with closing(sqlite3.connect(file)) as database:
             assert database.execute(kept).fetchall()[: len(before)] == before
-            assert database.execute("SELECT name, value FROM settings ORDER BY name").fetchall() == settings
+            assert database.execute(SETTINGS).fetchall() == settings
             assert database.execute("SELECT count(*) FROM pending_batches").fetchone()[0] == pending
     assert version_of(file) == LEDGER_STEPS
+
+
+def test_a_roster_of_before_there_were_records_of_cards_stays_with_its_pupils_and_cards(tmp_path: Path) -> None:
+    file = tmp_path / LEDGER
+    shutil.copyfile(FIXTURES / "ledger-3.db", file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.executemany(
+            "INSERT INTO roster_rows (pupil_key, display_name, class, card) VALUES (?, ?, ?, ?)",
+            [
+                ("st-1", "Nguyễn An", "1A", "a:04A1B2C3D4E581"),
+                ("st-1", "Nguyễn An", "1A", "a:04A1B2C3D4E582"),
+                ("st-2", "Lê Bé", "1B", None),
+            ],
+        )
+    for _ in range(2):
+        room = HubRoom(tmp_path)
+        found = [(row.pupil_key, row.display_name, row.school_class, row.card) for row in room.store.releases.rows()]
+        room.store.daybook.anew()
+        again = [(row.pupil_key, row.display_name, row.school_class, row.card) for row in room.store.releases.rows()]
+        room.close()
+        assert (
+            found
+            == again
+            == [
+                ("st-1", "Nguyễn An", "1A", "a:04A1B2C3D4E581"),
+                ("st-1", "Nguyễn An", "1A", "a:04A1B2C3D4E582"),
+                ("st-2", "Lê Bé", "1B", None),
+            ]
+        )

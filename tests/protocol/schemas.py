@@ -17,7 +17,7 @@ from hub.city.k12records import _Result as CityResult
 from hub.city.k12records import _Results as CityAnswer
 from protocol.audit import EffectiveText, Item, Page, RangeDigest, encode_page, range_digest
 from protocol.batch import BATCH_EVENTS_MAX, Header, encode_batch
-from protocol.cards import CardKey, parse_card
+from protocol.cards import parse_card
 from protocol.envelope import (
     EVENT_TYPES,
     SCHEMA_PREFIX,
@@ -32,18 +32,29 @@ from protocol.rawread import RawRead
 from protocol.receipts import HubTime, JournalMarks, Mark, Receipt
 from protocol.records import (
     DATA_TYPES,
+    AttendanceMark,
     BootAnchored,
+    CardChanged,
+    ConsentChanged,
+    DayMark,
     DeviceAlarm,
+    DeviceWatermark,
+    FilesSent,
+    HalfDay,
     JournalHead,
     JournalOpened,
+    LeaveNotice,
     LogGap,
+    MarkBasis,
     PreviousJournal,
     RecordForked,
+    RollCall,
     TapCorrection,
+    Unseeing,
+    WatermarkWaived,
 )
 from protocol.roster import Release
-from protocol.signing import Identity
-from protocol.status import DeviceConfig, DeviceState, HeldJournal, HubState, hub_text
+from protocol.status import DeviceConfig, DeviceState, HeldJournal, HubState, ReaderCounters, hub_text
 from protocol.taps import (
     JOURNAL_ID,
     SEQUENCE_MAX,
@@ -57,8 +68,24 @@ from protocol.taps import (
     tap_type,
 )
 from protocol.time import Effective
-from protocol.topics import device_source, hub_source
+from protocol.topics import device_source
 from tests.protocol import asyncapi
+from tests.protocol.hubrecords import hub_records
+from tests.protocol.morning import (
+    BOOT_ID,
+    CARD_KEY,
+    DEVICE,
+    HUB,
+    JOURNAL_ID_SHOWN,
+    ROSTER,
+    SCHOOL,
+    SEALED_CARD_KEY,
+    SEALED_HK0,
+    SEALED_RAW,
+    SEALED_RAW0,
+    WALL_MS,
+    clock,
+)
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "protocol" / "schema" / "v1"
 
@@ -80,8 +107,20 @@ MESSAGES: Final[Mapping[str, type[msgspec.Struct]]] = {
 SHAPES: Final = (
     *(Event, ClockData, TapData, JournalOpened, PreviousJournal, JournalHead, BootAnchored, DeviceAlarm, LogGap),
     *(
+        DeviceWatermark,
+        Unseeing,
+        WatermarkWaived,
         RecordForked,
         TapCorrection,
+        RollCall,
+        LeaveNotice,
+        HalfDay,
+        AttendanceMark,
+        MarkBasis,
+        DayMark,
+        CardChanged,
+        ConsentChanged,
+        FilesSent,
         Header,
         Receipt,
         JournalMarks,
@@ -89,6 +128,7 @@ SHAPES: Final = (
         HubTime,
         DeviceState,
         HeldJournal,
+        ReaderCounters,
         DeviceConfig,
         HubState,
     ),
@@ -104,6 +144,7 @@ SIGNATURE: Final = {"pattern": "^[A-Za-z0-9_-]{86}$"}
 BOOT: Final = {"pattern": "^[0-9a-f]{8}$"}
 TAP_ID: Final = {"pattern": f"^{JOURNAL_ID.pattern}\\.[1-9][0-9]{{0,11}}$"}
 MOMENT: Final = {"pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"}
+DAY: Final = {"pattern": r"^\d{4}-\d\d-\d\d$"}
 CARD: Final = {"pattern": "^hk[0-9]+:[A-Za-z0-9_-]{11}$"}
 SOURCE: Final = {"pattern": "^urn:k12edge:(dev|hub):[a-z0-9-]+$"}
 NATURAL: Final = {"minimum": 0}
@@ -145,11 +186,31 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "LogGap.journal": JOURNAL,
     "LogGap.first": PLACE,
     "LogGap.last": PLACE,
+    "DeviceWatermark.last": PLACE,
+    "DeviceWatermark.complete_to": MOMENT,
+    "Unseeing.since": MOMENT,
+    "Unseeing.until": MOMENT,
+    "WatermarkWaived.through": MOMENT,
     "RecordForked.id": TAP_ID,
     "RecordForked.source": SOURCE,
     "TapCorrection.tap": TAP_ID,
     "TapCorrection.source": SOURCE,
     "TapCorrection.card": CARD,
+    "RollCall.day": DAY,
+    "RollCall.seen": MOMENT,
+    "HalfDay.day": DAY,
+    "LeaveNotice.withdraws": TAP_ID,
+    "AttendanceMark.day": DAY,
+    "AttendanceMark.number": {"minimum": 1},
+    "MarkBasis.final": MOMENT,
+    "DayMark.minutes": NATURAL,
+    "DayMark.more": NATURAL,
+    "CardChanged.card": CARD,
+    "CardChanged.since": MOMENT,
+    "ConsentChanged.at": MOMENT,
+    "ConsentChanged.signed": DAY,
+    "FilesSent.number": {"minimum": 1},
+    "FilesSent.manifest": {"pattern": "^[0-9a-f]{64}$"},
     "Header.journal": JOURNAL,
     "Header.first": PLACE,
     "Header.count": {"minimum": 1, "maximum": BATCH_EVENTS_MAX},
@@ -226,33 +287,6 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 # --- golden examples: one gateway's morning, always the same bytes ----------------------------------------------------
 
-SCHOOL: Final = "79000701"
-DEVICE: Final = Identity(bytes(range(32)), bytes(range(32, 64)))
-HUB: Final = Identity(bytes(range(64, 96)), bytes(range(96, 128)))
-CARD_KEY: Final = CardKey(1, bytes(range(128, 160)))
-JOURNAL_ID_SHOWN: Final = "0b6f5c9e7d2a4f18"
-HUB_JOURNAL: Final = "5a9d03c7e1f24b86"
-WALL_MS: Final = 1_795_360_070_000
-"""When CLOCK_BOOTTIME was 0: the gate's tap is at 06:58:12.417 on 23 November 2026."""
-BOOT_ID: Final = "7d3e0c2a"
-ROSTER: Final = "r-20261122T180011Z-28144811"
-
-# Sealed boxes begin with a random key, so these were made once; test_schemas opens them.
-SEALED_CARD_KEY: Final = (
-    "ZUJ4pWoPzpiwFc26KgIscjBjriCVKzcNI7yS1u5I3Hqc6o5EdE4cZwDzBVyYH1azKA4Mm9HmAOuKQXcmRTjo2cfGq2B8YkNzzlgvA7HpYZ0"
-)
-SEALED_HK0: Final = (
-    "jICjEY_gIIRtMCLzKJX4tHxlRj7lmCjQoLaLMWTjp1o1lUdvgwTIoJ25p4mxdqwrgtPLMmyiRSirAg3Sy-MeE7Iiz0CyxHIbXZuNSVR9ycc"
-)
-SEALED_RAW0: Final = (
-    "SdB7na-QPrfR98r6eNVUPJZk5O_enEmV6PGY9vbdnmom9TZ2Tvr88wVRLhcaN_uBEq9fxy1DscIaWA_31Zkkz0ow5oLOABxxkjOVdjDbd5I"
-)
-SEALED_RAW: Final = "WxWZQo0HJ9p18fEWdS-rHHSPOENNl1yNnkLz8_o8gn0BOXnqgpInYDeoX5Z4-6Iki4wjvMSqSysITzPGLzg_HQ"
-
-
-def clock(mono_ms: int) -> ClockData:
-    return ClockData(BOOT_ID, mono_ms, rfc3339(WALL_MS + mono_ms), "ntp", 15)
-
 
 def tap(kind: Any, point: str, decision: Any, reason: Any, mono_ms: int, **more: Any) -> tuple[str, Any, str | None]:
     student = None if decision == "refused" else "st-5f0c2b7e"
@@ -285,6 +319,15 @@ def morning() -> Iterator[tuple[str, Any, str | None]]:
     yield "boot.anchored", BootAnchored(BOOT_ID, 31_828_000, rfc3339(WALL_MS + 31_828_000), 12, "hub"), None
     yield "device.alarm", DeviceAlarm("disk-low", "50331648 bytes are free"), None
     yield "log.gap", LogGap("91c4e07ab35d6f20", 2040, 2041, "journal-damaged"), None
+    watermark = DeviceWatermark(
+        last=10,
+        complete_to=rfc3339(WALL_MS + 33_730_100),
+        stations={"cong-a": "gate", "quay-1": "canteen", "van-phong": "desk", "y-te": "care"},
+        readers={"cong-a": "ready", "quay-1": "reader-lost", "van-phong": "ready", "y-te": "ready"},
+        blind=[Unseeing("quay-1", rfc3339(WALL_MS + 33_655_000), None)],
+        clock=clock(33_732_600),
+    )
+    yield "device.watermark", watermark, None
 
 
 def records() -> dict[str, bytes]:
@@ -313,48 +356,13 @@ def records() -> dict[str, bytes]:
     text = f"k12edge.head.v1\n{JOURNAL_ID_SHOWN}\n{through}\n{prev}".encode("ascii")
     assert prev is not None
     write("journal.head", JournalHead(through, prev, DEVICE.sign(text)))
-    forked = RecordForked(f"{JOURNAL_ID_SHOWN}.2", device_source(SCHOOL, "cong"), '{"specversion":"1.0"}', clock(5_000))
-    found["record.forked"] = encode_event(
-        TapId(HUB_JOURNAL, 2),
-        source=hub_source(SCHOOL, "tram"),
-        kind="record.forked",
-        time_ms=WALL_MS,
-        recorded_ms=WALL_MS,
-        prev=digest(b"the hub's journal.opened"),
-        data=forked,
-    )
-    for number, kind in enumerate(("attendance.correction", "meal.correction"), 3):
-        found[kind] = encode_event(
-            TapId(HUB_JOURNAL, number),
-            source=hub_source(SCHOOL, "tram"),
-            kind=kind,
-            time_ms=WALL_MS,
-            recorded_ms=WALL_MS,
-            prev=digest(b"the hub's record before"),
-            data=TapCorrection(
-                tap=f"{JOURNAL_ID_SHOWN}.2",
-                source=device_source(SCHOOL, "cong"),
-                was=None,
-                student="st-5f0c2b7e",
-                card=CARD_KEY.keyed(parse_card("w24:BEADDE")),
-                why="rederived",
-                detail="format=w26&order=reversed",
-                by="quantri",
-                clock=clock(5_000),
-            ),
-            subject="student/st-5f0c2b7e",
-        )
-    return found
-
-
-HUBS: Final = ("record.forked", "attendance.correction", "meal.correction")
-"""Records that only hubs write."""
+    return {**found, **hub_records()}
 
 
 def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
     """Name -> the body of one message each."""
     encode = msgspec.json.encode
-    lines = [raw for kind, raw in found.items() if kind not in HUBS]
+    lines = [raw for kind, raw in found.items() if kind not in hub_records()]
     head = digest(lines[-1])
     effective = Effective(WALL_MS + 31_822_417, WALL_MS + 31_822_402, WALL_MS + 31_822_432, "anchored")
     card = CARD_KEY.keyed(parse_card("a:04A1B2C3D4E580"))
@@ -382,6 +390,10 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
         rosters={"gate": ROSTER},
         alarms=["disk-low"],
         readers={"cong-a": "ready", "cong-b": "reader-lost"},
+        counters={
+            "cong-a": ReaderCounters(opens=1, losses=0, looks=95_210, faults=3, sightings=412, unread=1),
+            "cong-b": ReaderCounters(opens=0, losses=1, looks=0, faults=0, sightings=0, unread=0),
+        },
         partials=["w24-reversed-first"],
     )
     marks = JournalMarks(Mark(len(lines), head, [(5, 6)], parked=[(9, 9)]), Mark(4, digest(lines[3]), dead=[(4, 4)]))
@@ -455,6 +467,8 @@ def problems(schema: Mapping[str, Any], value: Any, root: Mapping[str, Any], at:
     found = [f"{at}: {name} is missing" for name in schema.get("required", ()) if name not in value]
     if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
         found.append(f"{at}: {value!r} is not {schema['pattern']}")
+    if isinstance(value, str) and not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
+        found.append(f"{at}: {len(value)} characters")
     if isinstance(value, int) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
         found.append(f"{at}: {value} is out of bounds")
     if isinstance(value, list):
@@ -476,7 +490,7 @@ KEYWORDS: Final = frozenset(
     (
         *("$schema", "$id", "$defs", "$ref", "title", "description", "default"),
         *("type", "properties", "required", "additionalProperties", "enum", "const", "anyOf"),
-        *("items", "prefixItems", "minItems", "maxItems", "pattern", "minimum", "maximum"),
+        *("items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "minimum", "maximum"),
     )
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.intake import examine
+from hub.road.intake import examine
 from protocol.batch import decode_batch, verify_batch
 from protocol.envelope import EVENT_TYPES, decode_data, decode_event
 from protocol.errors import BadMessage
@@ -18,6 +18,7 @@ from protocol.records import DATA_TYPES
 from protocol.signing import verify
 from protocol.topics import DEVICE_TOPICS, device_source, hub_state_topic, roster_topic
 from tests.protocol import schemas as made
+from tests.protocol.hubrecords import hub_records
 
 RENEW = "run: .venv/bin/python -m tests.protocol.schemas (and think of the gateways that are out there)"
 FILES = made.files()
@@ -98,14 +99,14 @@ def test_type_of_every_record_is_one_of_the_envelope() -> None:
 
 
 def test_examples_are_one_chained_journal() -> None:
-    lines = [raw for name, raw in made.records().items() if name not in made.HUBS]
+    lines = [raw for name, raw in made.records().items() if name not in hub_records()]
     found = examine(lines, made.JOURNAL_ID_SHOWN, 1, device_source(made.SCHOOL, "cong"), None, None)
     assert [record.sequence for record in found.sound] == list(range(1, len(lines) + 1))
     assert not found.faulty
 
 
 def test_example_batch_carries_them_signed() -> None:
-    lines = [raw for name, raw in made.records().items() if name not in made.HUBS]
+    lines = [raw for name, raw in made.records().items() if name not in hub_records()]
     batch = decode_batch(b"\n".join([EXAMPLES["batch"], *lines]))
     verify_batch(made.DEVICE.key, batch.header)
     assert list(batch.lines) == lines

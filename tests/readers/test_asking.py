@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from edge.clock import SystemClock
-from edge.ports import CardRead, CardSeen
+from edge.ports import CardRead
 from edge.readers import pn53xfield
 from edge.readers.ndeffile import MESSAGE_BYTES_MAX, query_of, read_query
 from edge.readers.newcomers import FORGOTTEN_NS, Newcomers
 from edge.readers.pn53xfield import Listed, parse_listed
 from edge.readers.pn532 import Pn532Reader
 from edge.readers.presence import CARDS_MAX, GONE_NS
-from edge.readers.supervisor import ReaderSupervisor
-from hub.sun import ProofRefused, Proved, open_picc, parse_sun, prove
+from hub.cards.sun import ProofRefused, Proved, open_picc, parse_sun, prove
 from protocol.cards import CardUid, parse_card
 from protocol.rawread import PROOF_CHARACTERS_MAX
 from sim.emulators.bench import Bench
 from sim.emulators.pn532 import Faults, FieldCard, Pn532Emulator
 from sim.emulators.sun import ATS, SunApplication, ndef_file, sun_card
+from tests.contracts.watching import CLOCK, Watch
 
 META, KEY = bytes(range(16)), bytes(range(16, 32))
 UID = bytes.fromhex("04DE5F1EACC040")
 CARD, PLAIN = CardUid.from_bytes("a", UID), FieldCard(bytes.fromhex("04A1B2C3D4E580"))
 KIND = "sak=20,ats=067577810280"
-CLOCK = SystemClock()
 
 
 def proved(read: CardRead | None, key: bytes = KEY) -> Proved:
@@ -42,17 +38,6 @@ def proved(read: CardRead | None, key: bytes = KEY) -> Proved:
 def counter(card: FieldCard) -> int:
     assert isinstance(card.application, SunApplication)
     return card.application.counter
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    with Bench() as bench:
-        yield bench
-
-
-@pytest.fixture
-def chip(bench: Bench, tmp_path: Path) -> Pn532Emulator:
-    return bench.add(tmp_path / "đầu đọc")
 
 
 @pytest.fixture
@@ -71,48 +56,15 @@ def reader(chip: Pn532Emulator) -> Iterator[Pn532Reader]:
         reader.close()
 
 
-class Kept:
-    """A supervised reader on its thread and what it saw."""
-
-    def __init__(self, link: Path) -> None:
-        self.seen: list[CardSeen] = []
-        self.changed = threading.Condition()
-        self.stop = threading.Event()
-        self.keeper = ReaderSupervisor("r", Pn532Reader(str(link)), self._see, CLOCK.mono_ns, random.Random(1))
-        self.thread = threading.Thread(target=self.keeper.run, args=(self.stop,))
-        self.thread.start()
-
-    def _see(self, seen: CardSeen) -> None:
-        with self.changed:
-            self.seen.append(seen)
-            self.changed.notify_all()
-
-    def wait(self, what: Callable[[], bool], timeout_s: float = 10) -> bool:
-        with self.changed:
-            return self.changed.wait_for(what, timeout_s)
-
-
-@pytest.fixture
-def kept(chip: Pn532Emulator) -> Iterator[Kept]:
-    kept = Kept(chip.link)
-    try:
-        assert kept.keeper.ready.wait(5)
-        yield kept
-    finally:
-        kept.stop.set()
-        kept.thread.join(5)
-        assert not kept.thread.is_alive()
-
-
 # --- the driver -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_card_proves_itself_once_each_time_that_it_comes(chip: Pn532Emulator, kept: Kept) -> None:
+def test_a_card_proves_itself_once_each_time_that_it_comes(chip: Pn532Emulator, kept: Watch) -> None:
     card = sun_card(UID, META, KEY, counter=60)
     for number in (1, 2, 3):
         chip.place(card)
-        assert kept.wait(lambda number=number: len(kept.seen) == number)  # type: ignore[misc]
+        kept.await_count(number)
         looks = chip.looks
         while chip.looks < looks + 20:
             time.sleep(0.01)
@@ -251,12 +203,12 @@ def test_a_slow_card_costs_no_look_more_than_its_time(chip: Pn532Emulator, reade
 
 
 @pytest.mark.parametrize("fault", ["noise", "short", "nack", "silent", "error"])
-def test_faults_on_the_wire_lose_no_card_that_computes(chip: Pn532Emulator, kept: Kept, fault: str) -> None:
+def test_faults_on_the_wire_lose_no_card_that_computes(chip: Pn532Emulator, kept: Watch, fault: str) -> None:
     chip.faults = Faults(**{fault: 0.1})
     for number in range(8):
         card = sun_card(bytes((0x04, 9, 2, 3, 4, 5, number)), META, KEY)
         chip.place(card)
-        assert kept.wait(lambda number=number: len(kept.seen) > number), (fault, number)  # type: ignore[misc]
+        kept.await_count(number + 1)
         chip.remove()
     assert len(kept.seen) == 8
     for seen in kept.seen:
@@ -266,7 +218,7 @@ def test_faults_on_the_wire_lose_no_card_that_computes(chip: Pn532Emulator, kept
 
 
 def test_unplugged_while_a_card_is_asked_the_sighting_is_told_before_the_line_has_ended(
-    bench: Bench, chip: Pn532Emulator, kept: Kept
+    bench: Bench, chip: Pn532Emulator, kept: Watch
 ) -> None:
     class Pulls(SunApplication):
         def answer(self, command: bytes) -> bytes | None:
@@ -274,11 +226,11 @@ def test_unplugged_while_a_card_is_asked_the_sighting_is_told_before_the_line_ha
             return None
 
     chip.place(FieldCard(UID, b"\x03\x44", 0x20, ATS, Pulls(UID, META, KEY)))
-    assert kept.wait(lambda: len(kept.seen) == 1)
+    kept.await_count(1)
     chip.place(PLAIN)
     bench.do(chip.plug)
-    assert kept.wait(lambda: len(kept.seen) == 2)
-    assert [seen.card for seen in kept.seen] == [CARD, CardUid.from_bytes("a", PLAIN.uid)]
+    kept.await_count(2)
+    assert kept.cards() == [CARD, CardUid.from_bytes("a", PLAIN.uid)]
 
 
 # --- its parts --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,15 +24,16 @@ def card(number: int) -> FieldCard:
 
 
 class Gate:
-    """A gateway process with one PN532 and one 125 kHz module; nobody hears it."""
+    """A gateway process with a PN532, another for cards at its field's edge, a 125 kHz module; nobody hears it."""
 
     def __init__(self, folder: Path, bench: Bench) -> None:
         self.folder, self.bench = folder, bench
-        self.chip = bench.add(folder / "chip", seed=3)
+        self.chip, self.edge = bench.add(folder / "chip", seed=3), bench.add(folder / "edge", seed=4)
         self.module = Printer(folder / "module")
         road = Road(folder, with_city=False)
         stations = {
             "cong": ("gate", f"pn532://{folder / 'chip'}"),
+            "ria": ("gate", f"pn532://{folder / 'edge'}"),
             "phu": ("gate", f"lines://{folder / 'module'}?format=rdm6300"),
         }
         self.part = road.add_gateway("g", stations, repeat_window_s=0)
@@ -52,38 +52,28 @@ class Gate:
     def await_records(self, count: int, station: str = "cong") -> None:
         until(lambda: len(self.records(station)) >= count, f"{count} records, not {self.records(station)}")
 
-    def descriptors(self) -> int:
-        assert self.part.process is not None
-        return len(os.listdir(f"/proc/{self.part.process.pid}/fd"))
-
     def end(self) -> None:
         self.part.stop()
         self.module.unplug()
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    with Bench() as bench:
-        made = Gate(tmp_path, bench)
-        yield made
-        made.end()
+def gate(tmp_path: Path, bench: Bench) -> Iterator[Gate]:
+    made = Gate(tmp_path, bench)
+    yield made
+    made.end()
 
 
-def test_a_card_held_for_ten_seconds_is_one_tap(gate: Gate) -> None:
-    gate.chip.place(A)
+def test_a_card_held_for_ten_seconds_is_one_tap_also_with_flaky_coupling(gate: Gate) -> None:
+    gate.edge.faults = Faults(flaky=0.4)
+    for chip in (gate.chip, gate.edge):
+        chip.place(A)
     gate.await_records(1)
+    gate.await_records(1, "ria")
+    looks = gate.edge.looks
     time.sleep(10)
-    assert len(gate.records()) == 1
-
-
-def test_a_card_held_for_eight_seconds_with_flaky_coupling_is_one_tap(gate: Gate) -> None:
-    gate.chip.faults = Faults(flaky=0.4)
-    gate.chip.place(A)
-    gate.await_records(1)
-    looks = gate.chip.looks
-    time.sleep(8)
-    assert gate.chip.looks - looks > 100
-    assert len(gate.records()) == 1
+    assert gate.edge.looks - looks > 100
+    assert len(gate.records()) == len(gate.records("ria")) == 1
 
 
 def test_a_telephone_with_another_number_at_each_look_is_one_refusal_and_no_acceptance(gate: Gate) -> None:
@@ -115,21 +105,6 @@ def test_noise_short_frames_errors_and_missing_answers_mixed_lose_and_double_not
     assert len(gate.records()) == 40
 
 
-def test_unplugged_again_and_again_every_tap_is_once_and_no_descriptor_is_left(gate: Gate) -> None:
-    gate.chip.place(card(0))
-    gate.await_records(1)
-    before = gate.descriptors()
-    for number in range(1, 13):
-        gate.chip.remove()
-        gate.bench.do(gate.chip.unplug)
-        time.sleep(0.05)
-        gate.bench.do(gate.chip.plug)
-        gate.chip.place(card(number))
-        gate.await_records(number + 1)
-        assert len(gate.records()) == number + 1
-    until(lambda: gate.descriptors() <= before, "descriptors are given back")
-
-
 def test_a_module_s_ghost_is_no_tap_and_gets_no_signal(gate: Gate) -> None:
     gate.module.await_listener()
     time.sleep(0.1)
@@ -144,17 +119,3 @@ def test_a_module_s_ghost_is_no_tap_and_gets_no_signal(gate: Gate) -> None:
     gate.await_records(1, "phu")
     assert gate.records("phu") == [("refused", "misread")], "all zeros, said twice, is refused and recorded"
     assert len(gate.signals()) == shown + 1 and '"refused"' in gate.signals()[-1]
-
-
-def test_killed_in_the_middle_of_a_look_it_reads_again_within_five_seconds(gate: Gate) -> None:
-    for number in range(3):
-        enough = gate.chip.looks + 2 + number
-        until(lambda enough=enough: gate.chip.looks > enough, "it looks")
-        gate.part.kill()
-        before = len(gate.records())
-        gate.chip.remove()
-        began_s = time.monotonic()
-        gate.part.start()
-        gate.chip.place(card(number))
-        gate.await_records(before + 1)
-        assert time.monotonic() - began_s < 5

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from edge.ports import CardRead
@@ -12,18 +9,11 @@ from edge.readers.opening import make_reader
 from edge.readers.pn53xfield import parse_felica
 from protocol.cards import CardUid
 from protocol.errors import ReaderRefused
-from sim.emulators.bench import Bench
 from sim.emulators.pn532 import FelicaCard, FieldCard, Pn532Emulator
 
 SLOW, FAST = FelicaCard(bytes.fromhex("0110060BD4133A15")), FelicaCard(bytes.fromhex("0110060BD4133A16"), baud=2)
 PLAIN = FieldCard(bytes.fromhex("04A1B2C3D4E580"))
 KIND = "pmm=0120220427674eff"
-
-
-@pytest.fixture
-def chip(tmp_path: Path) -> Iterator[Pn532Emulator]:
-    with Bench() as bench:
-        yield bench.add(tmp_path / "reader")
 
 
 def test_seen_at_either_speed_within_two_looks_and_beside_other_cards(chip: Pn532Emulator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -18,7 +19,8 @@ from edge.readers.opening import make_reader
 from protocol.cardforms import printed
 from protocol.cards import CardUid, parse_card
 from protocol.errors import ReaderLost, ReaderRefused
-from sim.emulators.lines import REPEAT_S, WIRES, Printer, Wire
+from sim.emulators.lines import REPEAT_S, Printer
+from sim.emulators.wires import WIRES, Wire
 from tests.contracts.watching import CLOCK, watching
 
 EM = parse_card("em:0A00B6ED77")
@@ -100,6 +102,32 @@ def test_a_wrong_checksum_parity_or_width_is_no_card_and_the_next_number_is(prin
         printer.say("0169552957\r\n")
         watch.await_count(1)
         assert watch.cards() == [CardUid("w32", "0A1B2C3D")]
+
+
+@pytest.mark.parametrize(("query", "card"), [("format=hex", CardUid("a", "DEADBEEF")), ("format=rdm6300", EM)])
+def test_a_line_that_is_never_quiet_is_read_from_its_first_end_on(printer: Printer, query: str, card: CardUid) -> None:
+    stop = threading.Event()
+
+    def hum() -> None:
+        while not stop.wait(QUIET_S / 2):
+            printer.say(b"\xff")
+
+    humming = threading.Thread(target=hum)
+    humming.start()
+    try:
+        with watching(f"lines://{printer.link}?{query}") as watch:
+            printer.await_listener()
+            time.sleep(0.1)
+            number = b"\x02" + FRAME.encode() + b"\x03" if card == EM else b"DEADBEEF\r\n"
+            for _ in range(40):
+                printer.say(b"\r\n" + number)
+                if watch.seen:
+                    break
+                time.sleep(0.05)
+            watch.await_cards(card)
+    finally:
+        stop.set()
+        humming.join()
 
 
 def test_the_end_of_a_number_that_began_before_the_line_was_opened_is_none(printer: Printer) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.clock import SystemClock
-from edge.ports import CardRead, CardSeen, Reader, ReaderGone
+from edge.ports import CardRead, ReaderGone
 from edge.readers.nfcpy import NfcUsbReader
 from edge.readers.opening import make_reader
-from edge.readers.supervisor import ReaderSupervisor
 from edge.readers.usbwire import FRAMES_MAX, bounded
-from hub.sun import open_picc, parse_sun, prove
+from hub.cards.sun import open_picc, parse_sun, prove
 from protocol.cards import CardUid, parse_card
 from protocol.errors import ReaderLost, ReaderRefused
 from sim.emulators.pn532 import Faults, FieldCard, framed
@@ -25,11 +22,11 @@ from sim.emulators.port100 import Port100
 from sim.emulators.sun import sun_card
 from sim.emulators.usb import UsbBus
 from sim.emulators.usbreaders import Acr122, Pn533
+from tests.contracts.watching import watching
 
 CARD, OTHER = FieldCard(bytes.fromhex("04A1B2C3D4E580")), FieldCard(bytes.fromhex("DEADBEEF"))
 READ, OTHER_READ = (CardRead(CardUid.from_bytes("a", card.uid), kind="sak=08") for card in (CARD, OTHER))
 GET_VERSION = framed(b"\xd4\x02")
-CLOCK = SystemClock()
 Make = type[Acr122] | type[Pn533] | type[Port100]
 ALL: tuple[Make, ...] = (Acr122, Pn533, Port100)
 
@@ -40,36 +37,6 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[UsbBus]:
     monkeypatch.setattr("usb1.USBContext", bus.context)
     yield bus
     assert (bus.open_contexts, bus.open_handles) == (0, 0), "something was not given back"
-
-
-class Kept:
-    """A supervised reader on its thread and what it saw."""
-
-    def __init__(self, reader: Reader) -> None:
-        self.seen: list[CardSeen] = []
-        self.changed = threading.Condition()
-        self.stop = threading.Event()
-        self.keeper = ReaderSupervisor("r", reader, self._see, CLOCK.mono_ns, random.Random(1))
-        self.thread = threading.Thread(target=self.keeper.run, args=(self.stop,))
-        self.thread.start()
-
-    def _see(self, seen: CardSeen) -> None:
-        with self.changed:
-            self.seen.append(seen)
-            self.changed.notify_all()
-
-    def wait(self, what: Callable[[], bool], timeout_s: float = 10) -> bool:
-        with self.changed:
-            return self.changed.wait_for(what, timeout_s)
-
-    def __enter__(self) -> Kept:
-        assert self.keeper.ready.wait(5), self.keeper.counts
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join(5)
-        assert not self.thread.is_alive()
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -125,9 +92,10 @@ def test_a_card_that_computes_proves_itself(bus: UsbBus, make: type[Acr122]) -> 
 def test_pulled_out_and_back_under_another_address_it_goes_on(bus: UsbBus, make: Make) -> None:
     device = make()
     bus.plug(device)
-    with Kept(NfcUsbReader("usb")) as kept:
+    with watching(NfcUsbReader("usb")) as kept:
+        kept.await_ready()
         device.place(CARD)
-        assert kept.wait(lambda: len(kept.seen) == 1)
+        kept.await_count(1)
         for _ in range(2):
             opens = kept.keeper.counts.opens
             bus.unplug(device)
@@ -137,8 +105,8 @@ def test_pulled_out_and_back_under_another_address_it_goes_on(bus: UsbBus, make:
                 assert time.monotonic() < deadline_s
                 time.sleep(0.01)
         device.place(OTHER)
-        assert kept.wait(lambda: len(kept.seen) == 2)
-        assert [seen.card for seen in kept.seen] == [READ.card, OTHER_READ.card]
+        kept.await_count(2)
+        assert kept.cards() == [READ.card, OTHER_READ.card]
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -162,12 +130,13 @@ def test_late_answers_and_errors_neither_lose_nor_double_nor_invent_a_card(
 ) -> None:
     device = make(seed=7)
     bus.plug(device)
-    with Kept(NfcUsbReader("usb")) as kept:
+    with watching(NfcUsbReader("usb")) as kept:
+        kept.await_ready()
         device.faults = faults
         for number in range(20):
             card = FieldCard(bytes((0x04, 9, 2, 3, 4, 5, number)))
             device.place(card)
-            assert kept.wait(lambda number=number: len(kept.seen) > number)  # type: ignore[misc]
+            kept.await_count(number + 1)
             device.remove()
         device.faults = Faults()
         assert [int(seen.card.hex[-2:], 16) for seen in kept.seen] == list(range(20))

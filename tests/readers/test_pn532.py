@@ -5,76 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import pty
-import random
-import threading
-import time
 import tty
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import serial
 from nfc.clf.pn53x import Chipset
 
-from edge.ports import CardRead, CardSeen
+from edge.ports import CardRead
+from edge.readers.keeping import FAULTS_IN_ROW_MAX
 from edge.readers.pn53xfield import parse_targets
 from edge.readers.pn532 import Pn532Reader
 from edge.readers.pn532wire import FRAME_BYTES_MAX, FRAMES_MAX, Frames, Pn532Wire
-from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
 from protocol.errors import ReaderLost
 from sim.emulators.bench import Bench
 from sim.emulators.pn532 import ACK, Faults, FieldCard, Pn532Emulator, framed
+from tests.contracts.watching import Watch
 
 CARD = FieldCard(bytes.fromhex("04A1B2C3D4E580"))
 OTHER = FieldCard(bytes.fromhex("DEADBEEF"))
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    with Bench() as bench:
-        yield bench
-
-
-@pytest.fixture
-def chip(bench: Bench, tmp_path: Path) -> Pn532Emulator:
-    return bench.add(tmp_path / "đầu đọc 1")
-
-
-class Kept:
-    """A supervised reader on its thread and what it saw."""
-
-    def __init__(self, link: Path) -> None:
-        self.seen: list[CardSeen] = []
-        self.changed = threading.Condition()
-        self.stop = threading.Event()
-        self.keeper = ReaderSupervisor("r", Pn532Reader(str(link)), self._see, time.monotonic_ns, random.Random(1))
-        self.thread = threading.Thread(target=self.keeper.run, args=(self.stop,))
-        self.thread.start()
-
-    def _see(self, seen: CardSeen) -> None:
-        with self.changed:
-            self.seen.append(seen)
-            self.changed.notify_all()
-
-    def wait(self, what: Callable[[], bool], timeout_s: float = 10) -> bool:
-        with self.changed:
-            return self.changed.wait_for(what, timeout_s)
-
-    def close(self) -> None:
-        self.stop.set()
-        self.thread.join(5)
-        assert not self.thread.is_alive()
-
-
-@pytest.fixture
-def kept(chip: Pn532Emulator) -> Iterator[Kept]:
-    kept = Kept(chip.link)
-    try:
-        assert kept.keeper.ready.wait(5)
-        yield kept
-    finally:
-        kept.close()
 
 
 def test_sees_cards_of_both_lengths_and_two_at_once(chip: Pn532Emulator) -> None:
@@ -94,12 +44,12 @@ def test_sees_cards_of_both_lengths_and_two_at_once(chip: Pn532Emulator) -> None
         reader.close()
 
 
-def test_five_taps_a_second_are_all_caught_once(chip: Pn532Emulator, kept: Kept) -> None:
+def test_five_taps_a_second_are_all_caught_once(chip: Pn532Emulator, kept: Watch) -> None:
     for number in range(25):
         chip.place(FieldCard(bytes((0x04, 1, 2, 3, 4, 5, number))))
-        assert kept.wait(lambda number=number: len(kept.seen) == number + 1)  # type: ignore[misc]
+        kept.await_count(number + 1)
         chip.remove()
-    assert len({seen.card for seen in kept.seen}) == 25
+    assert len(kept.seen) == len(set(kept.cards())) == 25
 
 
 @pytest.mark.parametrize("baud", [921600, 460800, 230400])
@@ -125,25 +75,42 @@ def test_the_line_is_ours_alone(chip: Pn532Emulator) -> None:
         reader.close()
 
 
-def test_unplugged_and_plugged_again_goes_on(bench: Bench, chip: Pn532Emulator, kept: Kept) -> None:
+def test_unplugged_and_plugged_again_goes_on(bench: Bench, chip: Pn532Emulator, kept: Watch) -> None:
     chip.place(CARD)
-    assert kept.wait(lambda: len(kept.seen) == 1)
+    kept.await_count(1)
     chip.place()
     bench.do(chip.unplug)
     bench.do(chip.plug)
     chip.place(OTHER)
-    assert kept.wait(lambda: len(kept.seen) == 2)
+    kept.await_count(2)
+    assert len(kept.seen) == 2
     assert kept.keeper.counts.losses >= 1
 
 
 @pytest.mark.parametrize("fault", ["noise", "short", "nack", "silent", "error"])
-def test_faults_on_the_wire_lose_no_card_that_stays_a_moment(chip: Pn532Emulator, kept: Kept, fault: str) -> None:
+def test_faults_on_the_wire_lose_no_card_that_stays_a_moment(chip: Pn532Emulator, kept: Watch, fault: str) -> None:
     chip.faults = Faults(**{fault: 0.1})
     for number in range(8):
         chip.place(FieldCard(bytes((0x04, 9, 2, 3, 4, 5, number))))
-        assert kept.wait(lambda number=number: len(kept.seen) > number), (fault, number)  # type: ignore[misc]
+        kept.await_count(number + 1)
         chip.remove()
     assert len(kept.seen) == 8
+
+
+def test_an_answer_behind_a_nack_puts_no_later_exchange_out_of_step(chip: Pn532Emulator) -> None:
+    reader = Pn532Reader(str(chip.link))
+    reader.open()
+    chip.faults = Faults(late=0.06)
+    in_row, longest, failed = 0, 0, 0
+    for _ in range(150):
+        try:
+            reader.poll()
+            in_row = 0
+        except ReaderLost:
+            in_row, failed = in_row + 1, failed + 1
+            longest = max(longest, in_row)
+    assert failed > 5 and longest < FAULTS_IN_ROW_MAX
+    reader.close()
 
 
 def test_a_line_that_never_stops_ends_an_exchange() -> None:

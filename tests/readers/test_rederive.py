@@ -53,7 +53,8 @@ class Place:
     def import_roster(self, rows: str) -> None:
         file = self.folder / "roster.csv"
         file.write_text(ROSTER + rows, encoding="utf-8")
-        self.road.command("roster", "import", str(file))
+        # Most who were there leave with the next one, and that is meant.
+        self.road.command("roster", "import", str(file), "--confirm", "many-gone")
 
     def await_release(self) -> None:
         def known() -> bool:
@@ -77,7 +78,7 @@ class Place:
     def corrections(self) -> list[Any]:
         return [
             (event.name, event.subject, msgspec.json.decode(event.data))
-            for _, raw in audit(f"{self.road.hub_url}/v1/ledger/events")
+            for _, raw in audit(f"{self.road.hub_url}/v1/ledger/events", self.road.reader())
             if (event := decode_event(raw)).name.endswith(".correction")
         ]
 

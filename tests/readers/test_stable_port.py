@@ -12,6 +12,7 @@ from edge.readers.stableport import StablePort
 from protocol.errors import ReaderLost
 from sim.emulators.bench import Bench
 from sim.emulators.lines import Printer
+from sim.emulators.osdppd import OsdpPd
 from sim.emulators.pn532 import FieldCard, Pn532Emulator
 from tests.contracts.watching import watching
 
@@ -136,6 +137,29 @@ def test_readers_go_on_under_another_name(tmp_path: Path, monkeypatch: pytest.Mo
             _link(folder, tmp_path / "ttyUSB3")
             other.place(FieldCard(bytes.fromhex("DEADBEEF")))
             watch.await_count(1)
+
+
+def test_an_osdp_reader_goes_on_under_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "by-path"
+    monkeypatch.setattr(StablePort.__init__, "__defaults__", ((str(folder),),))
+    key_file = tmp_path / "khoa"
+    key_file.write_text("00112233445566778899AABBCCDDEEFF\n", encoding="ascii")
+    key_file.chmod(0o600)
+    pd = OsdpPd(tmp_path / "ttyUSB0", bytes.fromhex(key_file.read_text(encoding="ascii")))
+    _link(folder, tmp_path / "ttyUSB0")
+    try:
+        url = f"osdp://{os.path.realpath(pd.link)}?address=0&key-file={key_file}&baud=115200"
+        with watching(url) as watch:
+            assert watch.keeper.ready.wait(10)
+            pd.unplug()
+            (folder / "usb-1.2").unlink()
+            pd.link = tmp_path / "ttyUSB1"
+            pd.plug()
+            _link(folder, pd.link)
+            pd.show(32, bytes.fromhex("DEADBEEF"))
+            watch.await_count(1)
+    finally:
+        pd.close()
 
 
 def test_adapters_that_share_a_name_do_not_take_each_others_place(udev: Udev) -> None:

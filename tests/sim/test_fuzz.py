@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import edge.readers.pcscwords
-import hub.states
-import hub.sun
+import hub.cards.sun
+import hub.road.states
 import protocol.batch
 import protocol.cardforms
 import protocol.envelope
@@ -29,7 +29,7 @@ from sim.fuzz.running import input_of, run, take_all
 
 COUNTS = {
     "config": 500, "roster": 1000, "keys": 300, "keyfile": 200, "pages": 500, "driver": 3, "query": 150,
-    "witness": 600, "replay": 800, "cardforms": 3000,
+    "witness": 600, "replay": 800, "cardforms": 3000, "lists": 1000, "oneroster": 1000, "books": 25,
 }  # fmt: skip
 SEED = 7
 
@@ -39,7 +39,7 @@ def test_every_parser_takes_or_refuses_and_the_next_room_takes_what_it_took(name
     parser = PARSERS[name](tmp_path)
     parser.every = min(parser.every, 40)  # type: ignore[misc]  # More of them go on than in a campaign.
     try:
-        outcome = take_all(parser, SEED, 0, COUNTS.get(name, 2000))
+        outcome = take_all(parser, SEED, 0, COUNTS.get(name, 1000))
     finally:
         parser.close()
     assert not outcome.problems
@@ -53,10 +53,10 @@ def test_every_parser_takes_or_refuses_and_the_next_room_takes_what_it_took(name
         ("receipt", protocol.receipts, "_check"),
         ("event", protocol.envelope, "decode_event"),
         ("roster", protocol.roster, "unpack_release"),
-        ("state", hub.states, "checked_state"),
+        ("state", hub.road.states, "checked_state"),
         ("batch", protocol.batch, "decode_batch"),
-        ("raw", hub.sun, "parse_sun"),
-        ("raw", hub.sun, "_octets"),
+        ("raw", hub.cards.sun, "parse_sun"),
+        ("raw", hub.cards.sun, "_octets"),
         ("pcsc", edge.readers.pcscwords, "choose_reader"),
         ("cardforms", protocol.cardforms, "parse_partial"),
         ("cardforms", protocol.cardforms, "number_plan"),

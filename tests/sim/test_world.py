@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from edge import watermarking
 from edge.journal import SqliteJournal
 from edge.uplink import Uplink
-from hub.reception import Reception
+from hub.road.reception import Reception
 from hub.store.forwardrows import ForwardRows
 from hub.store.ledger import Ledger
 from protocol.ranges import RangeSet
@@ -146,7 +147,7 @@ def _forgetful_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
             for book, kept in held:
                 book.held = kept
 
-    from hub.receipts import Receipts
+    from hub.road.receipts import Receipts
 
     real = Receipts.messages
     monkeypatch.setattr(Receipts, "messages", messages)
@@ -217,6 +218,12 @@ def _silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Uplink, "to_tell", lambda *_: [])
 
 
+def _too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway claims ten minutes that are still to come."""
+    real = watermarking.claimed_ms
+    monkeypatch.setattr(watermarking, "claimed_ms", lambda *known: real(*known) + 600_000)
+
+
 BREAKS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], set[str], str | None]] = [
     ("shown before it is written", _shown_first, {"durable before shown"}, None),
     ("receipted and not stored", _receipted_unstored, {"journals equal hub", "no part fails by itself"}, None),
@@ -227,6 +234,7 @@ BREAKS: list[tuple[str, Callable[[pytest.MonkeyPatch], None], set[str], str | No
     ("written twice", _twice, {"one record a tap"}, None),
     ("raw numbers in records", _chatty, {"no raw number travels"}, None),
     ("what is lacking has no name", _silent, {"a hole is named within a minute"}, None),
+    ("complete too early", _too_early, {"no derived absence before the watermark"}, "broker-loses"),
     ("no alarm for a copy", _unalarmed, {"a copied card raises an alarm"}, "card-cloned"),
     (
         "the last of a batch is dropped",

@@ -8,7 +8,7 @@ CREATE TABLE card_cursor (
 ) STRICT;
 INSERT INTO card_cursor (one, position, round, names, proofs) VALUES (1, 0, 1, NULL, NULL);
 
--- What is known of each card, as JSON; see hub/authenticity.py. Of an earlier round: forgotten.
+-- What is known of each card, as JSON; see hub/cards/authenticity.py. Of an earlier round: forgotten.
 CREATE TABLE cards (
     card TEXT PRIMARY KEY,                    -- the keyed id of the whole number under the newest card key
     state TEXT NOT NULL,

@@ -1,0 +1,1 @@
+"""Access: who may do what at a hub, with which password, for how long."""

@@ -1,0 +1,303 @@
+"""A golden day: a school day as files, from which its marks are made again; for auditors and whoever changes a rule.
+
+Every file is CSV in UTF-8 with a header line; what is wrong is told with file and line, and nothing is written then.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from typing import Final, TypeVar, cast
+
+from hub.attendance.evidence import (
+    HALVES,
+    STATES,
+    WATERMARK_KINDS,
+    Direction,
+    Leave,
+    Session,
+    Statement,
+    Tap,
+    Watermark,
+    WatermarkKind,
+)
+from hub.attendance.knowndays import beyond
+from hub.attendance.marks import MARKS
+from hub.attendance.schoolday import VIETNAM, Binding, Marked, Pupil, SchoolDay, by_card, counted
+from protocol.envelope import unix_ms_of
+from protocol.errors import BadMessage, NeedsHands
+from protocol.names import spelled
+from protocol.records import Half, State
+
+FILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "roster.csv": ("pupil_key", "display_name", "class", "from", "to"),
+    "cards.csv": ("card", "pupil_key", "from", "to"),
+    "timetable.csv": ("date", "class", "half", "opens", "starts", "late_after", "final", "ends", "stays"),
+    "taps.csv": ("id", "device", "point", "dir", "time", "not_before", "not_after", "card"),
+    "rollcall.csv": ("id", "at", "by", "pupil_key", "date", "half", "state", "reason"),
+    "leave.csv": ("id", "at", "by", "pupil_key", "from_date", "from_half", "to_date", "to_half"),
+    "watermarks.csv": ("id", "at", "device", "kind", "complete_to", "err_ms", "last", "held", "by"),
+}
+"""Each file and its columns, in this order."""
+MARKS_HEADER: Final = ("date", "half", "class", "pupil_key", "mark", "minutes", "by", "evidence", "flags", "rules")
+COUNTS_HEADER: Final = ("date", "half", "class", "enrolled", *MARKS)
+ERRORS_SHOWN: Final = 20
+NEVER_MS: Final = 1 << 60
+
+T = TypeVar("T")
+
+
+class DayRefused(NeedsHands):
+    """The files are no golden day; every line that is wrong is named, and nothing was written."""
+
+    code = "day-refused"
+    hint = "Correct the lines named; docs/reference/cli.md has the columns."
+
+
+class _Cells:
+    """One line: its cells by column, read one by one; raises ValueError saying what is wrong."""
+
+    def __init__(self, cells: Mapping[str, str]) -> None:
+        self._cells = cells
+
+    def text(self, column: str) -> str:
+        found = spelled(self._cells[column])
+        if not found:
+            raise ValueError(f"{column} is empty")
+        return found
+
+    def maybe(self, column: str) -> str:
+        return spelled(self._cells[column])
+
+    def one_of(self, column: str, known: Sequence[str]) -> str:
+        found = self.text(column)
+        if found not in known:
+            raise ValueError(f"{column} {found!r} is not one of {', '.join(known)}")
+        return found
+
+    def half(self, column: str) -> Half:
+        return cast("Half", self.one_of(column, HALVES))
+
+    def day(self, column: str, default: date | None = None) -> date:
+        if default is not None and not self.maybe(column):
+            return default
+        found = self.text(column)
+        try:
+            day = date.fromisoformat(found)
+        except ValueError as problem:
+            raise ValueError(f"{column} {found!r} is no date such as 2026-11-23") from problem
+        if (unknown := beyond(day)) is not None:
+            raise ValueError(f"{column} {unknown}")
+        return day
+
+    def moment(self, column: str, default: int | None = None) -> int:
+        if default is not None and not self.maybe(column):
+            return default
+        found = self.text(column)
+        try:
+            return unix_ms_of(found)
+        except BadMessage as problem:
+            raise ValueError(f"{column} {found!r} is no time such as 2026-11-23T07:05:00.000+07:00") from problem
+
+    def clock(self, column: str, day: date, default: int | None = None) -> int:
+        """A time of day, `07:05` or `07:05:30`, of Vietnam (UTC+7, no summer time)."""
+        if default is not None and not self.maybe(column):
+            return default
+        found = self.text(column)
+        try:
+            moment = datetime.combine(day, time.fromisoformat(found), VIETNAM)
+        except ValueError as problem:
+            raise ValueError(f"{column} {found!r} is no time of day such as 07:05") from problem
+        return int(moment.timestamp() * 1000)
+
+    def number(self, column: str) -> int:
+        found = self.maybe(column) or "0"
+        if not found.isascii() or not found.isdigit() or len(found) > 12:
+            raise ValueError(f"{column} {found!r} is no whole number")
+        return int(found)
+
+
+def parse_day(folder: str, files: Mapping[str, bytes]) -> SchoolDay:
+    """The day that `files` (FILES, by name) say; raises DayRefused naming every line that is wrong.
+
+    `folder` is only named where something is wrong.
+    """
+    errors: list[str] = []
+
+    def rows(name: str, made: Callable[[_Cells], T]) -> list[T]:
+        return list(_rows(f"{folder}/{name}", name, files[name], made, errors))
+
+    pupils = rows("roster.csv", _pupil)
+    sessions: dict[tuple[date, str, Half], Session] = {}
+    for school_class, session in rows("timetable.csv", _session):
+        if (session.day, school_class, session.half) in sessions:
+            errors.append(f"timetable.csv: {school_class} has two lines for {session.day} {session.half}")
+        sessions[session.day, school_class, session.half] = session
+    day = SchoolDay(
+        tuple(pupils),
+        by_card(rows("cards.csv", _binding)),
+        sessions,
+        tuple(rows("taps.csv", _tap)),
+        tuple(rows("rollcall.csv", _statement)),
+        tuple(rows("leave.csv", _leave)),
+        tuple(rows("watermarks.csv", _watermark)),
+    )
+    known = {pupil.key for pupil in pupils}
+    for name, keys in (
+        ("cards.csv", [binding.pupil for held in day.bindings.values() for binding in held]),
+        ("rollcall.csv", [said.pupil for said in day.statements]),
+        ("leave.csv", [leave.pupil for leave in day.leaves]),
+    ):
+        errors += [f"{name}: pupil {key} is not in roster.csv" for key in sorted(set(keys) - known)]
+    if errors:
+        more = f"\n  and {len(errors) - ERRORS_SHOWN} more" if len(errors) > ERRORS_SHOWN else ""
+        raise DayRefused(f"{folder}: {len(errors)} faults\n  " + "\n  ".join(errors[:ERRORS_SHOWN]) + more)
+    return day
+
+
+def _rows(path: str, name: str, octets: bytes, made: Callable[[_Cells], T], errors: list[str]) -> Iterator[T]:
+    try:
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise DayRefused(f"{path} can't be read: {problem}") from problem
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = tuple(cell.strip() for cell in next(reader, []))
+        if header != FILES[name]:
+            raise DayRefused(f"{path}, line 1: the header must be {','.join(FILES[name])}")
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                errors.append(f"{name}, line {reader.line_num}: {len(cells)} columns, {len(header)} expected")
+                continue
+            try:
+                yield made(_Cells(dict(zip(header, cells, strict=True))))
+            except ValueError as problem:
+                errors.append(f"{name}, line {reader.line_num}: {problem}")
+    except csv.Error as problem:
+        raise DayRefused(f"{path}, line {reader.line_num}: not CSV: {problem}") from problem
+
+
+def _pupil(row: _Cells) -> Pupil:
+    return Pupil(
+        row.text("pupil_key"),
+        row.text("display_name"),
+        row.text("class"),
+        row.day("from", date.min),
+        row.day("to", date.max),
+    )
+
+
+def _binding(row: _Cells) -> Binding:
+    return Binding(row.text("card"), row.text("pupil_key"), row.moment("from", -NEVER_MS), row.moment("to", NEVER_MS))
+
+
+def _session(row: _Cells) -> tuple[str, Session]:
+    day = row.day("date")
+    starts_ms = row.clock("starts", day)
+    late_after_ms = row.clock("late_after", day, starts_ms)
+    session = Session(
+        day,
+        row.half("half"),
+        row.clock("opens", day),
+        starts_ms,
+        late_after_ms,
+        row.clock("final", day, late_after_ms),
+        row.clock("ends", day),
+        row.maybe("stays") != "" and row.one_of("stays", ("yes", "no")) == "yes",
+    )
+    if not session.opens_ms <= starts_ms <= late_after_ms <= session.final_ms <= session.ends_ms:
+        raise ValueError("opens, starts, late_after, final and ends don't follow each other")
+    return row.text("class"), session
+
+
+def _tap(row: _Cells) -> tuple[str, Tap]:
+    best_ms = row.moment("time")
+    not_before_ms, not_after_ms = row.moment("not_before", best_ms), row.moment("not_after", best_ms)
+    if not not_before_ms <= best_ms <= not_after_ms:
+        raise ValueError("time is not between not_before and not_after")
+    direction = row.maybe("dir")
+    if direction not in ("", "in", "out"):
+        raise ValueError(f"dir {direction!r} is not in, out or empty")
+    way = cast("Direction", direction) if direction else None
+    return row.text("card"), Tap(row.text("id"), "", best_ms, not_before_ms, not_after_ms, way)
+
+
+def _statement(row: _Cells) -> Statement:
+    return Statement(
+        row.text("id"),
+        row.text("pupil_key"),
+        row.day("date"),
+        row.half("half"),
+        cast("State", row.one_of("state", STATES)),
+        row.moment("at"),
+        row.text("by"),
+        row.maybe("reason"),
+    )
+
+
+def _leave(row: _Cells) -> Leave:
+    first, last = (row.day("from_date"), row.half("from_half")), (row.day("to_date"), row.half("to_half"))
+    if first > last:
+        raise ValueError("the leave ends before it begins")
+    return Leave(row.text("id"), row.text("pupil_key"), first, last, row.moment("at"), row.text("by"))
+
+
+def _watermark(row: _Cells) -> Watermark:
+    kind = cast("WatermarkKind", row.one_of("kind", WATERMARK_KINDS))
+    needed = kind in ("complete", "waived")
+    by = row.text("by") if kind == "waived" else row.maybe("by")
+    return Watermark(
+        row.text("id"),
+        row.text("device"),
+        kind,
+        row.moment("at"),
+        row.moment("complete_to") if needed else row.moment("complete_to", 0),
+        row.number("err_ms"),
+        row.number("last"),
+        row.number("held"),
+        by,
+    )
+
+
+def marks_csv(marked: Iterable[Marked]) -> str:
+    """marks.csv: one line for each pupil and half-day; the same marks give the same bytes."""
+    return _written(MARKS_HEADER, (_mark_cells(mark) for mark in marked))
+
+
+def counts_csv(marked: Iterable[Marked]) -> str:
+    """counts.csv: how many of each mark, for each class and half-day, and for the whole school as class `*`."""
+    return _written(
+        COUNTS_HEADER,
+        (
+            (day.isoformat(), half, school_class, sum(counts.values()), *(counts[mark] for mark in MARKS))
+            for (day, half, school_class), counts in counted(marked)
+        ),
+    )
+
+
+def _mark_cells(marked: Marked) -> tuple[object, ...]:
+    session, judged = marked.session, marked.judged
+    return (
+        session.day.isoformat(),
+        session.half,
+        marked.pupil.school_class,
+        judged.pupil,
+        judged.mark,
+        judged.minutes,
+        judged.by,
+        " ".join(judged.evidence),
+        " ".join(judged.flags),
+        judged.rules,
+    )
+
+
+def _written(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

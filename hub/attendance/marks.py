@@ -1,0 +1,231 @@
+"""Marks: what stands in the book for a pupil and a half-day, by which rule, on which evidence.
+
+| what is known | mark |
+| --- | --- |
+| a person's word (the newest one, not withdrawn) | what they said; what taps say otherwise is flagged |
+| a tap of that day that shows the pupil | present; late, or left early, only where no clock's error could excuse it |
+| no tap, a leave notice | excused |
+| no tap, no notice, something may be missing, or a tap that may be the pupil's or of this half-day | not known |
+| no tap, no notice, everything is here | absent: not classified, that is for people |
+
+Of an afternoon for which pupils stay, a tap or a person's word of the morning says that they are there, as long as
+nothing says that they left. A leave notice says it: who has one for the afternoon, and no tap in it, is excused.
+
+Excused (P) and unexcused (K) are only ever people's words. Late and left early are kinds of being there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from hub.attendance.completeness import Completeness
+from hub.attendance.evidence import DAY_MS, Leave, Session, Statement, Tap, day_begins_ms, in_order, record_order
+
+RULES: Final = "attendance-1"
+"""The version of these rules; a mark names the one that it was made by."""
+MINUTE_MS: Final = 60_000
+
+Mark = Literal["present", "late", "left-early", "absent", "excused", "unexcused", "not-known"]
+MARKS: Final = get_args(Mark)
+THERE: Final = ("present", "late", "left-early")
+Flag = Literal[
+    "tapped",
+    "leave-but-tapped",
+    "late-uncertain",
+    "leaving-uncertain",
+    "time-uncertain",
+    "no-arrival",
+    "ambiguous-card",
+    "waived",
+    "evidence-flawed",
+]
+FLAGS: Final = get_args(Flag)
+"""What staff should look at: a person's word against a tap, a notice against a tap, errors of clocks that decide, an
+exit without an arrival, a tap of a card that two pupils have, an absence where a device's records were waived, or where
+somebody may have come and be in no record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A pupil's half-day. `minutes`: late by, or left early by; `by`: the person, empty where it is derived."""
+
+    pupil: str
+    mark: Mark
+    minutes: int = 0
+    by: str = ""
+    evidence: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    rules: str = RULES
+
+    @property
+    def there(self) -> bool:
+        """Whether the pupil was there, be it late or not to the end."""
+        return self.mark in THERE
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What taps alone say of a half-day: None where they say nothing. `stayed`: nothing says that the pupil left.
+
+    `carried`: it rests on the morning alone. `maybe`: taps of a card that was this pupil's and another's. `near`: taps
+    of another time, which by the clock's error may be of this half-day.
+    """
+
+    judged: Judged | None
+    stayed: bool = False
+    carried: bool = False
+    maybe: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+
+
+def judge(
+    pupil: str,
+    session: Session,
+    seen: Presence,
+    statements: Sequence[Statement],
+    leaves: Sequence[Leave],
+    known: Completeness,
+) -> Judged:
+    """The mark of one pupil in one half-day; `statements` and `leaves` are this pupil's. See the table above."""
+    tapped = seen.judged
+    said = newest(statements, session)
+    if said is not None:
+        assert said.state != "withdrawn", "what was taken back is no word"
+        mark: Mark = said.state
+        against = tapped is not None and mark not in THERE
+        ids = (said.id, *(tapped.evidence if tapped is not None else ()))
+        minutes = tapped.minutes if tapped is not None and tapped.mark == mark else 0
+        return Judged(pupil, mark, minutes, said.by, ids, ("tapped",) if against else ())
+    covering = [leave for leave in leaves if leave.covers(session.day, session.half)]
+    notice = max(covering, key=lambda leave: (leave.at_ms, record_order(leave.id)), default=None)
+    if tapped is not None and notice is None:
+        return tapped
+    if tapped is not None and notice is not None and not seen.carried:
+        ids = (*tapped.evidence, notice.id)
+        return Judged(pupil, tapped.mark, tapped.minutes, "", ids, (*tapped.flags, "leave-but-tapped"))
+    if notice is not None:
+        return Judged(pupil, "excused", 0, notice.by, (notice.id,))
+    if seen.maybe or seen.near:
+        unsure: tuple[tuple[Flag, tuple[str, ...]], ...] = (
+            ("ambiguous-card", seen.maybe),
+            ("time-uncertain", seen.near),
+        )
+        reasons = tuple(flag for flag, ids in unsure if ids)
+        return Judged(pupil, "not-known", evidence=(*seen.maybe, *seen.near), flags=reasons)
+    if not known.complete:
+        return Judged(pupil, "not-known")
+    flags: tuple[Flag, ...] = ("waived",) if known.waived else ()
+    return Judged(pupil, "absent", flags=(*flags, "evidence-flawed") if known.flawed else flags)
+
+
+def newest(statements: Sequence[Statement], session: Session) -> Statement | None:
+    """What a person said last of a pupil's half-day; None where nothing was said, or it was taken back."""
+    mine = [said for said in statements if (said.day, said.half) == (session.day, session.half)]
+    last = in_order(mine)[-1] if mine else None
+    return None if last is None or last.state == "withdrawn" else last
+
+
+def presence(pupil: str, session: Session, taps: Sequence[Tap], until_ms: int, morning: Presence | None) -> Presence:
+    """What the pupil's taps say of a half-day, which ends for taps at `until_ms` (the next one opens then).
+
+    `morning`: of an afternoon for which pupils stay, what the morning's said. Direction comes from the gate; at a gate
+    for both ways a tap before the last bell is an arrival or a sign of being there, one behind it a leaving. Who comes
+    in behind the last bell wasn't there. A tap that may be of another day shows nothing by itself.
+    """
+    within = (tap for tap in taps if session.opens_ms <= tap.best_ms < until_ms and _of_its_day(tap, session))
+    mine = sorted((tap for tap in within if tap.sure), key=lambda tap: (tap.best_ms, tap.id))
+    leavings = [tap for tap in mine if _leaves(tap, session)]
+    comings = [tap for tap in mine if tap not in leavings and tap.best_ms < session.ends_ms]
+    carried = session.stays and morning is not None and morning.stayed
+    # Who leaves before the bell rings was not there for it, whatever they did before.
+    left = next((tap for tap in reversed(leavings) if tap.not_after_ms < session.starts_ms), None)
+    away = False
+    if left is not None:
+        behind = [tap for tap in comings if tap.not_after_ms >= left.not_before_ms]
+        # Who came and went at once is shown as there, and to be looked at: parents were told of both.
+        away, carried = not behind and not carried, False
+        if not away:
+            comings, taps = behind, [tap for tap in taps if tap.not_after_ms >= left.not_before_ms]
+    shown = comings or [tap for tap in leavings if tap.best_ms >= session.starts_ms]
+    if not shown and not carried:
+        return _unseen(session, taps, until_ms)
+    perhaps = [tap for tap in taps if tap not in mine and tap.direction != "out" and _may_show(tap, session, until_ms)]
+    mark, minutes, flags = _arrived(session, comings, perhaps, carried=carried)
+    last = leavings[-1] if leavings else None
+    gone = last if last is not None and (not comings or last.best_ms > comings[-1].best_ms) else None
+    early = _left_early(session, leavings, [*comings, *perhaps])
+    if early is None:
+        over = last is not None and last.not_before_ms < session.ends_ms and last.not_after_ms >= session.starts_ms
+        if last is not None and over and not any(tap.not_before_ms > last.not_after_ms for tap in comings):
+            flags.append("leaving-uncertain")
+    else:
+        if mark == "present":
+            mark, minutes = "left-early", (session.ends_ms - max(early.best_ms, session.starts_ms)) // MINUTE_MS
+        if early.not_before_ms < session.starts_ms:
+            flags.append("leaving-uncertain")
+    if away:
+        flags.append("leaving-uncertain")
+    if any(tap.not_before_ms < session.opens_ms or tap.not_after_ms >= until_ms for tap in mine):
+        flags.append("time-uncertain")
+    evidence = tuple(tap.id for tap in mine)
+    if carried and morning is not None and morning.judged is not None:
+        evidence = (*morning.judged.evidence, *evidence)
+    returned = gone is not None and any(tap.direction == "in" and tap.best_ms > gone.best_ms for tap in mine)
+    judged = Judged(pupil, mark, minutes, "", evidence, tuple(flags))
+    return Presence(judged, gone is None or returned, carried and not mine)
+
+
+def _arrived(
+    session: Session, comings: Sequence[Tap], perhaps: Sequence[Tap], *, carried: bool
+) -> tuple[Mark, int, list[Flag]]:
+    """Whether the pupil was late, by how many minutes; `perhaps`: other taps that may be of a coming, too."""
+    if carried:
+        return "present", 0, []
+    if not comings:
+        return "present", 0, ["no-arrival"]
+    if any(tap.not_after_ms <= session.late_after_ms for tap in comings):
+        return "present", 0, []
+    excusing = [tap for tap in (*comings, *perhaps) if tap.not_before_ms <= session.late_after_ms]
+    if any(tap.sure for tap in excusing):
+        return "present", 0, ["late-uncertain"]
+    # A card that may be another's excuses nobody, but somebody should look.
+    return "late", (comings[0].best_ms - session.starts_ms) // MINUTE_MS, ["ambiguous-card"] if excusing else []
+
+
+def _left_early(session: Session, leavings: Sequence[Tap], comings: Sequence[Tap]) -> Tap | None:
+    """The last leaving that surely was before the last bell and not before the first, with nobody coming back."""
+    if any(tap.not_after_ms >= session.ends_ms for tap in leavings):
+        # Who leaves at the end was there again.
+        return None
+    for tap in reversed(leavings):
+        behind = all(coming.not_after_ms < tap.not_before_ms for coming in comings)
+        if behind and tap.not_after_ms >= session.starts_ms:
+            return tap
+    return None
+
+
+def _leaves(tap: Tap, session: Session) -> bool:
+    return tap.direction == "out" or (tap.direction is None and tap.best_ms >= session.ends_ms)
+
+
+def _of_its_day(tap: Tap, session: Session) -> bool:
+    """Whether a tap surely is of the half-day's day."""
+    begin_ms = day_begins_ms(session.starts_ms)
+    return begin_ms <= tap.not_before_ms and tap.not_after_ms < begin_ms + DAY_MS
+
+
+def _unseen(session: Session, taps: Sequence[Tap], until_ms: int) -> Presence:
+    """Nothing shows the pupil; taps that might."""
+    might = [tap for tap in taps if _may_show(tap, session, until_ms)]
+    maybe = sorted(tap.id for tap in might if not tap.sure)
+    near = sorted(tap.id for tap in might if tap.sure)
+    return Presence(None, maybe=tuple(maybe), near=tuple(near))
+
+
+def _may_show(tap: Tap, session: Session, until_ms: int) -> bool:
+    """Whether a tap may be of a half-day by its clock's error, and would show then that the pupil was there."""
+    from_ms = session.starts_ms if tap.direction == "out" else session.opens_ms
+    to_ms = min(session.ends_ms, until_ms) if tap.direction == "in" else until_ms
+    return tap.not_before_ms < to_ms and tap.not_after_ms >= from_ms

@@ -1,0 +1,192 @@
+"""Other lists than pupils: leave, consent, calendar, timetable and staff as a school fills them in, taken whole or not.
+
+A list that was taken changes nothing the second time. Leave and consent become records of the hub's own journal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from hub.access.rights import CLASS_ROLES, Person, Right, Role
+from hub.attendance.contradictions import judged
+from hub.attendance.timetable import Timetable
+from hub.lists.yeardays import DayChange, day_changes
+from hub.lists.yearplan import with_bells, with_calendar
+from hub.store.userrows import NAME
+from protocol.errors import NeedsHands
+
+if TYPE_CHECKING:
+    from hub.lists.lines import LeaveLine, StaffLine
+    from hub.parts import Store
+
+TAKEN: Final[Mapping[str, Right]] = {
+    "staff": "users",
+    "leave": "leave",
+    "consent": "messages",
+    "calendar": "calendar",
+    "timetable": "calendar",
+}
+"""The lists that are taken, and by which right; boarding, diet and menus are checked only."""
+PROBLEMS_MAX: Final = 10
+
+
+class NotTaken(NeedsHands):
+    """A list that reads well can't be taken beside what is known; nothing was changed."""
+
+    code = "list-not-taken"
+    hint = "Correct the list, and take it again."
+
+
+LISTED: Final = "nhập từ danh sách"
+"""Why a list changes days that were: it is the paper that the notices came on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A new user's first login: the name, and the secret of a link that sets the password once."""
+
+    name: str
+    shown: str
+    role: Role
+    school_class: str | None
+    secret: str
+
+
+class OtherLists:
+    """See the room. All of it is asked under the ledger's lock."""
+
+    def __init__(self, store: Store) -> None:
+        """Of one hub."""
+        self._store = store
+
+    def effects(self, kind: str, found: Sequence[Any], day: date) -> dict[str, int]:
+        """What a list would do, in numbers: of leave and consent (pupil, line), else lines. Raises NotTaken."""
+        match kind:
+            case "consent":
+                return self._store.consents.changes(found)
+            case "leave":
+                new = len(list(self._new_leaves(found)))
+                return {"new": new, "same": len(found) - new}
+            case "calendar" | "timetable":
+                changed = list(self._versions(kind, found, day))
+                return {"versions": len(changed), "same": int(not changed)}
+            case "staff":
+                wanted = list(self._wanted(found))
+                return {"new": len(wanted), "same": sum(1 for _ in _users_of(found)) - len(wanted)}
+        return {}
+
+    def take(self, kind: str, by: str, found: Sequence[Any], day: date) -> tuple[str, list[Slip]]:
+        """Write a list; what was written, in words, and slips of new users. Raises NeedsHands; nothing was changed."""
+        store, slips = self._store, list[Slip]()
+        with store.database.transaction():
+            match kind:
+                case "consent":
+                    count = store.consents.take(by, found)
+                case "leave":
+                    missing = list(self._new_leaves(found))
+                    for pupil, line in missing:
+                        why = LISTED if line.first[0] < day else ""
+                        store.office.leave(by, pupil, line.first, line.last, why)
+                    count = len(missing)
+                case "calendar" | "timetable":
+                    count = self._put(kind, by, found, day)
+                case "staff":
+                    slips = list(self._admit(by, found))
+                    count = len(slips)
+                case _:
+                    raise NotTaken(f"a list of {kind} is checked, and not taken yet")
+        return f"{kind} {count}", slips
+
+    # --- leave --------------------------------------------------------------------------------------------------------
+
+    def _new_leaves(self, found: Sequence[tuple[str, LeaveLine]]) -> Iterator[tuple[str, LeaveLine]]:
+        """Notices that don't stand already, exactly so."""
+        if not found:
+            return
+        first, last = min(line.first[0] for _, line in found), max(line.last[0] for _, line in found)
+        known = self._store.days.leaves(first, last)
+        stand = {(leave.pupil, leave.first, leave.last) for leave, gone_ms in known if gone_ms is None}
+        for pupil, line in found:
+            if (pupil, line.first, line.last) not in stand:
+                yield pupil, line
+
+    # --- calendar and timetable ---------------------------------------------------------------------------------------
+
+    def _versions(self, kind: str, lines: Sequence[Any], day: date) -> Iterator[tuple[date, Timetable]]:
+        """The versions that a list makes: one from the day on, and each later one, where it changes."""
+        lay = with_calendar if kind == "calendar" else with_bells
+        known = {first: version.document for first, version in self._store.timetables.versions().items()}
+        current = next(iter(self._store.classbook.timetables(day).values()))
+        classes = tuple(self._store.people.classes(day))
+        for first, document in {day: current, **{f: d for f, d in known.items() if f > day}}.items():
+            made = lay(document, lines)
+            if made != document:
+                wrong, _ = judged(document, made, classes)
+                if wrong:
+                    raise NotTaken("; ".join(map(str, wrong[:PROBLEMS_MAX])))
+                yield first, made
+
+    def days(self, lines: Sequence[Any], day: date) -> Iterator[DayChange]:
+        """The holidays and make-up days that a calendar takes from the timetable and brings, version by version."""
+        current = next(iter(self._store.classbook.timetables(day).values()))
+        before = {day: current} | {first: one.document for first, one in self._store.timetables.versions().items()}
+        for first, made in self._versions("calendar", lines, day):
+            yield from day_changes(before[first], made, first)
+
+    def _put(self, kind: str, by: str, lines: Sequence[Any], day: date) -> int:
+        store, count = self._store, 0
+        classes = tuple(store.people.classes(day))
+        for first, document in list(self._versions(kind, lines, day)):
+            store.timetables.put(first, document, day, store.clock.now_ms(), by, classes=classes)
+            count += 1
+        return count
+
+    # --- staff --------------------------------------------------------------------------------------------------------
+
+    def _wanted(self, lines: Sequence[StaffLine]) -> Iterator[tuple[str, StaffLine, Role, str | None]]:
+        """Users who are still to be made: name, line, role and class. Raises NotTaken."""
+        for name, line, role, school_class in _users_of(lines):
+            user = self._store.users.find(name)
+            if user is None:
+                yield name, line, role, school_class
+            elif (user.person.role, user.person.school_class) != (role, school_class):
+                # Whoever has two jobs keeps the login of each; a role is never changed by a list.
+                raise NotTaken(
+                    f"{line.where}: the login name {name} is there already, with another role or class"
+                    " / tên đăng nhập đã có, với vai trò hoặc lớp khác"
+                )
+
+    def _admit(self, by: str, lines: Sequence[StaffLine]) -> Iterator[Slip]:
+        store = self._store
+        for name, line, role, school_class in list(self._wanted(lines)):
+            until = None if line.until is None else line.until.isoformat()
+            _, secret = store.users.add(name, line.name, role, school_class, until, store.clock.now_ms())
+            now_ms, mono_ms = store.clock.now_ms(), store.clock.mono_ms()
+            store.audit.note(Person(by, "it"), "user", name, "write", "allowed", now_ms, mono_ms)
+            yield Slip(name, line.name, role, school_class, secret)
+
+
+def _users_of(lines: Sequence[StaffLine]) -> Iterator[tuple[str, StaffLine, Role, str | None]]:
+    """A login for each role of each member of staff, and for each class of a homeroom teacher; see login_name."""
+    for line in lines:
+        number = 0
+        for role in line.roles:
+            classes = line.homeroom if role in CLASS_ROLES else (None,)
+            for school_class in classes:
+                number += 1
+                name = login_name(line.code, number)
+                if not NAME.fullmatch(name):
+                    raise NotTaken(
+                        f"{line.where}: no login name can be made of this code / mã không thành tên đăng nhập"
+                    )
+                yield name, line, role, school_class  # type: ignore[misc]
+
+
+def login_name(code: str, number: int) -> str:
+    """The login name of a staff code: its small letters and digits; a second job's ends in 2."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", code.casefold()).strip("-._")
+    return plain if number == 1 else f"{plain}-{number}"

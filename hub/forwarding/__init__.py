@@ -1,0 +1,1 @@
+"""Forwarding: the road from the ledger to the city."""

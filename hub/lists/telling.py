@@ -1,0 +1,164 @@
+"""Telling: what a list holds and would change, as one document for programs, and in words for people. Pure.
+
+No pupil's name or code stands in it; `said`, what a faulty cell holds, is for the person who brought the list.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from hub.lists.changes import Plan
+from hub.lists.faults import Fault
+from hub.lists.reading import Listed
+from hub.lists.templates import TEMPLATES
+from hub.lists.yeardays import day_words
+
+if TYPE_CHECKING:
+    from hub.lists.people import People
+
+KINDS: Final = {
+    "oneroster": "OneRoster CSV",
+    "roster": "danh sách có thẻ / roster with cards",
+    "unknown": "không rõ / unknown",
+}
+CHANGES: Final = {
+    "new": "mới", "updated": "cập nhật", "moved": "chuyển lớp", "left": "rời trường", "returns": "trở lại",
+    "missing": "thiếu trong danh sách", "bad": "không nhận", "same": "như cũ",
+}  # fmt: skip
+BAD: Final = {
+    "another-person": "mã của người khác (tên và ngày sinh đều khác) / an id of somebody else, by name and birth date",
+    "id-taken": "mã đã là của học sinh khác / an id that another pupil has",
+    "matched-twice": "hai dòng cho một học sinh / two lines of one pupil",
+    "unclear": "tên của nhiều học sinh / a name that several pupils have",
+    "unknown-pupil": "không có học sinh này / nobody here by that id",
+}
+EFFECTS: Final = {
+    "new": "mới / new",
+    "same": "như cũ / the same",
+    "given": "đồng ý nhận tin / would be told",
+    "taken_back": "không đồng ý hoặc rút lại / refused or taken back",
+    "other": "mục đích khác, không giữ ở đây / of another purpose, not kept here",
+    "versions": "phiên bản thời khóa biểu / versions of the timetable",
+}
+"""What another list than pupils would do."""
+TO_CONFIRM: Final = "cần xác nhận / to be confirmed"
+Document = dict[str, Any]
+
+
+def document(found: People | Listed[Any], plan: Plan | None = None) -> Document:
+    """All that is told of a list; `plan` where it was compared with what is known. Whoever writes it sets `written`.
+
+    `days` and `guards` are a calendar's, and what of it has to be confirmed; `unchanged`: there is nothing to write.
+    """
+    return {
+        "file": found.source,
+        "kind": found.kind,
+        "sound": found.sound,
+        "counts": _counts(found),
+        "sheets": list(found.sheets),
+        "not_taken": list(found.ignored),
+        "faults": [_fault(fault) for fault in found.faults],
+        "plan": None if plan is None else _plan(plan),
+        "effects": None,
+        "days": [],
+        "guards": [],
+        "unchanged": False,
+        "written": None,
+        "slips": [],
+    }
+
+
+def _counts(found: People | Listed[Any]) -> Mapping[str, int]:
+    if isinstance(found, Listed):
+        return {"lines": len(found.lines)}
+    states = Counter(pupil.state for pupil in found.pupils)
+    classes = {pupil.school_class for pupil in found.pupils if pupil.school_class and pupil.state == "attending"}
+    return {
+        "pupils": len(found.pupils), "attending": states["attending"], "left": states["left"], "classes": len(classes),
+    }  # fmt: skip
+
+
+def _fault(fault: Fault) -> Document:
+    return {
+        "code": fault.code, "stops": fault.stops, "sheet": fault.sheet, "row": fault.row, "column": fault.column,
+        "header": fault.header, "place": fault.place, "said": fault.said, "vi": fault.vi, "en": fault.en,
+    }  # fmt: skip
+
+
+def _plan(plan: Plan) -> Document:
+    return {
+        "day": plan.day.isoformat(),
+        "counts": dict(plan.counts),
+        "guards": list(plan.guards),
+        "new_classes": list(plan.new_classes),
+        "moves": [{"from": move.before, "to": move.after, "count": move.count} for move in plan.moves],
+        "bad": [{"reason": bad.reason, "where": bad.line.where} for bad in plan.bad],
+    }
+
+
+def told(found: Document) -> Iterator[str]:
+    """The document for people, Vietnamese and English."""
+    kind = KINDS.get(found["kind"]) or " / ".join(TEMPLATES[found["kind"]].title)
+    sheets = f" ({', '.join(found['sheets'])})" if found["sheets"] else ""
+    yield f"{found['file']}: {kind}{sheets}"
+    counts = found["counts"]
+    if "lines" in counts:
+        yield f"  {counts['lines']} dòng / lines"
+    else:
+        yield (
+            f"  {counts['pupils']} học sinh / pupils: {counts['attending']} đang học / attending,"
+            f" {counts['left']} đã rời / left; {counts['classes']} lớp / classes"
+        )
+    if found["not_taken"]:
+        yield f"  không lấy / not taken: {', '.join(found['not_taken'])}"
+    if found["plan"] is not None:
+        yield from _previewed(found["plan"])
+    for effect, count in (found["effects"] or {}).items():
+        yield f"  {count} {EFFECTS[effect]}"
+    for one in found["days"]:
+        yield f"  {day_words(one)}"
+    for guard in found["guards"]:
+        yield f"  {TO_CONFIRM}: {guard}"
+    for fault in found["faults"]:
+        quoted = f" [{fault['said']}]" if fault["said"] else ""
+        note = "" if fault["stops"] else "lưu ý / note: "
+        yield f"{note}{fault['place']}: {fault['vi']} / {fault['en']}{quoted}"
+    stopping = sum(fault["stops"] for fault in found["faults"])
+    notes = len(found["faults"]) - stopping
+    if stopping:
+        yield f"{stopping} lỗi / faults, {notes} lưu ý / notes: không ghi gì / nothing would be written"
+    else:
+        yield f"không có lỗi / no faults, {notes} lưu ý / notes"
+    if not stopping and found["written"] is None:
+        if found["unchanged"]:
+            yield "không có gì để ghi: đã đúng như danh sách / nothing to write: all is as the list says"
+        elif not takes(found):
+            yield "chưa ghi gì: xem các dòng trên / nothing is written until the lines above are settled"
+    if found["written"] is not None:
+        yield f"đã ghi / written: {found['written']}"
+    for slip in found["slips"]:
+        at = f"\t{slip['class']}" if slip["class"] else ""
+        yield f"{slip['name']}\t{slip['role']}{at}\t{slip['link']}"
+
+
+def _previewed(plan: Document) -> Iterator[str]:
+    year, month, day = plan["day"].split("-")
+    counted = ", ".join(f"{count} {CHANGES[kind]} / {kind}" for kind, count in plan["counts"].items() if count)
+    yield f"  từ / from {day}/{month}/{year}: {counted or 'không đổi / no change'}"
+    for move in plan["moves"]:
+        yield f"    {move['from'] or '–'} → {move['to'] or '–'}: {move['count']}"
+    if plan["new_classes"]:
+        yield f"  lớp mới / new classes: {', '.join(plan['new_classes'])}"
+    for bad in plan["bad"]:
+        yield f"  {bad['where'] or '?'}: {BAD[bad['reason']]}"
+    for guard in plan["guards"]:
+        yield f"  {TO_CONFIRM}: {guard}"
+
+
+def takes(found: Document, confirmed: frozenset[str] = frozenset()) -> bool:
+    """Whether the list may be written as it is told."""
+    plan = found["plan"]
+    guards = set(found["guards"]) | (set() if plan is None else set(plan["guards"]))
+    return bool(found["sound"] and (plan is None or not plan["bad"]) and guards <= confirmed)

@@ -1,0 +1,1 @@
+"""Messages to parents: what is to be said when, and in which words. Pure."""

@@ -1,0 +1,1 @@
+"""The road of a tap at the hub: from a broker's message to the ledger, and the receipt back."""
