@@ -22,7 +22,7 @@ from protocol.errors import ReaderLost, ReaderRefused
 from sim.emulators.bench import Bench
 from sim.emulators.pn532 import Faults, FieldCard
 from tests.contracts.scenes import SCENES, Pn532Scene, Scene
-from tests.contracts.watching import CLOCK, watching
+from tests.contracts.watching import CLOCK, opened, watching
 
 A, B, C = (CardUid("a", text) for text in ("04A1B2C3D4E580", "DEADBEEF", "0499AABBCCDDEE"))
 DRIVERS = tuple(SCENES)
@@ -114,10 +114,10 @@ def test_closing_never_raises_and_may_come_twice_or_before_opening(scene: Scene)
     scene.play((0, A, 50))
     reader = make_reader(scene.url)
     reader.close()
-    reader.open()
+    opened(reader)
     reader.close()
     reader.close()
-    reader.open()
+    opened(reader)
     reader.poll()
     reader.close()
 
@@ -125,11 +125,11 @@ def test_closing_never_raises_and_may_come_twice_or_before_opening(scene: Scene)
 def test_looks_are_short_and_descriptors_are_given_back(scene: Scene) -> None:
     scene.play((0, A, 50))
     reader = make_reader(scene.url)
-    reader.open()
+    opened(reader)
     reader.close()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(8):
-        reader.open()
+        opened(reader)
         began_s = time.monotonic()
         reader.poll()
         assert time.monotonic() - began_s < 0.3

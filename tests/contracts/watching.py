@@ -13,8 +13,20 @@ from edge.ports import CardSeen, Reader
 from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
+from protocol.errors import ReaderLost
 
 CLOCK = SystemClock()
+
+
+def opened(reader: Reader, within_s: float = 30) -> None:
+    """Opens as the supervisor does, again where the reader didn't answer in time; any other refusal is raised."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        try:
+            return reader.open()
+        except ReaderLost as problem:
+            if type(problem) is not ReaderLost or time.monotonic() > deadline_s:
+                raise
 
 
 class Watch:

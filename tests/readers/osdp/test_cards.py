@@ -14,6 +14,7 @@ from protocol.cardforms import PartialPlan, number_plan, wiegand_bits
 from protocol.cards import CardUid
 from protocol.errors import CardNumberError
 from sim.emulators.osdppd import OsdpPd
+from tests.contracts.watching import opened
 from tests.readers.osdp.door import CARD, UID, polled, reader_of
 
 
@@ -24,7 +25,7 @@ def octets_of(bits: str) -> bytes:
 
 def test_wiegand_and_whole_numbers_by_their_length(pd: OsdpPd) -> None:
     reader = reader_of(pd, "&order=reversed")
-    reader.open()
+    opened(reader)
     sent = [
         (26, octets_of(wiegand_bits(0xBEADDE, 24)), True),
         (34, octets_of("1110111101010110110111110111011110"), True),
@@ -52,7 +53,7 @@ def test_wiegand_and_whole_numbers_by_their_length(pd: OsdpPd) -> None:
 
 def test_what_is_no_card_is_passed_over_and_no_number_is_logged(pd: OsdpPd, caplog: pytest.LogCaptureFixture) -> None:
     reader = reader_of(pd)
-    reader.open()
+    opened(reader)
     with caplog.at_level(logging.DEBUG):
         bad = octets_of(wiegand_bits(0xBEADDE, 24).translate({48: 49, 49: 48}))
         for bits, data in (

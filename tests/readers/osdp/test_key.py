@@ -16,7 +16,7 @@ from protocol.cards import CardUid
 from protocol.errors import ReaderInsecure, ReaderKeyWrong, ReaderLost, ReaderRefused
 from sim.emulators.osdppd import OsdpPd
 from sim.road import Road
-from tests.contracts.watching import Watch, watching
+from tests.contracts.watching import Watch, opened, watching
 from tests.edge.room import data_of, events
 from tests.hub.running import until
 from tests.readers.osdp.door import CARD, KEY, OTHER_KEY, UID, key_file, polled, reader_of
@@ -70,13 +70,13 @@ def test_the_error_says_what_is_wrong(pd: OsdpPd) -> None:
     reader = reader_of(pd)
     pd.become("secure", OTHER_KEY)
     with pytest.raises(ReaderKeyWrong, match="another key than"):
-        reader.open()
+        opened(reader)
     pd.become("install")
     with pytest.raises(ReaderInsecure, match="default key"):
-        reader.open()
+        opened(reader)
     pd.become("plain")
     with pytest.raises(ReaderInsecure, match="no Secure Channel"):
-        reader.open()
+        opened(reader)
     with pytest.raises(ReaderLost, match="not open"):
         reader.poll()
 
@@ -98,12 +98,12 @@ def test_tries_with_a_wrong_key_use_one_context_of_libosdp(pd: OsdpPd) -> None:
     contexts = []
     for _ in range(3):
         with pytest.raises(ReaderKeyWrong):
-            reader.open()
+            opened(reader)
         assert reader._resting is not None
         contexts.append(reader._resting[1])
     assert contexts[0] is contexts[1] is contexts[2]
     pd.become("secure", KEY)
-    reader.open()
+    opened(reader)
     assert reader._panel is contexts[0]
     pd.show(56, UID)
     assert [read.card for read in polled(reader, bool)] == [CARD]
@@ -115,7 +115,7 @@ def test_our_key_never_leaves_for_a_reader_in_install_mode(pd: OsdpPd) -> None:
     reader = reader_of(pd)
     for _ in range(3):
         with pytest.raises(ReaderInsecure):
-            reader.open()
+            opened(reader)
     assert all(told["command"] != osdp_sys.CMD_KEYSET for told in pd.commands)
 
 

@@ -14,20 +14,20 @@ from edge.readers.opening import make_reader
 from edge.readers.osdp import SILENT_S
 from protocol.errors import ReaderLost
 from sim.emulators.osdppd import LineFaults, OsdpPd
-from tests.contracts.watching import Watch
+from tests.contracts.watching import Watch, opened
 from tests.readers.osdp.door import CARD, UID, key_file, polled, reader_of, reply
 
 
 def test_unplugged_is_gone_and_plugged_again_reads_on(pd: OsdpPd) -> None:
     reader = reader_of(pd)
-    reader.open()
+    opened(reader)
     pd.unplug()
     with pytest.raises(ReaderGone):
         polled(reader, lambda reads: False)
     with pytest.raises(ReaderLost):
         reader.open()
     pd.plug()
-    reader.open()
+    opened(reader)
     pd.show(56, UID)
     assert [read.card for read in polled(reader, bool)] == [CARD]
     reader.close()
@@ -35,7 +35,7 @@ def test_unplugged_is_gone_and_plugged_again_reads_on(pd: OsdpPd) -> None:
 
 def test_a_card_whose_reader_is_unplugged_just_then_is_not_lost(pd: OsdpPd) -> None:
     reader = reader_of(pd)
-    reader.open()
+    opened(reader)
     wire = reader._channel.wire
     assert wire is not None
     pd.show(56, UID)
@@ -52,7 +52,7 @@ def test_three_hundred_times_unplugged_and_back_leak_no_descriptor_and_no_thread
     reader = reader_of(pd)
     before, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
     for number in range(300):
-        reader.open()
+        opened(reader)
         if number % 3 == 0:
             pd.unplug()
             with pytest.raises(ReaderGone):
@@ -90,7 +90,7 @@ def test_a_noisy_line_neither_loses_nor_doubles_nor_invents_a_card(pd: OsdpPd, k
 
 def test_a_broken_reply_with_a_card_is_asked_for_again_at_once(pd: OsdpPd) -> None:
     reader = reader_of(pd)
-    reader.open()
+    opened(reader)
     took_s: list[float] = []
     for _ in range(3):
         pd.break_next = 3
@@ -104,7 +104,7 @@ def test_a_broken_reply_with_a_card_is_asked_for_again_at_once(pd: OsdpPd) -> No
 
 def test_a_process_that_stood_still_for_a_while_has_not_lost_its_reader(pd: OsdpPd) -> None:
     reader = reader_of(pd)
-    reader.open()
+    opened(reader)
     reader.poll()
     time.sleep(SILENT_S + 0.2)
     pd.show(56, UID)
@@ -113,12 +113,12 @@ def test_a_process_that_stood_still_for_a_while_has_not_lost_its_reader(pd: Osdp
 
 
 def test_a_bad_line_is_never_taken_for_a_wrong_key(pd: OsdpPd) -> None:
-    reader, opened, codes = reader_of(pd), 0, list[str]()
+    reader, times, codes = reader_of(pd), 0, list[str]()
     pd.faults = LineFaults(silent=0.1, broken=0.3, short=0.05, noise=0.3)
-    while min(opened, len(codes)) < 3:
+    while min(times, len(codes)) < 3:
         try:
             reader.open()
-            opened += 1
+            times += 1
         except ReaderLost as problem:
             codes.append(problem.code)
         reader.close()
@@ -127,7 +127,7 @@ def test_a_bad_line_is_never_taken_for_a_wrong_key(pd: OsdpPd) -> None:
 
 def test_a_line_that_chatters_without_being_asked_holds_nothing_up(pd: OsdpPd) -> None:
     reader = reader_of(pd)
-    reader.open()
+    opened(reader)
     rng, began_s = Random(1), time.monotonic()
     for _ in range(20):
         pd.say(rng.randbytes(3_000))
@@ -181,7 +181,7 @@ def test_no_reply_however_false_ends_the_driver_or_passes_for_a_card(pd: OsdpPd)
         reader.close()
     assert lost
     pd.lie = None
-    reader.open()
+    opened(reader)
     pd.show(56, UID)
     assert [read.card for read in polled(reader, bool)] == [CARD]
     reader.close()

@@ -12,7 +12,7 @@ from edge.ports import Feedback
 from edge.readers.osdp import OsdpReader
 from edge.readers.osdpfeedback import PATTERNS, STALE_S, OsdpFeedback
 from sim.emulators.osdppd import OsdpPd
-from tests.contracts.watching import Watch
+from tests.contracts.watching import Watch, opened
 from tests.readers.osdp.door import CARD, UID, polled, reader_of
 
 
@@ -25,7 +25,7 @@ def told(pd: OsdpPd, reader: OsdpReader, count: int) -> list[dict[str, object]]:
 def test_a_pattern_reaches_the_readers_lamp_and_buzzer(pd: OsdpPd, name: str) -> None:
     reader = reader_of(pd)
     feedback: Feedback = reader.feedback
-    reader.open()
+    opened(reader)
     thread = threading.Thread(target=feedback.pattern, args=(name,))
     thread.start()
     thread.join(5)
@@ -55,7 +55,7 @@ def test_the_newest_pattern_is_shown_and_a_stale_one_never(pd: OsdpPd) -> None:
     reader = reader_of(pd)
     reader.feedback.pattern("wait")
     reader.feedback.pattern("accepted")
-    reader.open()
+    opened(reader)
     lamp, _ = told(pd, reader, 2)
     assert lamp["timer_count"] == PATTERNS["accepted"].lamp_ds
     reader.close()
