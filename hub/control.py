@@ -16,7 +16,6 @@ import msgspec
 
 from host.accounts import account_name, peer_uid
 from host.lock import InstanceLock
-from hub.backups.restoring import finish_restore
 from hub.config import HubConfig
 from hub.papers import PAPER_BYTES_MAX, read_paper, unwrapped, wrapped, write_paper
 from protocol.errors import AlreadyRunning, BadMessage, K12EdgeError, NeedsHands
@@ -110,6 +109,8 @@ def _answered(config: HubConfig, action: str, words: Mapping[str, str | None]) -
 
 
 def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> Reply:
+    # Here, since a command to a running hub needs nothing of the store: three times faster without it.
+    from hub.backups.restoring import finish_restore
     from hub.parts import Store
 
     try:
