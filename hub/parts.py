@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from host.durable import sync_folder
@@ -108,6 +108,7 @@ class Store:
         self.sent = SentRows(self.database)
         self.labels = labels_of(config.labels)
         self.coverage = CoverageRows(self.ledger, self.anchors)
+        self._known: tuple[tuple[object, ...], Sequence[Watermark]] | None = None
         self.daybook = Daybook(self)
         self.classbook = ClassBook(
             self.database,
@@ -170,15 +171,23 @@ class Store:
             self._own,
         )
 
-    def words(self, first_ms: int, until_ms: int, at_ms: int | None = None) -> list[Watermark]:
+    def words(self, first_ms: int, until_ms: int, at_ms: int | None = None) -> Sequence[Watermark]:
         """What is known, of a day, of who holds all taps of it; under the ledger's lock.
 
         `at_ms`: by what gates had said until then.
         """
+        connection = self.database.connection
+        # The classes of a day are asked for one after the other. What isn't committed may never be, so isn't kept.
+        asked = None if connection.in_transaction else (first_ms, until_ms, at_ms, connection.total_changes)
+        if asked is not None and self._known is not None and self._known[0] == asked:
+            return self._known[1]
         facts = self.coverage.facts(first_ms, until_ms)
         if at_ms is not None:
             facts = [replace(one, claims=tuple(claim for claim in one.claims if claim.at_ms <= at_ms)) for one in facts]
-        return words(facts, self.coverage.waivers(first_ms), first_ms, first_ms + AWAKE_MS)
+        found = tuple(words(facts, self.coverage.waivers(first_ms), first_ms, first_ms + AWAKE_MS))
+        if asked is not None:
+            self._known = asked, found
+        return found
 
     def carry_out(self, action: str, words: Mapping[str, str | None]) -> Outcome:
         """See Desk.carry_out. A copy that says more than the ledger counts at a start, so it goes before it is wrong.

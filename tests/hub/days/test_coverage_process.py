@@ -77,7 +77,9 @@ def test_a_gate_that_was_offline_is_complete_when_it_is_back(hub: HubProcess, tm
     back.end(9)
     killed_ms = time.time_ns() // 1_000_000 + 5_000
     known, page, _ = look(hub, killed_ms)
-    assert known.waiting == (DEVICE,) and "chưa có lời báo nào" in page.lines[0].why
+    # Its last word may have gone out, and be lost on its way with the broker's line.
+    assert known.waiting == (DEVICE,)
+    assert any(why in page.lines[0].why for why in ("chưa có lời báo nào", "còn thiếu"))
     assert look(hub, tapped_ms)[0].complete
 
 
