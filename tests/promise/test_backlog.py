@@ -1,4 +1,4 @@
-"""A hub that was away: 20,000 taps wait in a gateway's journal, and the killed hub takes them all exactly once."""
+"""A hub that was away: 10,000 taps wait in a gateway's journal, and the killed hub takes them all exactly once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from sim.parts import free_ports, mosquitto, until
 from sim.road import Road
 
-STATIONS, TAPS = 40, 500
+STATIONS, TAPS = 40, 250
 ALL = STATIONS * TAPS
 
 
@@ -31,7 +31,7 @@ def refused(road: Road) -> int:
 
 
 @pytest.mark.parametrize("broker", ["embedded", "mosquitto"])
-def test_a_backlog_of_twenty_thousand_drains_through_kills(broker: str, tmp_path: Path) -> None:
+def test_a_backlog_of_ten_thousand_drains_through_kills(broker: str, tmp_path: Path) -> None:
     own = mosquitto(tmp_path, free_ports(1)[0]) if broker == "mosquitto" else None
     road = Road(tmp_path, broker_url=None if own is None else f"mqtt://127.0.0.1:{own.words[-1]}")
     gateway = road.add_gateway("cong", _queues(tmp_path))
@@ -57,7 +57,7 @@ def test_a_backlog_of_twenty_thousand_drains_through_kills(broker: str, tmp_path
         until(lambda: arrived() > 2_000, "nothing drains", also=road.check, within_s=60, moving=road.progress)
         road.hub.kill()
         road.hub.start()
-        until(lambda: arrived() > 8_000, "nothing drains", also=road.check, within_s=60, moving=road.progress)
+        until(lambda: arrived() > 5_000, "nothing drains", also=road.check, within_s=60, moving=road.progress)
         gateway.kill()
         for queue in tmp_path.glob("queue-*.txt"):
             queue.write_text("# everybody has tapped\n", encoding="ascii")
