@@ -14,13 +14,14 @@ from edge.readers.opening import make_reader
 from edge.readers.supervisor import ReaderSupervisor
 from protocol.cards import CardUid
 from protocol.errors import ReaderLost
+from tests.patience import within
 
 CLOCK = SystemClock()
 
 
 def opened(reader: Reader, within_s: float = 30) -> None:
     """Opens as the supervisor does, again where the reader didn't answer in time; any other refusal is raised."""
-    deadline_s = time.monotonic() + within_s
+    deadline_s = time.monotonic() + within(within_s)
     while True:
         try:
             return reader.open()
@@ -53,12 +54,12 @@ class Watch:
 
     def await_ready(self, within_s: float = 5) -> None:
         """Until the reader is open."""
-        assert self.keeper.ready.wait(within_s), self.keeper.counts
+        assert self.keeper.ready.wait(within(within_s)), self.keeper.counts
 
     def await_that(self, what: Callable[[], bool], within_s: float = 10) -> None:
         """Until `what` holds, which is asked anew with each sighting."""
         with self._changed:
-            assert self._changed.wait_for(what, within_s), (self.cards(), self.keeper.counts)
+            assert self._changed.wait_for(what, within(within_s)), (self.cards(), self.keeper.counts)
 
     def await_count(self, count: int, within_s: float = 10) -> None:
         """Until there are so many sightings, or more."""
@@ -67,12 +68,12 @@ class Watch:
     def await_cards(self, *cards: CardUid, within_s: float = 5) -> None:
         """Until as many sightings as these are there; they are these, in this order, and no others."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self.seen) >= len(cards), within_s)
+            self._changed.wait_for(lambda: len(self.seen) >= len(cards), within(within_s))
         assert self.cards() == list(cards), self.keeper.counts
 
     def await_error(self, code: str | None, within_s: float = 10) -> None:
         """Until this is what is wrong with the reader; None: until nothing is, and it is open."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + within(within_s)
         while self.keeper.counts.error != code or (code is None and not self.keeper.ready.is_set()):
             assert time.monotonic() < deadline, self.keeper.counts
             time.sleep(0.005)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from tests.edge.room import DEVICE, SCHOOL, events
+from tests.patience import within
 
 WAIT_S = 20.0
 STRACE = shutil.which("strace")
@@ -22,7 +23,7 @@ STRACE = shutil.which("strace")
 
 def until(true: Callable[[], Any], what: str, within_s: float = WAIT_S) -> Any:
     """Wait for a condition that another process makes true, and give it back."""
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + within(within_s)
     while not (found := true()):
         assert time.monotonic() < deadline, f"{what}: not within {within_s} s"
         time.sleep(0.01)

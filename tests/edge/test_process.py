@@ -19,6 +19,7 @@ from k12edge.cli import main
 from k12edge.words import EXIT_RUNNING
 from tests.edge.room import chain_holds, data_of, events, records
 from tests.edge.running import STRACE, GatewayProcess, card, until
+from tests.patience import within
 
 TICK = [(40, card(number)) for number in range(400)]
 """A pupil every 40 ms."""
@@ -195,7 +196,7 @@ def test_it_ends_cleanly_within_three_seconds_whenever_and_however_often_asked(
     for _ in range(signals - 1):
         os.kill(gateway.pid, signal.SIGTERM)
     assert gateway.end() == 0
-    assert time.monotonic() - asked_s < 3
+    assert time.monotonic() - asked_s < within(3)
     if gateway.data.exists() and (gateway.data / FILE_NAME).exists():
         assert gateway.promised() <= gateway.names()
         assert verify_path(gateway.data, None).exit_code == VALID
@@ -214,7 +215,7 @@ def test_an_end_that_is_held_up_by_the_storage_is_bounded(tmp_path: Path) -> Non
     asked_s = time.monotonic()
     assert gateway.end() == 0
     # The tracer holds a stopped thread for the rest of its delay, which no kernel would.
-    assert time.monotonic() - asked_s < 3 + 1.5
+    assert time.monotonic() - asked_s < within(3 + 1.5)
     assert gateway.promised() <= gateway.names()
 
 

@@ -25,6 +25,7 @@ from protocol.signing import open_message
 from protocol.topics import hub_state_topic
 from sim.parts import audit, free_ports, get_json
 from tests.hub.handmade import SCHOOL, Gateway, Run
+from tests.patience import within
 
 WAIT_S = 20.0
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -32,7 +33,7 @@ MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/s
 
 def until(true: Callable[[], Any], what: str, within_s: float = WAIT_S) -> Any:
     """Wait for a condition that another process makes true, and give it back."""
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + within(within_s)
     while not (found := true()):
         assert time.monotonic() < deadline, f"{what}: not within {within_s} s"
         time.sleep(0.02)

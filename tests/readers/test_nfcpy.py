@@ -23,6 +23,7 @@ from sim.emulators.sun import sun_card
 from sim.emulators.usb import UsbBus
 from sim.emulators.usbreaders import Acr122, Pn533
 from tests.contracts.watching import watching
+from tests.patience import within
 
 CARD, OTHER = FieldCard(bytes.fromhex("04A1B2C3D4E580")), FieldCard(bytes.fromhex("DEADBEEF"))
 READ, OTHER_READ = (CardRead(CardUid.from_bytes("a", card.uid), kind="sak=08") for card in (CARD, OTHER))
@@ -198,12 +199,12 @@ def test_a_look_at_a_reader_that_hangs_ends_in_time(bus: UsbBus) -> None:
         began_s = time.monotonic()
         with pytest.raises(ReaderLost):
             reader.poll()
-        assert time.monotonic() - began_s < 0.3
+        assert time.monotonic() - began_s < within(0.3)
         began_s = time.monotonic()
         reader.close()
         with pytest.raises(ReaderLost):
             reader.open()
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < within(3)
         bus.unplug(device)
 
 
@@ -326,7 +327,7 @@ def test_whatever_a_reader_says_is_a_lost_reader_in_time_and_afterwards_it_goes_
             except ReaderLost:
                 failed += 1
                 is_open = is_open and failed % 5 != 0
-            assert time.monotonic() - began_s < 3
+            assert time.monotonic() - began_s < within(3)
     assert failed > 3
     for _ in range(12):
         # The first answers may still be those of before.

@@ -15,6 +15,7 @@ from edge.readers.osdp import SILENT_S
 from protocol.errors import ReaderLost
 from sim.emulators.osdppd import LineFaults, OsdpPd
 from tests.contracts.watching import Watch, opened
+from tests.patience import within
 from tests.readers.osdp.door import CARD, UID, key_file, polled, reader_of, reply
 
 
@@ -98,7 +99,7 @@ def test_a_broken_reply_with_a_card_is_asked_for_again_at_once(pd: OsdpPd) -> No
         pd.show(56, UID)
         assert [read.card for read in polled(reader, bool)] == [CARD]
         took_s.append(time.monotonic() - began_s)
-    assert min(took_s) < 0.6, "libosdp itself waits for a second"
+    assert min(took_s) < within(0.6), "libosdp itself waits for a second"
     reader.close()
 
 
@@ -132,7 +133,7 @@ def test_a_line_that_chatters_without_being_asked_holds_nothing_up(pd: OsdpPd) -
     for _ in range(20):
         pd.say(rng.randbytes(3_000))
         reader.poll()
-    assert time.monotonic() - began_s < 20 * 0.3
+    assert time.monotonic() - began_s < within(20 * 0.3)
     pd.show(56, UID)
     assert [read.card for read in polled(reader, bool)] == [CARD]
     reader.close()
@@ -144,7 +145,7 @@ def test_another_address_answers_nothing(pd: OsdpPd) -> None:
     with pytest.raises(ReaderLost, match="no OSDP reader answers as 8") as lost:
         reader.open()
     assert lost.value.code == "reader-lost"
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < within(3)
     reader.close()
 
 

@@ -21,6 +21,7 @@ from sim.emulators.pcsccard import FELICA, GET_ATS, GET_UID, Slot, made_atr, sto
 from sim.emulators.pcscdaemon import Pcscd
 from sim.emulators.sun import SunApplication, sun_slot_card
 from tests.contracts.watching import Watch
+from tests.patience import within
 from tests.readers.pcsc.gate import ACS_FELICA_212, DESFIRE, A, lay, poll_until, sees
 
 META, KEY = bytes(range(16)), bytes(range(16, 32))
@@ -163,14 +164,14 @@ def test_a_slow_card_costs_no_poll_more_than_its_time_and_is_told_by_its_number(
     while not told:
         poll_began_s = time.monotonic()
         told = tuple(reader.poll())
-        assert time.monotonic() - poll_began_s < 0.3
+        assert time.monotonic() - poll_began_s < within(0.3)
     # 150 ms for the asking; the rest is what a busy machine takes to meet the card.
-    assert time.monotonic() - began_s < 0.5
+    assert time.monotonic() - began_s < within(0.5)
     assert (told[0].card, told[0].kind, told[0].proof) == (SUN, SUN_ATR, None)
     while time.monotonic() - began_s < 2:
         poll_began_s = time.monotonic()
         assert sees(SUN)(tuple(reader.poll())), "and stays while the card is still at it"
-        assert time.monotonic() - poll_began_s < 0.3
+        assert time.monotonic() - poll_began_s < within(0.3)
     assert list(slot.heard) == [GET_UID, GET_ATS, SELECT_APPLICATION], "too late, it is asked nothing more"
     lay(slot, A)
     poll_until(reader, sees(A))

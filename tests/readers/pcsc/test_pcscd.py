@@ -22,6 +22,7 @@ from protocol.errors import ReaderLost, ReaderRefused
 from sim.emulators.pcsccard import Slot
 from sim.emulators.pcscdaemon import Pcscd
 from tests.contracts.watching import Watch, watching
+from tests.patience import within
 from tests.readers.pcsc.gate import HOLDER, NAME, URL, A, B, lay, poll_until, sees
 
 
@@ -76,7 +77,7 @@ def test_a_socket_that_outlives_pcscd_makes_nobody_wait_for_long(tmp_path: Path)
                 reader.open()
             with pytest.raises(ReaderLost):
                 reader.poll()
-            assert time.monotonic() - began_s < 3
+            assert time.monotonic() - began_s < within(3)
             assert threading.active_count() <= threads + 1
         daemon.start()
         deadline = time.monotonic() + 5
@@ -110,7 +111,7 @@ def test_a_pcscd_that_hangs_holds_up_no_poll_and_no_other_reader(daemon: Pcscd, 
         reader.close()
         with pytest.raises(ReaderLost):
             reader.open()
-        assert time.monotonic() - began_s < 3
+        assert time.monotonic() - began_s < within(3)
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
     deadline = time.monotonic() + 5
