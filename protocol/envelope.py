@@ -284,6 +284,8 @@ def is_journal_id(text: str) -> bool:
     return JOURNAL_ID.fullmatch(text) is not None
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -315,4 +317,4 @@ def unix_ms_of(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as problem:
         raise BadMessage(f"time {text[:40]!r} is not RFC 3339") from problem
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MILLISECOND

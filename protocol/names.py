@@ -38,6 +38,7 @@ def name_order(name: str) -> tuple[Word, tuple[Word, ...], str]:
     return _word(given), tuple(map(_word, others)), name
 
 
+@lru_cache(WORDS_REMEMBERED)
 def class_order(name: str) -> tuple[tuple[int, int | Word], ...]:
     """The key by which classes sort: numbers as numbers, so that 8.2 stands before 8.11 and 3/2 before 10A1."""
     pieces = _PIECES.split(spelled(name))

@@ -61,7 +61,11 @@ def effective_time(
     """
     mine = [anchor for anchor in anchors if anchor.boot == boot]
     if mine:
-        best = min(mine, key=lambda anchor: (error_at(anchor, mono), anchor.mono, anchor.wall_ms))
+        best = (
+            mine[0]
+            if len(mine) == 1
+            else min(mine, key=lambda anchor: (error_at(anchor, mono), anchor.mono, anchor.wall_ms))
+        )
         moment, bound = best.wall_ms + (mono - best.mono), error_at(best, mono)
         return Effective(moment, moment - bound, moment + bound, "anchored")
     if before_ms is None and after_ms is None:

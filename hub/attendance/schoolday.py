@@ -91,6 +91,7 @@ def marks_of(known: SchoolDay, at_ms: int | None = None) -> Iterator[Marked]:
     now_ms = known.now_ms if at_ms is None else at_ms
     words = [word for word in known.watermarks if word.at_ms <= until_ms]
     complete: dict[tuple[int, int], Completeness] = {}
+    mornings: dict[tuple[date, str], Presence] = {}
     pupils = sorted(
         known.pupils, key=lambda pupil: (class_order(pupil.school_class), name_order(pupil.name), pupil.key)
     )
@@ -102,7 +103,7 @@ def marks_of(known: SchoolDay, at_ms: int | None = None) -> Iterator[Marked]:
             span = session.opens_ms, session.final_ms
             if span not in complete:
                 complete[span] = session_completeness(words, session, now_ms)
-            seen = _presence(known, pupil, session, taps[pupil.key], statements[pupil.key], until_ms)
+            seen = _presence(known, pupil, session, taps[pupil.key], statements[pupil.key], until_ms, mornings)
             key, final = pupil.key, complete[span]
             yield Marked(session, pupil, judge(key, session, seen, statements[key], leaves[key], final))
 
@@ -126,15 +127,19 @@ def _presence(
     taps: Sequence[Tap],
     statements: Sequence[Statement],
     until_ms: int,
+    mornings: dict[tuple[date, str], Presence],
 ) -> Presence:
+    """`mornings`: what taps alone said of mornings that were asked for before, which afternoons begin with."""
     end_ms = _midnight_ms(session.day)
     beside = known.sessions.get((session.day, pupil.school_class, "pm" if session.half == "am" else "am"))
+    place = session.day, pupil.key
     if session.half == "am":
-        return presence(pupil.key, session, taps, end_ms if beside is None else beside.opens_ms, None)
+        mornings[place] = presence(pupil.key, session, taps, end_ms if beside is None else beside.opens_ms, None)
+        return mornings[place]
     if beside is None or until_ms < session.starts_ms:
         # Who is expected to stay isn't there before the bell has rung.
         return presence(pupil.key, session, taps, end_ms, None)
-    morning = presence(pupil.key, beside, taps, session.opens_ms, None)
+    morning = mornings.get(place) or presence(pupil.key, beside, taps, session.opens_ms, None)
     said = newest(statements, beside)
     if said is not None and said.state in ("present", "late"):
         if morning.judged is None:
