@@ -112,11 +112,15 @@ def test_what_the_daybook_has_not_read_is_not_here(school: School) -> None:
 def test_what_was_asked_while_something_was_written_that_came_to_nothing_is_asked_again(school: School) -> None:
     say(school.run, "08:50")
     offer(school, school.run, (1, 2))
-    database = school.store.database
-    with pytest.raises(KeyboardInterrupt), database.transaction() as connection:
-        connection.execute("DELETE FROM watermarks")
-        assert not known(school).complete
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with school.store.database.transaction() as connection:
+            connection.execute("DELETE FROM watermarks")
+            assert not known(school).complete
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert known(school).complete
     assert school.store.words(DAWN, DAWN + 1) is school.store.words(DAWN, DAWN + 1), "nothing was written between"
 
