@@ -127,7 +127,7 @@ class OtherLists:
             if made != document:
                 wrong, _ = judged(document, made, classes)
                 if wrong:
-                    raise NotTaken("; ".join(map(str, wrong[:PROBLEMS_MAX])))
+                    raise NotTaken("; ".join(f"{one.said('vi')} / {one}" for one in wrong[:PROBLEMS_MAX]))
                 yield first, made
 
     def days(self, lines: Sequence[Any], day: date) -> Iterator[DayChange]:

@@ -69,7 +69,8 @@ class TimetableRows:
                 raise TimetableRefused(what, hint="Write the reason into the document's `note`.", vi=vi)
         found, _ = judged(self._before(first_day), document, classes)
         if found:
-            raise TimetableRefused(f"{len(found)} contradictions\n  " + "\n  ".join(map(str, found)))
+            vi = "\n  ".join((f"{len(found)} chỗ mâu thuẫn", *(one.said("vi") for one in found)))
+            raise TimetableRefused(f"{len(found)} contradictions\n  " + "\n  ".join(map(str, found)), vi=vi)
         run = self._database.connection.execute
         count = run("SELECT count(*) FROM timetables WHERE first_day <> ?", (first_day.isoformat(),)).fetchone()[0]
         if count >= VERSIONS_MAX:

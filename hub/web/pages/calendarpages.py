@@ -175,7 +175,7 @@ def _preview(web: Web, visit: Visit, fields: Fields) -> Response:
         with web.store.database.lock:
             made = _made(web, visit, fields)
             classes = classes_of(web, visit)
-            found, standing = _judged(made, classes)
+            found, standing = _judged(made, classes, visit.language)
     except TimetableRefused as problem:
         return _shown(web, visit, problem=problem, http=400)
     last = max(made.after[made.first_day].last, made.first_day)
@@ -192,7 +192,7 @@ def _preview(web: Web, visit: Visit, fields: Fields) -> Response:
     )  # fmt: skip
 
 
-def _judged(made: Made, classes: list[str]) -> tuple[list[str], list[str]]:
+def _judged(made: Made, classes: list[str], language: str) -> tuple[list[str], list[str]]:
     """What the change makes worse in any version that it touches, and what stood before; each once."""
     worse: dict[str, None] = {}
     stands: dict[str, None] = {}
@@ -200,8 +200,8 @@ def _judged(made: Made, classes: list[str]) -> tuple[list[str], list[str]]:
         before = made.before[max(day for day in made.before if day <= first_day)]
         if document is not before:
             bad, stood = judged(before, document, classes)
-            worse |= dict.fromkeys(map(str, bad))
-            stands |= dict.fromkeys(map(str, stood))
+            worse |= dict.fromkeys(one.said(language) for one in bad)
+            stands |= dict.fromkeys(one.said(language) for one in stood)
     return list(worse), list(stands)
 
 
@@ -341,7 +341,8 @@ def _shown(
     encoded = {id(one): msgspec.json.encode(one).decode("utf-8") for one in current.holidays}
     return web.show(
         visit, "calendar.html", http, document=current, versions=list(versions.values()), week=week, said=said,
-        faults=told.splitlines(), faults_in=told_in, standing=[str(one) for one in problems(current, classes)],
+        faults=told.splitlines(), faults_in=told_in,
+        standing=[one.said(visit.language) for one in problems(current, classes)],
         weekdays=list(zip(WEEKDAYS, WEEKDAY_WORDS, strict=True)), shifts=SHIFTS,
         holidays=[(one, encoded[id(one)]) for one in current.holidays],
         since=max((day for day in versions if day <= visit.today), default=None),

@@ -395,6 +395,9 @@ def test_contradictions_are_named_with_their_place(words: dict[str, Any], where:
     classes = () if "class 10 " in told else ("3A", "9A", "10A")
     found = problems(changed(**words), classes)
     assert any(problem.where == where and told in problem.what and problem.do for problem in found), found
+    for problem in found:
+        said = problem.said("vi")
+        assert f"({problem.where})" in said and problem.vi in said and problem.what not in said
 
 
 def test_a_default_week_without_bells_for_a_grade_is_seen_without_the_school_s_classes() -> None:

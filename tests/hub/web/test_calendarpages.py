@@ -245,9 +245,9 @@ def creche(tmp_path: Path) -> Iterator[OfficeRoom]:
 
 def test_what_stood_before_holds_up_no_change(creche: OfficeRoom) -> None:
     client, day = creche.browser("principal"), school_day(creche, 1)
-    assert "class Lá 1 has no lesson in the whole week" in client.get("/calendar").text
+    assert "lớp Lá 1 cả tuần không có buổi học nào" in client.get("/calendar").text
     preview = sent(client, "/calendar/change", act="holiday", first=day.isoformat(), why="bão")
-    assert "class Mầm 1 has no lesson" in preview.text and "Ghi thay đổi" in preview.text
+    assert "lớp Mầm 1 cả tuần không có buổi học nào" in preview.text and "Ghi thay đổi" in preview.text
     assert kept(client, preview).status_code == 303
     other = school_day(creche, 5).isoformat()
     make_up = sent(client, "/calendar/change", act="make-up", first=other, weekday="monday", scope="Lá 1", why="bù")
@@ -268,7 +268,7 @@ def test_classes_without_a_number_get_half_days_and_bells_step_by_step(creche: O
             assert "Ghi thay đổi" in preview.text, preview.text
             assert kept(client, preview).status_code == 303
         assert halves(creche, monday, name) == ["am"]
-    assert "has no lesson" not in client.get("/calendar").text
+    assert "không có buổi học nào" not in client.get("/calendar").text
 
 
 def test_what_a_change_makes_worse_is_refused_beside_what_stood_before(creche: OfficeRoom) -> None:
@@ -276,7 +276,7 @@ def test_what_a_change_makes_worse_is_refused_beside_what_stood_before(creche: O
     early = {"opens": "09:00", "starts": "13:00", "late_after": "13:05", "final": "13:30", "ends": "16:00"}
     fields = {"act": "bell", "half": "pm", "scope": "3/2", **early}
     preview = sent(client, "/calendar/change", **fields)
-    assert "the afternoon opens at 09:00" in preview.text and "Ghi thay đổi" not in preview.text
+    assert "chiều mở lúc 09:00, sáng tan lúc" in preview.text and "Ghi thay đổi" not in preview.text
     assert sent(client, "/calendar/change", fields=json.dumps(fields)).status_code == 400
     for why in ("Na\u202em", "<b>bão</b>", "=1+1", "a\u2066b"):
         fields = {"act": "holiday", "first": creche.day(), "why": why}
