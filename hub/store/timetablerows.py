@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from hub.attendance.contradictions import judged
+from hub.attendance.contradictions import Problem, judged
 from hub.attendance.firsttimetable import first_timetable
 from hub.attendance.knowndays import school_year_of
 from hub.attendance.timetable import Timetable, TimetableRefused, timetable_bytes, timetable_from
@@ -69,8 +69,7 @@ class TimetableRows:
                 raise TimetableRefused(what, hint="Write the reason into the document's `note`.", vi=vi)
         found, _ = judged(self._before(first_day), document, classes)
         if found:
-            vi = "\n  ".join((f"{len(found)} chỗ mâu thuẫn", *(one.said("vi") for one in found)))
-            raise TimetableRefused(f"{len(found)} contradictions\n  " + "\n  ".join(map(str, found)), vi=vi)
+            raise _contradicted(found)
         run = self._database.connection.execute
         count = run("SELECT count(*) FROM timetables WHERE first_day <> ?", (first_day.isoformat(),)).fetchone()[0]
         if count >= VERSIONS_MAX:
@@ -124,3 +123,9 @@ def _version(row: tuple[str, str, int, str]) -> Version:
         made_ms,
         by,
     )
+
+
+def _contradicted(found: list[Problem]) -> TimetableRefused:
+    told = [f"{len(found)} contradictions", *map(str, found)]
+    said = [f"{len(found)} chỗ mâu thuẫn", *(one.said("vi") for one in found)]
+    return TimetableRefused("\n  ".join(told), vi="\n  ".join(said))
