@@ -43,11 +43,12 @@ FLAGS: Final = {
     "tapped": N_("có quẹt thẻ"),
     "leave-but-tapped": N_("có đơn nghỉ nhưng quẹt thẻ"),
     "late-uncertain": N_("có thể muộn, đồng hồ chưa chắc"),
-    "leaving-uncertain": N_("có thể về sớm, đồng hồ chưa chắc"),
+    "leaving-uncertain": N_("có thể đã về, hãy xem lại"),
     "time-uncertain": N_("giờ chưa chắc"),
     "no-arrival": N_("chỉ thấy lúc ra"),
     "ambiguous-card": N_("thẻ của hai học sinh"),
     "waived": N_("một cổng chưa đủ, không chờ nữa"),
+    "evidence-flawed": N_("có lúc đầu đọc không ghi được, có thể em đã đến"),
 }
 MARKS: Final = {
     "present": N_("Có mặt"),

@@ -15,9 +15,10 @@ import httpx2 as httpx
 import pytest
 
 from hub.access.rights import Role
+from hub.attendance.marks import FLAGS, MARKS
 from hub.days.trail import trail_of
 from hub.store.notes import BackedUp
-from hub.web import pulse
+from hub.web import dayforms, pulse
 from hub.web.registry import PAGES
 from protocol.names import folded
 from protocol.taps import parse_tap_id
@@ -535,3 +536,7 @@ def test_odd_values_of_somebody_who_may_change_nothing_by_mistake(
         assert answer.status_code < 500 and "x=1" not in str(answer.headers), (value, answer.status_code)
         assert struck(answer.text) == []
     assert odd.store.days.newest() == before
+
+
+def test_every_mark_and_every_flag_has_words_for_people() -> None:
+    assert dayforms.FLAGS.keys() == set(FLAGS) and set(MARKS) <= dayforms.MARKS.keys()
