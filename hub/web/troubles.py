@@ -42,6 +42,11 @@ TROUBLES: Final = {
         KEPT,
         N_("Chọn hoặc ghi lý do rồi gửi lại."),
     ),
+    "entry-refused": (
+        N_("Điều vừa nhập không ghi được: ngày, lớp hoặc học sinh không khớp, hoặc đã có người đổi trước."),
+        KEPT,
+        N_("Mở lại trang để xem tình trạng bây giờ, rồi nhập lại."),
+    ),
     "status-404": (N_("Không có trang này."), KEPT, N_("Về trang bắt đầu và chọn lại.")),
     "login-busy": (N_("Đang có quá nhiều người đăng nhập cùng lúc."), KEPT, N_("Hãy thử lại sau vài giây.")),
     "no-student": (N_("Không có học sinh này."), KEPT, N_("Tìm lại học sinh theo tên.")),

@@ -8,6 +8,7 @@ from string import Formatter
 
 import pytest
 
+from hub.days.office import EntryRefused
 from hub.web.troubles import TROUBLES, troubles
 from hub.web.words import CATALOG, WEEKDAYS, counted, shown_day, shown_time, translated
 from tests.hub.web.catalog import WEB, catalog, texts, untranslated
@@ -60,3 +61,11 @@ def test_times_are_vietnams_and_carry_their_date() -> None:
 @pytest.mark.parametrize("code", [*TROUBLES, "status-418", "ledger-failed"])
 def test_each_trouble_says_what_happened_what_was_kept_and_what_to_do(code: str) -> None:
     assert all(part and not next(iter(Formatter().parse(part)))[1] for part in troubles(500, code))
+
+
+def test_a_page_that_refuses_says_what_and_never_that_the_server_failed() -> None:
+    """Every code that a page names itself has words of its own: it was no fault of the machine's."""
+    said = re.compile(r"show_problem\(visit, \d{3}, (?:\"([a-z0-9-]+)\"|(EntryRefused)\.code)\)")
+    found = [match for path in sorted(WEB.rglob("*.py")) for match in said.finditer(path.read_text(encoding="utf-8"))]
+    codes = {EntryRefused.code if match[2] else match[1] for match in found}
+    assert len(found) > 20 and codes <= TROUBLES.keys()
