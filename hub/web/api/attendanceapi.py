@@ -247,7 +247,7 @@ def _add_leave(web: Web) -> None:
 def _add_marks(web: Web) -> None:
     @web.api("GET", "/v1/marks", "see-class", of="class")
     def marks(visit: Visitor, day: AskedDay = None, at: Annotated[str | None, Query(max_length=40)] = None) -> Any:
-        """The marks of a day, of a class or of all, by class and name; `at`: as they stood then (RFC 3339)."""
+        """The marks of a day, by class and name; `at`: by what had been said and seen until then (RFC 3339)."""
         at_ms = None if at is None else unix_ms_of(at)
         marked = web.store.classbook.marks(day or visit.today, visit.school_class, at_ms)
         return {"items": [mark_shown(one) | {"name": one.pupil.name} for one in marked]}
