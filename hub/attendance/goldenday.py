@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Final, TypeVar, cast
@@ -66,6 +67,8 @@ class _Cells:
         found = spelled(self._cells[column])
         if not found:
             raise ValueError(f"{column} is empty")
+        if not found.isprintable():
+            raise ValueError(f"{column} {found!r} has a character that can't be seen")
         return found
 
     def maybe(self, column: str) -> str:
@@ -144,6 +147,7 @@ def parse_day(folder: str, files: Mapping[str, bytes]) -> SchoolDay:
         tuple(rows("leave.csv", _leave)),
         tuple(rows("watermarks.csv", _watermark)),
     )
+    errors += _twice(day)
     known = {pupil.key for pupil in pupils}
     for name, keys in (
         ("cards.csv", [binding.pupil for held in day.bindings.values() for binding in held]),
@@ -155,6 +159,24 @@ def parse_day(folder: str, files: Mapping[str, bytes]) -> SchoolDay:
         more = f"\n  and {len(errors) - ERRORS_SHOWN} more" if len(errors) > ERRORS_SHOWN else ""
         raise DayRefused(f"{folder}: {len(errors)} faults\n  " + "\n  ".join(errors[:ERRORS_SHOWN]) + more)
     return day
+
+
+def _twice(day: SchoolDay) -> Iterator[str]:
+    """What stands on two lines and can be only one: a record's id, a pupil's class of a day."""
+    for name, ids in (
+        ("taps.csv", [tap.id for _, tap in day.taps]),
+        ("rollcall.csv", [said.id for said in day.statements]),
+        ("leave.csv", [leave.id for leave in day.leaves]),
+        ("watermarks.csv", [word.id for word in day.watermarks]),
+    ):
+        yield from (f"{name}: id {one} stands on {count} lines" for one, count in Counter(ids).items() if count > 1)
+    last: dict[str, date] = {}
+    for pupil in sorted(day.pupils, key=lambda pupil: (pupil.key, pupil.first)):
+        if pupil.last < pupil.first:
+            yield f"roster.csv: pupil {pupil.key} leaves {pupil.school_class} before the first day"
+        if pupil.key in last and pupil.first <= last[pupil.key]:
+            yield f"roster.csv: pupil {pupil.key} is of two classes on {pupil.first}"
+        last[pupil.key] = max(pupil.last, last.get(pupil.key, date.min))
 
 
 def _rows(path: str, name: str, octets: bytes, made: Callable[[_Cells], T], errors: list[str]) -> Iterator[T]:

@@ -110,6 +110,10 @@ def test_as_it_stood_at_a_moment_nobody_was_absent_yet() -> None:
         ("watermarks.csv", "x.1,2026-11-23T07:00:00.000+07:00,cong,waived,2026-11-23T08:00:00.000+07:00,,,,", "by is"),
         ("watermarks.csv", "x.1,2026-11-23T07:00:00.000+07:00,cong,complete,,,,,", "complete_to is empty"),
         ("roster.csv", "st-x,Y", "2 columns, 5 expected"),
+        ("roster.csv", "st-an,Y,9/9,2026-11-24,", "st-an is of two classes on 2026-11-24"),
+        ("roster.csv", "st-x,Y,9/9,2026-11-24,2026-11-23", "leaves 9/9 before the first day"),
+        ("taps.csv", "0b6f5c9e7d2a4f18.4,cong,a,,2026-11-23T07:00:00.000+07:00,,,a:00", "id 0b6f5c9e7d2a4f18.4 stands on 2 lines"),
+        ("taps.csv", "x.\x001,cong,a,,2026-11-23T07:00:00.000+07:00,,,a:00", "can't be seen"),
     ],
 )
 def test_a_wrong_line_is_named_and_nothing_is_written(name: str, line: str, told: str, tmp_path: Path) -> None:
