@@ -112,7 +112,11 @@ def test_as_it_stood_at_a_moment_nobody_was_absent_yet() -> None:
         ("roster.csv", "st-x,Y", "2 columns, 5 expected"),
         ("roster.csv", "st-an,Y,9/9,2026-11-24,", "st-an is of two classes on 2026-11-24"),
         ("roster.csv", "st-x,Y,9/9,2026-11-24,2026-11-23", "leaves 9/9 before the first day"),
-        ("taps.csv", "0b6f5c9e7d2a4f18.4,cong,a,,2026-11-23T07:00:00.000+07:00,,,a:00", "id 0b6f5c9e7d2a4f18.4 stands on 2 lines"),
+        (
+            "taps.csv",
+            "0b6f5c9e7d2a4f18.4,cong,a,,2026-11-23T07:00:00.000+07:00,,,a:00",
+            "id 0b6f5c9e7d2a4f18.4 stands on 2 lines",
+        ),
         ("taps.csv", "x.\x001,cong,a,,2026-11-23T07:00:00.000+07:00,,,a:00", "can't be seen"),
     ],
 )
