@@ -158,6 +158,7 @@ class Hub:
                 if self.link.deaf
                 else None
             ),
+            "calendar": lambda: None if store.calendar_in_doubt() is None else "calendar-unconfirmed",
         }
         forwarder = assembly.forwarder
         if forwarder is not None:

@@ -43,7 +43,7 @@ from hub.store.forwardrows import ForwardRows
 from hub.store.ledger import Ledger
 from hub.store.listrows import ListRows
 from hub.store.messagerows import MessageRows
-from hub.store.notes import Notes, Regain
+from hub.store.notes import CalendarBack, Notes, Regain
 from hub.store.ownjournal import OwnJournal
 from hub.store.peoplerows import PeopleRows
 from hub.store.rosterrows import RosterRows
@@ -216,6 +216,11 @@ class Store:
     def regaining(self) -> bool:
         """Whether records of this hub's own are still to come back from the city."""
         return self.config.city.kind == "k12records" and self.notes.read(Regain) is not None
+
+    def calendar_in_doubt(self) -> CalendarBack | None:
+        """See Notes.calendar_in_doubt."""
+        with self.database.lock:
+            return self.notes.calendar_in_doubt()
 
     def _own(self) -> OwnJournal:
         return self.own or self.open_own_journal()

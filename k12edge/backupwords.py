@@ -97,6 +97,7 @@ def _restore(arguments: argparse.Namespace) -> int:
             raise
         _ask_hub(config)
         return EXIT_OK
+    _tell_calendar(from_backup=arguments.place is not None)
     print("Khởi động trạm: thiết bị sẽ gửi lại / Start the hub: gateways fill it again")
     if config.city.kind == "k12records":
         print("Những gì đã nhập sau đó được lấy lại từ thành phố / What was entered since comes back from the city")
@@ -141,6 +142,18 @@ def _from_city(config: HubConfig) -> None:
     finally:
         store.database.close()
         client.close()
+
+
+def _tell_calendar(*, from_backup: bool) -> None:
+    what = (
+        "chỉ có của bản sao lưu / are the backup's only" if from_backup else "không có ở thành phố / no city has them"
+    )
+    print(f"lịch và giờ học / calendar and timetable: {what}")
+    print(
+        "  Hãy xem và xác nhận ở trang Lịch, hoặc đưa lại tài liệu; trước đó chưa báo gì về điểm danh cho thành phố"
+        " / Look at them and confirm on the calendar page, or bring the document again: until then the city is told"
+        " no marks"
+    )
 
 
 def _tell_roster(store: Store) -> None:

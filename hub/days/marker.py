@@ -34,7 +34,7 @@ GATHER_MS: Final = 60_000
 BETWEEN_MS: Final = 20
 """After a class, for others who wait for the ledger."""
 WAIT_MS: Final = 5_000
-"""While the clock isn't set, or records are regained."""
+"""While the clock isn't set, records are regained, or nobody has looked at a calendar that came back."""
 BEHIND_MS: Final = 250
 """While the daybook reads."""
 FAILED_PAUSE_MS: Final = 10_000
@@ -70,6 +70,9 @@ class Marker(RowsWorker):
         store = self._store
         with store.database.lock:
             if store.clock.error_ms() is None or store.regaining():
+                return WAIT_MS
+            if store.calendar_in_doubt() is not None:
+                # By the bells of a proposal, or of an older calendar, true marks would be taken back.
                 return WAIT_MS
             if store.days.cursor() < store.days.newest():
                 # What half of the records say would be told, and taken back a moment later.

@@ -1,4 +1,7 @@
-"""The hub's notes: what it remembers in its ledger's file beside records - its last backup, what is to be regained."""
+"""The hub's notes: what it remembers in its ledger's file beside records - its last backup, what is to be regained.
+
+Of calendar and timetable it remembers whether a person looked at them after the ledger was replaced.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,19 @@ class Regained(msgspec.Struct, frozen=True):
     lost: list[str]
 
 
-NAMES: Final = {BackedUp: "backup", Regain: "regain", Regained: "regained"}
+class CalendarBack(msgspec.Struct, frozen=True):
+    """Calendar and timetable are those of a backup, or what this hub has without one: no city gives them back.
+
+    `confirmed_ms`: when a person looked at them, None until then; `by`: who.
+    """
+
+    asked_ms: int
+    backup_ms: int | None = None
+    confirmed_ms: int | None = None
+    by: str = ""
+
+
+NAMES: Final = {BackedUp: "backup", Regain: "regain", Regained: "regained", CalendarBack: "calendar"}
 """Under which names they lie among the settings."""
 
 
@@ -60,11 +75,21 @@ class Notes:
         ).fetchone()
         return None if found is None else decoded(bytes(found[0]), kind)
 
-    def write(self, note: BackedUp | Regain | Regained) -> None:
+    def write(self, note: BackedUp | Regain | Regained | CalendarBack) -> None:
         """Put a note in the place of the one before."""
         self._database.connection.execute(
             "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (NAMES[type(note)], encoded(note))
         )
+
+    def doubt_calendar(self, now_ms: int) -> None:
+        """What people kept of calendar and timetable may be gone: somebody is to look at them."""
+        known = self.read(CalendarBack)
+        self.write(CalendarBack(now_ms, None if known is None else known.backup_ms))
+
+    def calendar_in_doubt(self) -> CalendarBack | None:
+        """What calendar and timetable are as of, where nobody has looked at them since; else None."""
+        note = self.read(CalendarBack)
+        return None if note is None or note.confirmed_ms is not None else note
 
     def drop(self, kind: type[T]) -> None:
         """Forget a note."""

@@ -146,6 +146,7 @@ class Secrets:
             run("INSERT INTO card_keys (number, secret) VALUES (?, ?)", (number, secret))
         # A hub that becomes who another one was lacks what that one entered.
         Notes(self._database).write(Regain(now_ms))
+        Notes(self._database).doubt_calendar(now_ms)
         devices.forget_sealed()
         for one in saved.devices:
             expected = fingerprint(one.key)

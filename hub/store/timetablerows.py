@@ -14,6 +14,7 @@ from hub.attendance.firsttimetable import first_timetable
 from hub.attendance.knowndays import school_year_of
 from hub.attendance.timetable import Timetable, TimetableRefused, timetable_bytes, timetable_from
 from hub.store.database import Database
+from hub.store.notes import CalendarBack, Notes
 from hub.store.toldrows import ToldRows
 
 VERSIONS_MAX: Final = 400
@@ -84,7 +85,15 @@ class TimetableRows:
         ToldRows(self._database.connection).open(
             since + timedelta(days=number) for number in range((today - since).days)
         )
+        self.confirm(now_ms, by)
         return version
+
+    def confirm(self, now_ms: int, by: str) -> None:
+        """A person has looked at calendar and timetable after the ledger was replaced; nothing where it wasn't."""
+        notes = Notes(self._database)
+        note = notes.calendar_in_doubt()
+        if note is not None:
+            notes.write(CalendarBack(note.asked_ms, note.backup_ms, now_ms, by))
 
     def _before(self, first_day: date) -> Timetable:
         """What held on a day so far; where nobody made a timetable, the first that there is."""

@@ -74,6 +74,7 @@ ACTS: Final = {
     "term totals taken": N_("tải số buổi học kỳ"),
     "timetable bell": N_("sửa giờ chuông"),
     "timetable changed": N_("sửa lịch và giờ học"),
+    "timetable confirmed": N_("xác nhận lịch"),
     "timetable document": N_("tải văn bản lịch"),
     "timetable halves": N_("sửa buổi học trong tuần"),
     "timetable holiday": N_("thêm ngày nghỉ"),

@@ -74,6 +74,7 @@ class Status:
                 },
                 "backup": self.backup(),
                 "regained": regained(store),
+                "calendar": _calendar(store),
                 "roster": None if release is None else release[1],
                 "devices": devices,
                 "alarms": self._alarms(),
@@ -186,6 +187,12 @@ _BESIDE = {
     " e.raw FROM forward_exceptions x JOIN events e USING (position) JOIN journals j ON j.number = e.journal"
     " WHERE x.state = 'dead' AND x.position > ? ORDER BY x.position LIMIT ?",
 }
+
+
+def _calendar(store: Store) -> dict[str, Any] | None:
+    """Of which moment the calendar is that a person is to look at; None where nobody has to."""
+    note = store.calendar_in_doubt()
+    return None if note is None else {"asked_ms": note.asked_ms, "backup_ms": note.backup_ms}
 
 
 def _shown(raw: bytes) -> dict[str, str]:

@@ -47,14 +47,16 @@ def check_days(school: School) -> None:
         school.truth.broken("marks equal a recompute from the records", f"{first} to {last}")
     school.truth.seen["day recomputed"] += len(kept)
     for day in days_between(first, last):
-        if not store.regaining() and store.clock.error_ms() is not None:
+        waits = store.regaining() or store.calendar_in_doubt() is not None
+        if not waits and store.clock.error_ms() is not None:
             _check_told(school, day)
 
 
 def _check_told(school: School, day: date) -> None:
     """What stands told to the city of a day is what is derived of it, from the final moments on.
 
-    Nobody brings records back here, so that a hub whose ledger was lost tells nothing; one without a clock neither.
+    Nobody brings records back here, or looks at the calendar, so that a hub whose ledger was lost tells nothing; one
+    without a clock neither.
     """
     store = school.hub.store
     assert store is not None

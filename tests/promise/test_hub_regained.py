@@ -87,8 +87,9 @@ def test_a_hundred_entries_come_back_from_backup_and_city_each_once(school: Scho
     fingerprint = school.road.command("keys", "show")
     school.gone()
     said = school.road.command("restore", str(school.stick))
-    assert "Start the hub" in said
+    assert "Start the hub" in said and "are the backup's only" in said
     school.road.hub.start()
+    assert school.status()["calendar"]["backup_ms"] is not None
     assert school.regained()["own"]["attendance.correction"] == 40
     assert school.regained()["lost"] == school.regained()["refused"] == []
     school.sent()
@@ -119,8 +120,9 @@ def test_without_a_backup_the_city_gives_what_it_had_and_the_rest_is_named(schoo
     journal = unknown[0].partition(".")[0]
     lost = f"{journal} 2..41"
     assert "attendance.correction 60" in said and f"saved here only: {lost}" in said
-    assert "no names are here" in said
+    assert "no names are here" in said and "calendar and timetable: không có ở thành phố / no city has them" in said
     school.road.hub.start()
+    assert school.status()["troubles"]["calendar"] == "calendar-unconfirmed"
     assert corrections(school.at_hub()) == corrections(school.at_city()) == set(known)
     assert school.status()["regained"]["lost"] == [lost]
     # A running hub is asked by the same words, and finds the same.

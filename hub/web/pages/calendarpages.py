@@ -130,6 +130,13 @@ def add_calendar_pages(web: Web) -> None:
         text = octets.decode("utf-8-sig", "replace")
         return _preview(web, visit, Fields("document", first_day, note, document=text))
 
+    @web.form("/calendar/confirm", "calendar", "timetable confirmed")
+    def confirm(visit: Visitor) -> Response:
+        """The calendar that came back after a loss is right as it is."""
+        with web.store.database.transaction():
+            web.store.timetables.confirm(visit.now_ms, name_of(visit))
+        return RedirectResponse("/calendar?said=confirmed", 303)
+
     _add_change(web)
 
 
@@ -229,6 +236,9 @@ def _kept(web: Web, visit: Visit, fields: Fields) -> Response:
 def _made(web: Web, visit: Visit, fields: Fields) -> Made:
     """The versions that an edit makes: one from its day on, each later one edited alike. Raises TimetableRefused."""
     edit, from_day = _edit(fields, visit.today, classes_of(web, visit))
+    if fields.act == "document" and web.store.calendar_in_doubt() is not None:
+        # What is brought again after a loss held on days that are past, and their marks were told by it.
+        from_day = edit(_in_force(web, visit.today)).first
     first_day = _day(fields.first_day, "first_day") if fields.first_day else _known(from_day, "first_day")
     versions = {day: version.document for day, version in web.store.timetables.versions().items()}
     before = {date.min: _in_force(web, first_day), **versions}
@@ -333,6 +343,7 @@ def _shown(
     with web.store.database.lock:
         versions = web.store.timetables.versions()
         current = _in_force(web, visit.today)
+        back = web.store.calendar_in_doubt()
     classes = classes_of(web, visit)
     week = [(name, [halves_of(current, weekday, name) for weekday in WEEKDAYS]) for name in classes]
     told, told_in = "" if problem is None else str(problem), "en"
@@ -341,7 +352,7 @@ def _shown(
     encoded = {id(one): msgspec.json.encode(one).decode("utf-8") for one in current.holidays}
     return web.show(
         visit, "calendar.html", http, document=current, versions=list(versions.values()), week=week, said=said,
-        faults=told.splitlines(), faults_in=told_in,
+        back=back, faults=told.splitlines(), faults_in=told_in,
         standing=[one.said(visit.language) for one in problems(current, classes)],
         weekdays=list(zip(WEEKDAYS, WEEKDAY_WORDS, strict=True)), shifts=SHIFTS,
         holidays=[(one, encoded[id(one)]) for one in current.holidays],

@@ -24,7 +24,7 @@ from hub.config import HubConfig
 from hub.mending import keep_keys, open_store
 from hub.parts import COPY_NAME, FILE_NAME, Store
 from hub.store.database import SUSPECT_NAME
-from hub.store.notes import BackedUp, Regain
+from hub.store.notes import BackedUp, CalendarBack, Regain
 from hub.tls import CA_KEY_NAME, CA_NAME, FOLDER, Certificates
 from tests.hub.backups.copies import PASSPHRASE, Unpaced, backed_up, enter, hub_of, own_records
 from tests.hub.handmade import T0_MS, Gateway
@@ -79,6 +79,7 @@ def test_a_backup_holds_all_and_a_hub_made_of_it_is_who_it_was(
     note, regain = store.notes.read(BackedUp), store.notes.read(Regain)
     assert note == made.note
     assert regain is not None
+    assert store.calendar_in_doubt() == CalendarBack(1, told.made_ms), "no city gives a calendar back"
     opened = json.loads(store.ledger.raw_at(own.book, 1) or b"")
     assert opened["data"]["previous"]["journal"] in told.journals
     store.database.close()

@@ -324,3 +324,23 @@ def test_whose_taps_were_is_not_told_anew_as_long_as_the_old_words_may_come_back
     assert Regainer(room.store, City([])).regain() is not None
     assert daybook.attribute(100) > 0
     room.close()
+
+
+def test_an_older_ledger_put_in_place_by_hand_has_an_older_calendar(config: HubConfig, tmp_path: Path) -> None:
+    older = (config.data_dir / "ledger.db").read_bytes()
+    enter(config, range(70, 80))
+    everything = list(own_records(config).values())
+    for path in config.data_dir.glob("ledger.db*"):
+        path.unlink()
+    (config.data_dir / "ledger.db").write_bytes(older)
+    store = Store(config)
+    assert store.calendar_in_doubt() is None
+    store.carry_out("regain", {})
+    assert Regainer(store, City(everything)).regain() is not None
+    assert store.calendar_in_doubt() is not None
+    with store.database.transaction():
+        store.timetables.confirm(store.clock.now_ms(), "lan")
+    store.carry_out("regain", {})
+    assert Regainer(store, City(everything)).regain() is not None
+    assert store.calendar_in_doubt() is None, "what was looked at is looked at once"
+    store.database.close()

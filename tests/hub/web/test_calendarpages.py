@@ -14,6 +14,7 @@ import pytest
 
 from hub.attendance.timetable import sessions_of
 from hub.roster import RosterRow
+from hub.store.notes import CalendarBack
 from tests.hub.web.officeroom import OfficeRoom, csrf_in, office_room, sent
 
 
@@ -285,3 +286,42 @@ def test_what_a_change_makes_worse_is_refused_beside_what_stood_before(creche: O
         answer = sent(client, "/calendar/change", fields=json.dumps(fields))
         assert answer.status_code == 400 and "\u202e" not in answer.text
     assert creche.store.timetables.versions() == {}
+
+
+def lost(office: OfficeRoom, backup_ms: int | None = None) -> None:
+    """The hub was made anew: its calendar is that of a backup, or none."""
+    with office.store.database.transaction():
+        office.store.notes.write(CalendarBack(office.store.clock.now_ms(), backup_ms))
+
+
+def test_a_calendar_that_came_back_is_confirmed_by_who_may_change_it(office: OfficeRoom) -> None:
+    principal, teacher = office.browser("principal"), office.browser("teacher", "3/2")
+    assert "/calendar/confirm" not in principal.get("/calendar").text
+    lost(office, office.store.clock.now_ms())
+    page = principal.get("/calendar").text
+    assert "Lịch và giờ học là của bản sao lưu" in page and "/calendar/confirm" in page
+    assert "Lịch và giờ học là của bản sao lưu" in office.browser("it").get("/devices").text
+    assert sent(teacher, "/calendar/confirm").status_code == 403
+    assert principal.post("/calendar/confirm", data={"csrf": "0"}).status_code == 403
+    assert office.store.calendar_in_doubt() is not None
+    assert sent(principal, "/calendar/confirm").status_code == 303
+    assert office.store.calendar_in_doubt() is None
+    assert "/calendar/confirm" not in principal.get("/calendar?said=confirmed").text
+    assert ("timetable confirmed", "", "allowed") in office.audit("principal.all")
+    assert office.store.timetables.versions() == {}, "nothing of it was changed"
+
+
+def test_a_document_that_is_brought_again_holds_from_its_first_day(office: OfficeRoom) -> None:
+    client = office.browser("principal")
+    document = client.get("/calendar/document").text
+    files = {"file": ("lich.json", document.encode())}
+    lost(office)
+    assert "đây là lịch đề xuất" in client.get("/calendar").text
+    fields = {"csrf": csrf_in(client.get("/me"))}
+    assert "Ghi thay đổi" not in client.post("/calendar/upload", data=fields, files=files).text
+    fields["note"] = "sau khi khôi phục"
+    preview = client.post("/calendar/upload", data=fields, files=files)
+    assert kept(client, preview).status_code == 303
+    assert list(office.store.timetables.versions()) == [date.fromisoformat(json.loads(document)["first"])]
+    assert office.store.calendar_in_doubt() is None
+    assert "/calendar/confirm" not in client.get("/calendar").text
