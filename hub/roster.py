@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -36,12 +36,13 @@ class RosterRefused(NeedsHands):
 
 @dataclass(frozen=True, slots=True)
 class RosterRow:
-    """A pupil with one of their cards, or with none (`card` is a canonical form)."""
+    """A pupil with one of their cards, or with none (`card` is a canonical form); `line` of the file, 0: of none."""
 
     pupil_key: str
     display_name: str
     school_class: str
     card: str | None
+    line: int = field(default=0, compare=False)
 
 
 def roster_text(name: str, octets: bytes) -> str:
@@ -115,7 +116,7 @@ class _Known:
             if card.canonical in self.cards:
                 return f"the card stands on line {self.cards[card.canonical]} already"
             self.cards[card.canonical] = line
-        return RosterRow(key, name, school_class, None if card is None else card.canonical)
+        return RosterRow(key, name, school_class, None if card is None else card.canonical, line)
 
 
 def _wrong(key: str, name: str, school_class: str) -> str | None:

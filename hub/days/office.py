@@ -5,7 +5,7 @@ Every method runs in one transaction: the record is stored and written down, or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ from hub.attendance.evidence import HALVES, STATES
 from hub.attendance.knowndays import beyond_ms
 from hub.attendance.schoolday import VIETNAM
 from hub.cards.holdings import SINCE_EVER_MS, ChangeKind
+from hub.cards.listed import CardPlan, card_plan
 from hub.roster import RosterRow
 from protocol.cards import parse_card, suspicion
 from protocol.envelope import rfc3339
@@ -327,34 +328,30 @@ class Office:
     def take_roster(self, by: str, rows: Sequence[RosterRow]) -> str:
         """Take a roster with cards whole, as it holds from now on; the release's name.
 
-        Who isn't in it left; a card that isn't in it any more is nobody's.
+        Who isn't in it left, and their cards are nobody's; what becomes of cards: hub.cards.listed.
         """
         now_ms = self._clock.now_ms()
         day = datetime.fromtimestamp(now_ms / 1000, VIETNAM).date()
         with self._database.transaction():
             self._people.take(rows, day)
-            self._take_cards(by, [(row.card, row.pupil_key) for row in rows if row.card is not None], now_ms)
+            self._take_cards(by, self.card_plan(rows), now_ms)
             name = self._roster.number(now_ms)
         self.on_entered(True)
         return name
 
-    def has_cards(self, rows: Sequence[RosterRow]) -> bool:
-        """Whether the cards are held just as a roster says; under the ledger's lock."""
-        held = {one.card: one.pupil for one in self._holders.holdings() if one.open}
-        return held == {row.card: row.pupil_key for row in rows if row.card is not None}
+    def card_plan(self, rows: Sequence[RosterRow]) -> CardPlan:
+        """What taking a roster would do to cards; under the ledger's lock."""
+        return card_plan(self._holders.holdings(), rows)
 
-    def _take_cards(self, by: str, listed: Iterable[tuple[str, str]], now_ms: int) -> None:
-        held = {one.card: one.pupil for one in self._holders.holdings() if one.open}
+    def _take_cards(self, by: str, made: CardPlan, now_ms: int) -> None:
         known = {change.card for change in self._days.card_changes()}
-        wanted = dict(listed)
-        for card, student in sorted(held.items()):
-            if card not in wanted:
-                self._change_card(by, "returned", card, student, now_ms)
         changed: list[str] = []
-        for card, student in sorted(wanted.items()):
-            if held.get(card) != student:
-                changed.append(card)
-                self._change_card(by, "issued", card, student, SINCE_EVER_MS if card not in known else now_ms)
+        for one in sorted(made.cards, key=lambda one: (one.effect != "gone", one.card)):
+            if one.effect == "gone":
+                self._change_card(by, "returned", one.card, one.pupil, now_ms)
+            elif one.effect in ("new", "passed"):
+                changed.append(one.card)
+                self._change_card(by, "issued", one.card, one.pupil, SINCE_EVER_MS if one.card not in known else now_ms)
         self._daybook.correct(self._days.taps_of_cards(self._holders.texts(changed)))
 
     # --- checks -------------------------------------------------------------------------------------------------------

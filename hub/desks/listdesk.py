@@ -17,7 +17,7 @@ from hub.desks.otherlists import TAKEN, OtherLists
 from hub.lists.changes import Plan, plan
 from hub.lists.faults import Fault, ListRefused
 from hub.lists.people import People, read_other, read_people, with_cards
-from hub.lists.telling import Document, document, takes
+from hub.lists.telling import Document, card_words, document, takes
 from hub.lists.templates import PUPILS, TEMPLATES
 from hub.lists.whose import OF_PUPILS, whose
 from hub.lists.yeardays import DAYS_GONE, told_days
@@ -70,11 +70,13 @@ class ListDesk:
         name, octets, day, today = self._given({**words, "day": None})
         rows = parse_roster(name, roster_text(name, octets))
         with self._database.transaction():
-            made = plan(self._rows.known(), with_cards(rows), day, complete=True, today=today, missing="leave")
+            made = plan(self._rows.known(), with_cards(name, rows), day, complete=True, today=today, missing="leave")
             made.to_write(_confirmed(words))
+            told = tuple(card_words(name, self._office.card_plan(rows).told()))
         release = self._office.take_roster(words.get("by") or "-", rows)
         pupils, cards = len({row.pupil_key for row in rows}), sum(row.card is not None for row in rows)
-        return Outcome(f"{release}: {pupils} học sinh / pupils, {cards} thẻ / cards", roster=True, records=cards)
+        head = f"{release}: {pupils} học sinh / pupils, {cards} thẻ / cards"
+        return Outcome("\n".join((head, *told)), roster=True, records=cards)
 
     def take(self, words: Mapping[str, str | None], *, write: bool) -> Document:
         """Read, compare, and `write` where nothing stands against it; `written` of the document names the release."""
@@ -108,7 +110,10 @@ class ListDesk:
     def _told(self, people: People, made: Plan, rows: Sequence[RosterRow] | None) -> Document:
         """The document of a list of pupils; one that brings nothing new makes no release: gateways have theirs."""
         found = document(people, made)
-        cards_same = rows is None or self._office.has_cards(rows)
+        cards = None if rows is None else self._office.card_plan(rows)
+        if cards is not None:
+            found["cards"] = cards.told()
+        cards_same = cards is None or cards.empty
         found["unchanged"] = made.empty and takes(found) and cards_same and self._roster.current() is not None
         return found
 

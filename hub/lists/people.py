@@ -62,7 +62,7 @@ def read_people(name: str, octets: bytes, today: date) -> People:
             )
         if _is_our_roster(octets):
             kind = "roster"
-            return People(name, kind, with_cards(parse_roster(name, text_of(name, octets))), (), True)
+            return People(name, kind, with_cards(name, parse_roster(name, text_of(name, octets))), (), True)
         book = read_sheets(name, octets)
     except ListRefused as refused:
         return People(name, kind, (), (refused.fault,), False)
@@ -88,15 +88,21 @@ def _is_our_roster(octets: bytes) -> bool:
     return [cell.strip() for cell in head.split(b",")] == [word.encode() for word in HEADER]
 
 
-def with_cards(rows: Sequence[RosterRow]) -> tuple[PupilLine, ...]:
-    """One line a pupil, with all their cards."""
+def with_cards(name: str, rows: Sequence[RosterRow]) -> tuple[PupilLine, ...]:
+    """One line a pupil of the file `name`, with all their cards."""
     cards: dict[str, list[str]] = {}
     first: dict[str, RosterRow] = {}
     for row in rows:
         first.setdefault(row.pupil_key, row)
         cards.setdefault(row.pupil_key, []).extend([row.card] if row.card is not None else [])
     return tuple(
-        PupilLine(row.display_name, row.school_class or None, key=key, cards=tuple(cards[key]))
+        PupilLine(
+            row.display_name,
+            row.school_class or None,
+            key=key,
+            cards=tuple(cards[key]),
+            where=f"{name}, {row.line}",
+        )
         for key, row in first.items()
     )
 

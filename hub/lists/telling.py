@@ -28,12 +28,23 @@ CHANGES: Final = {
     "missing": "thiếu trong danh sách", "bad": "không nhận", "same": "như cũ",
 }  # fmt: skip
 BAD: Final = {
-    "another-person": "mã của người khác (tên và ngày sinh đều khác) / an id of somebody else, by name and birth date",
+    "another-person": "mã của người khác, theo tên và ngày sinh / an id of somebody else, by name and birth date",
     "id-taken": "mã đã là của học sinh khác / an id that another pupil has",
     "matched-twice": "hai dòng cho một học sinh / two lines of one pupil",
     "unclear": "tên của nhiều học sinh / a name that several pupils have",
     "unknown-pupil": "không có học sinh này / nobody here by that id",
 }
+CARDS: Final = {
+    "new": "thẻ mới / new cards",
+    "passed": "thẻ chuyển sang em khác / cards that become another pupil's",
+    "gone": "thẻ thu về / cards taken back",
+    "kept": "thẻ không có trong tệp, vẫn giữ / cards not in the file, kept",
+    "lost": "thẻ đã báo mất, vẫn bị từ chối / cards reported lost, still refused",
+    "replaced": "thẻ đã thay, vẫn bị từ chối / cards replaced, still refused",
+    "same": "thẻ như cũ / cards as before",
+}
+"""What a roster does to cards; see hub.cards.listed."""
+CARD_LINES_SHOWN: Final = 20
 EFFECTS: Final = {
     "new": "mới / new",
     "same": "như cũ / the same",
@@ -50,7 +61,8 @@ Document = dict[str, Any]
 def document(found: People | Listed[Any], plan: Plan | None = None) -> Document:
     """All that is told of a list; `plan` where it was compared with what is known. Whoever writes it sets `written`.
 
-    `days` and `guards` are a calendar's, and what of it has to be confirmed; `unchanged`: there is nothing to write.
+    `days` and `guards` are a calendar's, and what of it has to be confirmed; `cards` are a roster's (hub.cards.listed);
+    `unchanged`: there is nothing to write.
     """
     return {
         "file": found.source,
@@ -61,6 +73,7 @@ def document(found: People | Listed[Any], plan: Plan | None = None) -> Document:
         "not_taken": list(found.ignored),
         "faults": [_fault(fault) for fault in found.faults],
         "plan": None if plan is None else _plan(plan),
+        "cards": None,
         "effects": None,
         "days": [],
         "guards": [],
@@ -68,6 +81,18 @@ def document(found: People | Listed[Any], plan: Plan | None = None) -> Document:
         "written": None,
         "slips": [],
     }
+
+
+def card_words(file: str, cards: Document) -> Iterator[str]:
+    """What a roster does to cards (see CardPlan.told), for people; of each effect some lines."""
+    for effect, count in cards["counts"].items():
+        if not count:
+            continue
+        yield f"  {count} {CARDS[effect]}"
+        rows = [one["row"] for one in cards["lines"] if one["effect"] == effect]
+        yield from (f"    {file}, dòng / line {row}" for row in rows[:CARD_LINES_SHOWN])
+        if len(rows) > CARD_LINES_SHOWN:
+            yield f"    … {len(rows) - CARD_LINES_SHOWN} dòng nữa / more lines"
 
 
 def _counts(found: People | Listed[Any]) -> Mapping[str, int]:
@@ -115,6 +140,8 @@ def told(found: Document) -> Iterator[str]:
         yield f"  không lấy / not taken: {', '.join(found['not_taken'])}"
     if found["plan"] is not None:
         yield from _previewed(found["plan"])
+    if found["cards"] is not None:
+        yield from card_words(found["file"], found["cards"])
     for effect, count in (found["effects"] or {}).items():
         yield f"  {count} {EFFECTS[effect]}"
     for one in found["days"]:

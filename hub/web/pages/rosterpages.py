@@ -36,12 +36,22 @@ GUARDS: Final = {
     "many-renamed": N_("Rất nhiều học sinh sẽ có tên khác."),
 }
 BAD: Final = {
-    "another-person": N_("mã này là của người khác: tên và ngày sinh đều khác"),
+    "another-person": N_("mã này là của người khác, theo tên và ngày sinh"),
     "id-taken": N_("mã này đã là của học sinh khác"),
     "matched-twice": N_("hai dòng cùng nói về một học sinh"),
     "unclear": N_("tên này là của nhiều học sinh"),
     "unknown-pupil": N_("không có học sinh này ở trường"),
 }
+CARDS: Final = {
+    "new": N_("Thẻ mới"),
+    "passed": N_("Thẻ chuyển sang em khác"),
+    "gone": N_("Thẻ thu về"),
+    "kept": N_("Thẻ không có trong tệp, vẫn giữ"),
+    "lost": N_("Thẻ đã báo mất, vẫn bị từ chối"),
+    "replaced": N_("Thẻ đã thay, vẫn bị từ chối"),
+    "same": N_("Thẻ như cũ"),
+}
+"""What a roster with cards does to them."""
 KINDS: Final = {
     "new": N_("Học sinh mới"),
     "moved": N_("Chuyển lớp"),
@@ -157,8 +167,20 @@ def _previewed(
         kinds=[(kind, web.say(visit, text), _names(made, kind)) for kind, text in KINDS.items()],
         guards={guard: web.say(visit, text) for guard, text in GUARDS.items()},
         bad=[(bad.line.where, web.say(visit, BAD[bad.reason])) for bad in made.bad],
-        ready=_could(found), minutes=KEPT_MS // 60_000,
+        cards=_cards(web, visit, found), ready=_could(found), minutes=KEPT_MS // 60_000,
     )  # fmt: skip
+
+
+def _cards(web: Web, visit: Visit, found: Document) -> list[tuple[str, int, list[int]]]:
+    """What becomes of cards: in words, how many, and rows of the file."""
+    told = found["cards"]
+    if told is None:
+        return []
+    return [
+        (web.say(visit, CARDS[effect]), count, [one["row"] for one in told["lines"] if one["effect"] == effect])
+        for effect, count in told["counts"].items()
+        if count
+    ]
 
 
 def _could(found: Document) -> bool:

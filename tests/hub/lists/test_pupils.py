@@ -394,8 +394,8 @@ def test_our_own_roster_comes_through_the_same_door_with_its_cards() -> None:
     found = read(text.encode(), "roster.csv")
     assert (found.kind, found.sound, found.complete) == ("roster", True, True)
     assert found.pupils == (
-        PupilLine("Trần An", "6A1", key="st-1", cards=("a:04A1B2C3D4E580", "em:0123456789")),
-        PupilLine("Lê Hoa", None, key="st-2"),
+        PupilLine("Trần An", "6A1", key="st-1", cards=("a:04A1B2C3D4E580", "em:0123456789"), where="roster.csv, 2"),
+        PupilLine("Lê Hoa", None, key="st-2", where="roster.csv, 3"),
     )
 
 

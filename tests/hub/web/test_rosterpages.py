@@ -59,6 +59,21 @@ def test_a_list_is_shown_taken_once_and_then_changes_nothing(office: OfficeRoom)
     assert office.store.roster.current() == release, "gateways get no new release of what they have"
 
 
+def test_what_a_list_does_to_cards_stands_in_its_preview(office: OfficeRoom) -> None:
+    rows = [f"st-{number},An {number},6A1,{0x04A1B2C3D4E500 + number:014X}" for number in range(5)]
+    octets = "\n".join(("pupil_key,display_name,class,card_uid", *rows)).encode()
+    client = office.browser("it")
+    preview = looked_at(client, octets, "r1.csv")
+    assert "Thẻ mới: 5" in preview.text
+    sent(client, "/roster/apply", secret=secret_in(preview))
+    office.store.office.card("vp", "lost", "a:04A1B2C3D4E503", "st-3")
+    office.store.office.card("vp", "issued", "a:04A1B2C3D4E5F0", "st-3")
+    again = looked_at(client, octets, "r1.csv")
+    assert "Thẻ đã báo mất, vẫn bị từ chối: 1 · dòng 5" in again.text
+    assert "Thẻ không có trong tệp, vẫn giữ: 1 · dòng 5" in again.text and "Thẻ như cũ: 4" in again.text
+    assert "Không có gì để ghi" in again.text
+
+
 def test_a_list_without_half_the_school_is_guarded_and_confirmed_by_name(office: OfficeRoom) -> None:
     client = office.browser("principal")
     sent(client, "/roster/apply", secret=secret_in(looked_at(client, c1(PUPILS))))
