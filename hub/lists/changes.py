@@ -19,6 +19,7 @@ from datetime import date
 from typing import Final, Literal
 
 from hub.lists.enrolling import ended, placed
+from hub.lists.identity import Owners
 from hub.lists.known import KnownPupil, Origin, class_on
 from hub.lists.lines import PupilLine
 from hub.lists.matching import Bad, MatchedBy, matched
@@ -30,6 +31,8 @@ GONE_COUNT_MAX: Final = 20
 """More leaving or missing at once than either is rather a wrong file than a school's day."""
 MOVED_SHARE_MAX: Final = 0.3
 """More moving at once than this share is a new school year, or a column that slipped."""
+
+BAD_NAMED: Final = 20
 
 Kind = Literal["new", "updated", "moved", "left", "returns", "missing"]
 Reason = Literal[
@@ -107,7 +110,8 @@ class Plan:
         Raises ListGuarded where a line is bad, or a guard wasn't `confirmed`.
         """
         if self.bad:
-            raise ListGuarded(f"{len(self.bad)} lines can't be taken")
+            places = ", ".join(f"{bad.line.where or '?'} ({bad.reason})" for bad in self.bad[:BAD_NAMED])
+            raise ListGuarded(f"{len(self.bad)} lines can't be taken: {places}")
         left = [guard for guard in self.guards if guard not in confirmed]
         if left:
             # Where it is decided that who is missing leaves, they are counted once.
@@ -151,7 +155,11 @@ def plan(
     found, bad = matched(known, lines, day)
     changes: list[Change] = []
     same = 0
+    owners = Owners(known, found)
     for line, before, by in found:
+        if before is not None and by != "name" and (touched := owners.instead(before, line)):
+            bad.append(Bad(line, "another-person", touched))
+            continue
         change = _change(before, by, line, (day, today), origin)
         if change is None:
             same += 1
@@ -212,8 +220,6 @@ def _change(
     if line.state == "left":
         after = _left(before, line.state_day or day, days)
         return None if after == before else Change("left", ("left",), before, after, by, line.where)
-    if by != "name" and _is_another(before, line):
-        return Bad(line, "another-person", (before.key,))
     after = replace(
         before,
         name=line.name or before.name,
@@ -241,13 +247,6 @@ def _since_ever(change: Change, day: date) -> Change:
     """A pupil of the first list of all belongs to their class since ever: nobody said since when."""
     pieces = tuple(replace(one, first=date.min) if one.first == day else one for one in change.after.enrolments)
     return replace(change, after=replace(change.after, enrolments=pieces))
-
-
-def _is_another(before: KnownPupil, line: PupilLine) -> bool:
-    """Neither a name nor the birth date agrees: the ids slipped against the names, as where one column was sorted."""
-    if line.name is None or line.birth is None or before.birth is None or line.birth == before.birth:
-        return False
-    return not set(folded(line.name).split(" ")) & set(folded(before.name).split(" "))
 
 
 def _left(before: KnownPupil, since: date, days: Days) -> KnownPupil:

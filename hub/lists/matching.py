@@ -17,9 +17,9 @@ from hub.lists.lines import PupilLine
 
 MatchedBy = Literal["key", "city-id", "code", "name"]
 BadReason = Literal["another-person", "id-taken", "matched-twice", "unclear", "unknown-pupil"]
-"""`another-person`: an id whose name and birth date are somebody else's; `id-taken`: two pupils would have one id;
-`matched-twice`: two lines speak of one pupil; `unclear`: the name is several pupils'; `unknown-pupil`: a delta speaks
-of somebody who isn't known."""
+"""`another-person`: an id whose name and birth date are somebody else's (hub.lists.identity); `id-taken`: two pupils
+would have one id; `matched-twice`: two lines speak of one pupil; `unclear`: the name is several pupils';
+`unknown-pupil`: a delta speaks of somebody who isn't known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from hub.lists.changes import Change, ListGuarded, Plan, applied, plan
 from hub.lists.enrolling import ended, placed
 from hub.lists.known import Enrolment, KnownPupil, class_on
 from hub.lists.lines import PupilLine
-from tests.hub.lists.school import TODAY, known_of, pupils
+from protocol.names import folded
+from tests.hub.lists.school import FAMILIES, GIVENS, MIDDLES, TODAY, known_of, pupils
 
 DAY = timedelta(days=1)
 START = date(2026, 9, 1)
@@ -175,8 +176,70 @@ def test_an_id_whose_name_and_birth_date_are_somebody_elses_moves_no_card() -> N
     base = known_of([PupilLine("Nguyễn Văn An", "1/1", code="1", birth=date(2018, 1, 1))])
     line = PupilLine("Trần Thị Bình", "1/1", code="1", birth=date(2018, 2, 2))
     assert [bad.reason for bad in planned(base, [line]).bad] == ["another-person"]
-    for close in (replace(line, birth=date(2018, 1, 1)), replace(line, name="Nguyễn Bình"), replace(line, birth=None)):
+    leaver = replace(line, state="left")
+    assert [bad.reason for bad in planned(base, [leaver]).bad] == ["another-person"], "nor does the wrong child leave"
+    for close in (replace(line, birth=date(2018, 1, 1)), replace(line, birth=None)):
         assert not planned(base, [close]).bad
+
+
+BORN, OTHER_DAY = date(2018, 1, 1), date(2018, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "birth", "bad"),
+    [
+        ("Nguyễn Văn An", OTHER_DAY, False), ("Nguyen Van An", OTHER_DAY, False), ("NGUYỄN VĂN ÂN", OTHER_DAY, False),
+        ("Nguyễn Hoàng An", OTHER_DAY, False), ("Nguyễn An", OTHER_DAY, False), ("Trần Thị Bình", BORN, False),
+        ("Trần Thị Bình", None, False), ("Nguyễn Văn Bình", OTHER_DAY, True), ("Trần Văn An", OTHER_DAY, True),
+        ("Trần Văn Bình", OTHER_DAY, True), ("An", OTHER_DAY, True), ("Lê Thị Hoa", date(2018, 3, 3), True),
+        ("Nguyễn Hữu An", date(2018, 4, 4), True), ("Lê Thị Hoa", BORN, False), ("Lê Thị Hoa", None, False),
+    ],
+)  # fmt: skip
+def test_a_name_or_a_birth_date_may_be_corrected_and_not_both_to_somebody_elses(
+    name: str, birth: date | None, bad: bool
+) -> None:
+    others = [
+        PupilLine("Lê Thị Hoa", "1/1", code="2", birth=date(2018, 3, 3)),
+        PupilLine("Nguyễn Hữu An", "1/1", code="3", birth=date(2018, 4, 4)),
+    ]
+    known = known_of([PupilLine("Nguyễn Văn An", "1/1", code="1", birth=BORN), *others])
+    made = planned(known, [PupilLine(name, "1/1", code="1", birth=birth), *others])
+    assert [one.reason for one in made.bad] == ["another-person"] * bad
+    assert made.counts["updated"] == (not bad)
+
+
+TWO = st.tuples(*(st.tuples(*map(st.sampled_from, (FAMILIES, MIDDLES, GIVENS))),) * 2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TWO, st.dates(date(2015, 1, 1), date(2019, 1, 1)), st.dates(date(2015, 1, 1), date(2019, 1, 1)), st.booleans())
+def test_exchanged_codes_are_never_taken_whatever_words_the_names_share(
+    names: tuple[tuple[str, ...], tuple[str, ...]], born: date, other_born: date, births: bool
+) -> None:
+    one_name, other_name = (" ".join(words) for words in names)
+    if folded(one_name) == folded(other_name) and (not births or born == other_born):
+        return
+    lines = [
+        PupilLine(one_name, "1/1", code="1", birth=born if births else None),
+        PupilLine(other_name, "1/1", code="2", birth=other_born if births else None),
+    ]
+    known = known_of(lines)
+    assert planned(known, lines).empty and not planned(known, lines).bad
+    exchanged = [replace(lines[0], code="2"), replace(lines[1], code="1")]
+    made = planned(known, exchanged)
+    assert [bad.reason for bad in made.bad] == ["another-person"] * 2 and made.empty
+    with pytest.raises(ListGuarded, match="2 lines can't be taken"):
+        made.to_write(["many-renamed"])
+
+
+def test_of_twins_accents_tell_who_is_who() -> None:
+    lines = [PupilLine("Trần Hà", "1/1", code="1", birth=BORN), PupilLine("Trần Hạ", "1/1", code="2", birth=BORN)]
+    known = known_of(lines)
+    assert planned(known, lines).same == 2
+    plain = [replace(line, name="Tran Ha") for line in lines]
+    assert not planned(known, plain).bad
+    exchanged = planned(known, [replace(lines[0], code="2"), replace(lines[1], code="1")])
+    assert [bad.keys for bad in exchanged.bad] == [("st-1", "st-0"), ("st-0", "st-1")]
 
 
 def test_a_delta_names_only_what_changed_and_speaks_of_nobody_else() -> None:
@@ -255,10 +318,12 @@ def test_a_grades_file_asks_only_for_its_own_classes_and_hands_are_never_missing
     assert "many-gone" in planned(known, first[1:]).guards
 
 
-def test_a_column_that_was_sorted_alone_is_guarded() -> None:
+def test_a_column_that_was_sorted_alone_is_bad_and_many_other_names_are_guarded() -> None:
     lines = [replace(line, birth=None) for line in pupils(100)]
     shifted = [replace(line, name=lines[number - 1].name) for number, line in enumerate(lines)]
-    assert "many-renamed" in planned(known_of(lines), shifted).guards
+    assert {bad.reason for bad in planned(known_of(lines), shifted).bad} == {"another-person"}
+    others = [replace(line, name=f"Mai {number}") for number, line in enumerate(lines)]
+    assert "many-renamed" in planned(known_of(lines), others).guards
     spelled = [replace(line, name=str(line.name).upper()) for line in lines]
     made = planned(known_of(lines), spelled)
     assert not made.guards and {change.reasons for change in made.changes} == {("spelling",)}

@@ -11,6 +11,7 @@ import pytest
 
 from hub.cards.holdings import ChangeKind
 from hub.config import hub_config_from
+from hub.lists.changes import ListGuarded
 from hub.lists.telling import told
 from hub.papers import wrapped
 from hub.parts import Store
@@ -159,3 +160,13 @@ def test_who_is_not_in_the_list_leaves_with_the_card(store: Store, take: Taking)
     assert checked(store, roster(*ROWS[:-1]))["cards"]["counts"]["gone"] == 2
     take(roster(*ROWS[:-1]))
     assert "st-23" not in holders(store).values() and gate(store, card(100)) == "unknown"
+
+
+def test_keys_that_were_exchanged_write_nothing_and_are_named(store: Store) -> None:
+    store.carry_out("roster-import", words(roster("st-1,Nguyễn Văn An,6A1,", "st-2,Trần Văn Bình,6A1,")))
+    octets = roster("st-2,Nguyễn Văn An,6A1,", "st-1,Trần Văn Bình,6A1,")
+    with pytest.raises(ListGuarded, match=r"r1\.csv, 2 \(another-person\)"):
+        store.carry_out("roster-import", words(octets) | {"confirm": "many-renamed"})
+    found = json.loads(store.carry_out("roster-apply", words(octets) | {"confirm": "many-renamed"}).text)
+    assert found["plan"]["counts"]["bad"] == 2 and found["written"] is None
+    assert [person.name for person in store.people.all()] == ["Nguyễn Văn An", "Trần Văn Bình"]
