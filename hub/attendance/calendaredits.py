@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
 
-from hub.attendance.evidence import HALVES, Session
+from hub.attendance.evidence import HALVES, Direction, Session
 from hub.attendance.schoolday import VIETNAM
 from hub.attendance.timetable import (
     GRADES,
+    MINUTE_MS,
     Bell,
     Bells,
     Grade,
@@ -24,7 +26,9 @@ from hub.attendance.timetable import (
     Week,
     Weekday,
     grade_of,
+    minute_of,
     sessions_of,
+    weekday_of,
 )
 from protocol.names import class_order, spelled
 from protocol.records import Half
@@ -33,18 +37,21 @@ Edit = Callable[[Timetable], Timetable]
 E = TypeVar("E", Bells, Week)
 DAYS_MAX: Final = 400
 """Days that are compared: a school year and its holidays."""
+DAY_MINUTES: Final = 1_440
 SHIFTS: Final = tuple(range(-60, 61, 15))
 """Streets stagger by a quarter of an hour; more than one hour is another shift, which is bells."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """The times of a half-day, as minutes of the day: opening, bell, last moment in time, last bell."""
+    """All of a half-day that a mark depends on: its times as minutes of the day, and who stays over noon."""
 
     opens: int
     starts: int
     late_after: int
+    final: int
     ends: int
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,24 @@ class Difference:
     before: Hours | None
     after: Hours | None
     classes: tuple[str, ...]
+    days: tuple[date, ...]
+
+
+Open = tuple[int, int, Direction]
+"""When a gate leads which way on a day: from and until which minute of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateDifference:
+    """What changes at a gate on days: its windows before and after, None where it goes by its own direction.
+
+    `point` empty: every station of the device that no window names.
+    """
+
+    device: str
+    point: str
+    before: tuple[Open, ...] | None
+    after: tuple[Open, ...] | None
     days: tuple[date, ...]
 
 
@@ -230,6 +255,56 @@ def differences(
     return [Difference(half, was_at, now_at, names, tuple(on)) for (half, was_at, now_at, names), on in found.items()]
 
 
+def gate_differences(
+    before: Mapping[date, Timetable], after: Mapping[date, Timetable], days: Iterable[date]
+) -> list[GateDifference]:
+    """At which gates taps mean another way on these days, at most DAYS_MAX of them; see `differences`."""
+    stations = sorted(
+        {
+            (window.device, point)
+            for document in (*before.values(), *after.values())
+            for window in document.windows
+            for point in ("", window.point)
+        }
+    )
+    found: dict[tuple[str, str, tuple[Open, ...] | None, tuple[Open, ...] | None], list[date]] = {}
+    for day in list(days)[:DAYS_MAX]:
+        old, new = _at(before, day), _at(after, day)
+        if old is new:
+            continue
+        for device, point in stations:
+            was, now = _open(old, day, device, point), _open(new, day, device, point)
+            if was != now:
+                found.setdefault((device, point, was, now), []).append(day)
+    return [GateDifference(*place, tuple(on)) for place, on in found.items()]
+
+
+def _open(document: Timetable | None, day: date, device: str, point: str) -> tuple[Open, ...] | None:
+    """A station's windows on a day, moved by the shift, within the day."""
+    mine = [] if document is None else [window for window in document.windows if window.at(device, point)]
+    if document is None or not mine:
+        return None
+    found = set[Open]()
+    for window in mine:
+        begins, ends = (minute_of(clock) + document.shift_min for clock in (window.begins, window.ends))
+        if (not window.weekdays or weekday_of(day) in window.weekdays) and begins < DAY_MINUTES and ends > 0:
+            found.add((max(begins, 0), min(ends, DAY_MINUTES), window.way))
+    return tuple(sorted(found))
+
+
+def days_touched(
+    first_day: date, before: Mapping[date, Timetable], after: Mapping[date, Timetable]
+) -> tuple[list[date], bool]:
+    """The days of school years from one on for which another document holds; whether there are more than DAYS_MAX."""
+    years = [(document.first, document.last) for document in (*before.values(), *after.values())]
+    first = max(first_day, min(begin for begin, _ in years))
+    last = max(end for _, end in years)
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    other = (day for day in days if any(begin <= day <= end for begin, end in years))
+    found = list(islice((day for day in other if _at(before, day) is not _at(after, day)), DAYS_MAX + 1))
+    return found[:DAYS_MAX], len(found) > DAYS_MAX
+
+
 def _alike(documents: Iterable[Timetable], classes: Iterable[str]) -> dict[str, list[str]]:
     """One class for all that every document treats alike: those of a grade that none names."""
     named = {name for document in documents for scope in _scopes(document) for name in scope.classes}
@@ -259,5 +334,6 @@ def _hours(document: Timetable | None, day: date, school_class: str) -> dict[Hal
 
 def _of(session: Session) -> Hours:
     midnight_ms = int(datetime.combine(session.day, datetime.min.time(), VIETNAM).timestamp() * 1000)
-    ends = (session.opens_ms, session.starts_ms, session.late_after_ms, session.ends_ms)
-    return Hours(*((at_ms - midnight_ms) // 60_000 for at_ms in ends))
+    clocks = (session.opens_ms, session.starts_ms, session.late_after_ms, session.final_ms, session.ends_ms)
+    opens, starts, late_after, final, ends = ((at_ms - midnight_ms) // MINUTE_MS for at_ms in clocks)
+    return Hours(opens, starts, late_after, final, ends, session.stays)

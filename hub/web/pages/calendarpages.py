@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -17,7 +17,9 @@ from hub.attendance.calendaredits import (
     Edit,
     add_holiday,
     add_make_up,
+    days_touched,
     differences,
+    gate_differences,
     noted,
     remove_holiday,
     scope_from,
@@ -185,16 +187,19 @@ def _preview(web: Web, visit: Visit, fields: Fields) -> Response:
             found, standing = _judged(made, classes, visit.language)
     except TimetableRefused as problem:
         return _shown(web, visit, problem=problem, http=400)
-    last = max(made.after[made.first_day].last, made.first_day)
-    days = [made.first_day + timedelta(days=n) for n in range(min(DAYS_MAX, (last - made.first_day).days + 1))]
+    days, cut = days_touched(made.first_day, made.before, made.after)
     changes = differences(made.before, made.after, days, classes)
+    gates = gate_differences(made.before, made.after, days)
     past = made.first_day < visit.today
+    touched = {day for one in changes for day in one.days} | {day for one in gates for day in one.days}
     later = [day for day in made.after if day > made.first_day]
     ready = not found and (not past or bool(fields.note.strip()))
     return web.show(
         visit, "calendarpreview.html", title=web.say(visit, N_("Xem trước thay đổi")), changes=changes[:SHOWN_MAX],
-        more=len(changes) > SHOWN_MAX, problems=found, standing=standing, first_day=made.first_day, past=past,
-        note=fields.note, fields=msgspec.json.encode(fields).decode("utf-8"), later=later, ready=ready,
+        gates=gates[:SHOWN_MAX], more=max(len(changes), len(gates)) > SHOWN_MAX, compared=DAYS_MAX if cut else 0,
+        problems=found, standing=standing, first_day=made.first_day, past=past,
+        touches_today=not past and visit.today in touched, note=fields.note,
+        fields=msgspec.json.encode(fields).decode("utf-8"), later=later, ready=ready,
         whole=fields.act == "document",
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -226,6 +227,38 @@ def test_the_document_goes_out_and_comes_back_and_contradictions_are_named(offic
         assert upload(octets).status_code == 400
     assert upload(b"x" * 2_000_000).status_code == 413
     assert len(office.store.timetables.versions()) == 1
+
+
+def test_a_preview_names_who_stays_over_noon_and_each_gate_s_hours(office: OfficeRoom) -> None:
+    client = office.browser("principal")
+    document = json.loads(client.get("/calendar/document").content)
+    day = school_day(office, 1)
+
+    def shown(changed: dict[str, Any], first_day: date = day, note: str = "") -> str:
+        fields = {"csrf": csrf_in(client.get("/me")), "first_day": first_day.isoformat(), "note": note}
+        octets = json.dumps(changed).encode()
+        answer = client.post("/calendar/upload", data=fields, files={"file": ("lich.json", octets)})
+        assert answer.status_code == 200, answer.text
+        return html.unescape(answer.text)
+
+    none = "Không buổi học và khung giờ cổng nào thay đổi: điểm danh giữ nguyên."
+    assert none in shown({**document, "name": "khác"})
+    home = {"classes": ["3/2"], "days": {}, "stays": False}
+    stays = shown({**document, "weeks": [home, *document["weeks"]]})
+    [row] = re.findall(r"<tr><td>chiều</td>.*?</tr>", stays)
+    assert row.count("<strong>ở lại trưa</strong>") == 1 and row.count("<strong>không ở lại trưa</strong>") == 1
+    assert "<td>3/2</td>" in row and none not in stays and "sẽ được tính lại" not in stays
+    window = {"device": "gate-a", "begins": "05:00", "ends": "09:00", "way": "in"}
+    gates = shown({**document, "windows": [window]})
+    [row] = re.findall(r'<tr><th scope="row">gate-a</th>.*?</tr>', gates)
+    assert "<td>hướng của chính cổng</td><td>05:00–09:00 vào</td>" in row and none not in gates
+    today = shown({**document, "windows": [window]}, office.today())
+    assert "chạm đến hôm nay: điểm danh của hôm nay sẽ được tính lại, cả những buổi đã chốt" in today
+    past = shown({**document, "windows": [window]}, office.today() - timedelta(days=3), "công văn 12")
+    assert "điểm danh từ ngày đó đến hôm nay sẽ được tính lại, cả những buổi đã chốt" in past
+    for bells in document["bells"]:
+        bells["am"]["final"] = bells["am"]["ends"]
+    assert "chốt lúc" in shown(document) and none not in shown(document)
 
 
 # --- a school whose classes begin with no number ----------------------------------------------------------------------
