@@ -17,7 +17,7 @@ from hub.desks.otherlists import TAKEN, OtherLists
 from hub.lists.changes import Plan, plan
 from hub.lists.faults import Fault, ListRefused
 from hub.lists.people import People, read_other, read_people, with_cards
-from hub.lists.telling import Document, card_words, document, takes
+from hub.lists.telling import LEFT_OUT, Document, card_words, document, takes
 from hub.lists.templates import PUPILS, TEMPLATES
 from hub.lists.whose import OF_PUPILS, whose
 from hub.lists.yeardays import DAYS_GONE, told_days
@@ -28,7 +28,7 @@ from hub.store.listrows import ListRows
 from hub.store.rosterrows import RosterRows
 
 LIST_ACTIONS: Final = ("roster-check", "roster-apply")
-NO_EFFECT: Final = ("same", "other")
+NO_EFFECT: Final = ("same", "other", *LEFT_OUT)
 """What of a list's effects writes nothing."""
 IMPORT_ACTION: Final = "roster-import"
 FILE_CHARACTERS_MAX: Final = 120
@@ -129,9 +129,9 @@ class ListDesk:
             if kind in OF_PUPILS:
                 lines, faults = whose(name, listed.lines, self._rows.known(), day)
                 listed = replace(listed, faults=listed.faults + faults)
-            found = document(listed)
             if not listed.sound or kind not in TAKEN:
-                return found
+                return document(listed)
+            found = document(replace(listed, faults=listed.faults + self._others.notes(name, kind, lines)))
             found["effects"] = self._others.effects(kind, lines, day)
             found["unchanged"] = not any(count for word, count in found["effects"].items() if word not in NO_EFFECT)
             if kind == "calendar":

@@ -1,23 +1,27 @@
 """Other lists than pupils: leave, consent, calendar, timetable and staff as a school fills them in, taken whole or not.
 
-A list that was taken changes nothing the second time. Leave and consent become records of the hub's own journal.
+A list that was taken changes nothing the second time, also where people said otherwise since.
+Leave and consent become records of the hub's own journal.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hub.access.rights import CLASS_ROLES, Person, Right, Role
 from hub.attendance.contradictions import judged
 from hub.attendance.timetable import Timetable
+from hub.lists.faults import Fault, Faults
 from hub.lists.yeardays import DayChange, day_changes
 from hub.lists.yearplan import with_bells, with_calendar
 from hub.store.userrows import NAME
 from protocol.errors import NeedsHands
+from protocol.records import Half
 
 if TYPE_CHECKING:
     from hub.lists.lines import LeaveLine, StaffLine
@@ -41,6 +45,8 @@ class NotTaken(NeedsHands):
     hint = "Correct the list, and take it again."
 
 
+LeaveEffect = Literal["new", "same", "withdrawn"]
+HalfDay = tuple[date, Half]
 LISTED: Final = "nhập từ danh sách"
 """Why a list changes days that were: it is the paper that the notices came on."""
 
@@ -69,8 +75,8 @@ class OtherLists:
             case "consent":
                 return self._store.consents.changes(found)
             case "leave":
-                new = len(list(self._new_leaves(found)))
-                return {"new": new, "same": len(found) - new}
+                told = Counter(effect for _, _, effect in self._leaves(found))
+                return {effect: told[effect] for effect in ("new", "same", "withdrawn")}
             case "calendar" | "timetable":
                 changed = list(self._versions(kind, found, day))
                 return {"versions": len(changed), "same": int(not changed)}
@@ -78,6 +84,15 @@ class OtherLists:
                 wanted = list(self._wanted(found))
                 return {"new": len(wanted), "same": sum(1 for _ in _users_of(found)) - len(wanted)}
         return {}
+
+    def notes(self, file: str, kind: str, found: Sequence[Any]) -> tuple[Fault, ...]:
+        """Lines that aren't written, though they say otherwise than what stands: why, and what to do."""
+        faults = Faults(file)
+        if kind == "leave":
+            for _, line, effect in self._leaves(found):
+                if effect == "withdrawn":
+                    _note(faults, "leave-withdrawn", line.where)
+        return faults.all
 
     def take(self, kind: str, by: str, found: Sequence[Any], day: date) -> tuple[str, list[Slip]]:
         """Write a list; what was written, in words, and slips of new users. Raises NeedsHands; nothing was changed."""
@@ -87,7 +102,7 @@ class OtherLists:
                 case "consent":
                     count = store.consents.take(by, found)
                 case "leave":
-                    missing = list(self._new_leaves(found))
+                    missing = [(pupil, line) for pupil, line, effect in self._leaves(found) if effect == "new"]
                     for pupil, line in missing:
                         why = LISTED if line.first[0] < day else ""
                         store.office.leave(by, pupil, line.first, line.last, why)
@@ -103,16 +118,21 @@ class OtherLists:
 
     # --- leave --------------------------------------------------------------------------------------------------------
 
-    def _new_leaves(self, found: Sequence[tuple[str, LeaveLine]]) -> Iterator[tuple[str, LeaveLine]]:
-        """Notices that don't stand already, exactly so."""
+    def _leaves(self, found: Sequence[tuple[str, LeaveLine]]) -> Iterator[tuple[str, LeaveLine, LeaveEffect]]:
+        """What each notice would be: the same as one that stands, exactly so, or as one that was withdrawn; else new.
+
+        Who withdrew a notice knew it; the list that it came from doesn't bring it back.
+        """
         if not found:
             return
         first, last = min(line.first[0] for _, line in found), max(line.last[0] for _, line in found)
-        known = self._store.days.leaves(first, last)
-        stand = {(leave.pupil, leave.first, leave.last) for leave, gone_ms in known if gone_ms is None}
+        known: dict[tuple[str, HalfDay, HalfDay], LeaveEffect] = {}
+        for leave, gone_ms in self._store.days.leaves(first, last):
+            place = leave.pupil, leave.first, leave.last
+            if gone_ms is None or place not in known:
+                known[place] = "same" if gone_ms is None else "withdrawn"
         for pupil, line in found:
-            if (pupil, line.first, line.last) not in stand:
-                yield pupil, line
+            yield pupil, line, known.get((pupil, line.first, line.last), "new")
 
     # --- calendar and timetable ---------------------------------------------------------------------------------------
 
@@ -170,6 +190,12 @@ class OtherLists:
             now_ms, mono_ms = store.clock.now_ms(), store.clock.mono_ms()
             store.audit.note(Person(by, "it"), "user", name, "write", "allowed", now_ms, mono_ms)
             yield Slip(name, line.name, role, school_class, secret)
+
+
+def _note(faults: Faults, code: str, where: str) -> None:
+    """One more note of a line, by its place."""
+    sheet, _, row = where.rpartition(", ")
+    faults.add(code, sheet=sheet, row=int(row or 0))
 
 
 def _users_of(lines: Sequence[StaffLine]) -> Iterator[tuple[str, StaffLine, Role, str | None]]:

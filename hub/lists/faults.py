@@ -147,9 +147,16 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "class-spelled": ("cũng viết là {0}", "also written {0}"),
     "class-ended": ("thôi lớp cũ mà chưa có lớp mới", "left a class, and no new one is named"),
+    "leave-withdrawn": (
+        "đơn đúng như vậy đã được rút, nên không ghi lại; nếu em vẫn nghỉ, hãy nhập tay ở trang của lớp",
+        "a notice just like this was withdrawn since, and isn't entered again; if the pupil is on leave after all,"
+        " enter it by hand on the class's page",
+    ),
 }
 """Code -> what it says, Vietnamese and English; `{0}` is what it is about, never a name or a pupil's code."""
-NOTES: Final = frozenset(("row-skipped", "same-person", "large-class", "class-spelled", "class-ended", "hidden"))
+NOTES: Final = frozenset(
+    ("row-skipped", "same-person", "large-class", "class-spelled", "class-ended", "hidden", "leave-withdrawn")
+)
 """Codes that stop nothing."""
 
 

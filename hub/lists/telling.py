@@ -48,12 +48,15 @@ CARD_LINES_SHOWN: Final = 20
 EFFECTS: Final = {
     "new": "mới / new",
     "same": "như cũ / the same",
+    "withdrawn": "đã rút, không ghi lại / withdrawn since, not entered again",
     "given": "đồng ý nhận tin / would be told",
     "taken_back": "không đồng ý hoặc rút lại / refused or taken back",
     "other": "mục đích khác, không giữ ở đây / of another purpose, not kept here",
     "versions": "phiên bản thời khóa biểu / versions of the timetable",
 }
 """What another list than pupils would do."""
+LEFT_OUT: Final = ("withdrawn",)
+"""Effects of lines that say otherwise than what stands, and yet aren't written: a later word goes before them."""
 TO_CONFIRM: Final = "cần xác nhận / to be confirmed"
 Document = dict[str, Any]
 
@@ -159,7 +162,9 @@ def told(found: Document) -> Iterator[str]:
     else:
         yield f"không có lỗi / no faults, {notes} lưu ý / notes"
     if not stopping and found["written"] is None:
-        if found["unchanged"]:
+        if found["unchanged"] and leaves_out(found):
+            yield "không có gì để ghi: xem các lưu ý / nothing to write: see the notes above"
+        elif found["unchanged"]:
             yield "không có gì để ghi: đã đúng như danh sách / nothing to write: all is as the list says"
         elif not takes(found):
             yield "chưa ghi gì: xem các dòng trên / nothing is written until the lines above are settled"
@@ -182,6 +187,11 @@ def _previewed(plan: Document) -> Iterator[str]:
         yield f"  {bad['where'] or '?'}: {BAD[bad['reason']]}"
     for guard in plan["guards"]:
         yield f"  {TO_CONFIRM}: {guard}"
+
+
+def leaves_out(found: Document) -> bool:
+    """Whether lines aren't written because something was said after them."""
+    return any((found["effects"] or {}).get(effect) for effect in LEFT_OUT)
 
 
 def takes(found: Document, confirmed: frozenset[str] = frozenset()) -> bool:

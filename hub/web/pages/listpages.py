@@ -12,7 +12,7 @@ from hub.attendance.timetable import WEEKDAYS
 from hub.days.office import EntryRefused
 from hub.desks.otherlists import TAKEN
 from hub.lists.faults import ListRefused
-from hub.lists.telling import takes
+from hub.lists.telling import leaves_out, takes
 from hub.lists.templates import TEMPLATES
 from hub.lists.yeardays import DAYS_GONE
 from hub.papers import wrapped
@@ -35,6 +35,7 @@ Word = Annotated[str, Form(max_length=40)]
 EFFECTS: Final = {
     "new": N_("mới"),
     "same": N_("như cũ"),
+    "withdrawn": N_("đã rút, không ghi lại"),
     "given": N_("đồng ý nhận tin"),
     "taken_back": N_("không đồng ý hoặc rút lại"),
     "other": N_("mục đích khác, không giữ ở đây"),
@@ -98,7 +99,7 @@ def _shown(web: Web, visit: Visit, kind: Kind, upload: Upload, secret: str, day:
         visit, "listpreview.html", http, title=web.say(visit, TITLE), found=found, secret=secret, kind=kind, day=day,
         what=TEMPLATES[kind].title[0 if visit.language == "vi" else 1], problem=None, back=_back(kind),
         ready=takes(found, frozenset(found["guards"])), minutes=KEPT_MS // 60_000,
-        effects=_effects(web, visit, found), days=_days(found),
+        effects=_effects(web, visit, found), days=_days(found), left_out=leaves_out(found),
         guards={guard: web.say(visit, text) for guard, text in GUARDS.items()},
     )  # fmt: skip
 
