@@ -131,8 +131,9 @@ class ListDesk:
                 listed = replace(listed, faults=listed.faults + faults)
             if not listed.sound or kind not in TAKEN:
                 return document(listed)
-            found = document(replace(listed, faults=listed.faults + self._others.notes(name, kind, lines)))
-            found["effects"] = self._others.effects(kind, lines, day)
+            effects, notes = self._others.effects(name, kind, lines, day)
+            found = document(replace(listed, faults=listed.faults + notes))
+            found["effects"] = effects
             found["unchanged"] = not any(count for word, count in found["effects"].items() if word not in NO_EFFECT)
             if kind == "calendar":
                 found["days"] = told_days(self._others.days(lines, day))

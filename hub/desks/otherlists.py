@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from hub.access.rights import CLASS_ROLES, Person, Right, Role
 from hub.attendance.contradictions import judged
@@ -46,6 +46,8 @@ class NotTaken(NeedsHands):
 
 
 LeaveEffect = Literal["new", "same", "withdrawn"]
+LEAVE_EFFECTS: Final[tuple[LeaveEffect, ...]] = get_args(LeaveEffect)
+CONSENT_EFFECTS: Final = ("given", "taken_back", "same", "older", "other")
 HalfDay = tuple[date, Half]
 LISTED: Final = "nhập từ danh sách"
 """Why a list changes days that were: it is the paper that the notices came on."""
@@ -69,30 +71,37 @@ class OtherLists:
         """Of one hub."""
         self._store = store
 
-    def effects(self, kind: str, found: Sequence[Any], day: date) -> dict[str, int]:
-        """What a list would do, in numbers: of leave and consent (pupil, line), else lines. Raises NotTaken."""
+    def effects(
+        self, file: str, kind: str, found: Sequence[Any], day: date
+    ) -> tuple[dict[str, int], tuple[Fault, ...]]:
+        """What a list would do, in numbers: of leave and consent (pupil, line), else lines. Raises NotTaken.
+
+        And a note of each line that isn't written, though it says otherwise than what stands: why, and what to do.
+        """
+        notes = Faults(file)
         match kind:
             case "consent":
-                return self._store.consents.changes(found)
+                effects = self._store.consents.effects(found)
+                for one in effects:
+                    if one.since is not None:
+                        signed, since = (f"{when:%d/%m/%Y}" for when in (one.line.day, one.since))
+                        _note(notes, "consent-older", one.line.where, signed, since)
+                counts = Counter(one.effect for one in effects)
+                return {word: counts[word] for word in CONSENT_EFFECTS}, notes.all
             case "leave":
-                told = Counter(effect for _, _, effect in self._leaves(found))
-                return {effect: told[effect] for effect in ("new", "same", "withdrawn")}
+                told = list(self._leaves(found))
+                for _, line, effect in told:
+                    if effect == "withdrawn":
+                        _note(notes, "leave-withdrawn", line.where)
+                sums = Counter(effect for _, _, effect in told)
+                return {effect: sums[effect] for effect in LEAVE_EFFECTS}, notes.all
             case "calendar" | "timetable":
                 changed = list(self._versions(kind, found, day))
-                return {"versions": len(changed), "same": int(not changed)}
+                return {"versions": len(changed), "same": int(not changed)}, ()
             case "staff":
                 wanted = list(self._wanted(found))
-                return {"new": len(wanted), "same": sum(1 for _ in _users_of(found)) - len(wanted)}
-        return {}
-
-    def notes(self, file: str, kind: str, found: Sequence[Any]) -> tuple[Fault, ...]:
-        """Lines that aren't written, though they say otherwise than what stands: why, and what to do."""
-        faults = Faults(file)
-        if kind == "leave":
-            for _, line, effect in self._leaves(found):
-                if effect == "withdrawn":
-                    _note(faults, "leave-withdrawn", line.where)
-        return faults.all
+                return {"new": len(wanted), "same": sum(1 for _ in _users_of(found)) - len(wanted)}, ()
+        return {}, ()
 
     def take(self, kind: str, by: str, found: Sequence[Any], day: date) -> tuple[str, list[Slip]]:
         """Write a list; what was written, in words, and slips of new users. Raises NeedsHands; nothing was changed."""
@@ -192,10 +201,10 @@ class OtherLists:
             yield Slip(name, line.name, role, school_class, secret)
 
 
-def _note(faults: Faults, code: str, where: str) -> None:
+def _note(faults: Faults, code: str, where: str, *about: str) -> None:
     """One more note of a line, by its place."""
     sheet, _, row = where.rpartition(", ")
-    faults.add(code, sheet=sheet, row=int(row or 0))
+    faults.add(code, *about, sheet=sheet, row=int(row or 0))
 
 
 def _users_of(lines: Sequence[StaffLine]) -> Iterator[tuple[str, StaffLine, Role, str | None]]:

@@ -152,11 +152,18 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "a notice just like this was withdrawn since, and isn't entered again; if the pupil is on leave after all,"
         " enter it by hand on the class's page",
     ),
+    "consent-older": (
+        "ký ngày {0}, trước lời đang có hiệu lực ({1}), nên không ghi; nếu gia đình nay nói như vậy, hãy nhập tay ở"
+        " trang đồng ý nhận tin",
+        "signed on {0}, before the word that stands ({1}), and isn't entered; if the family says so now, enter it by"
+        " hand on the page of consent",
+    ),
 }
 """Code -> what it says, Vietnamese and English; `{0}` is what it is about, never a name or a pupil's code."""
-NOTES: Final = frozenset(
-    ("row-skipped", "same-person", "large-class", "class-spelled", "class-ended", "hidden", "leave-withdrawn")
-)
+NOTES: Final = frozenset((
+    "row-skipped", "same-person", "large-class", "class-spelled", "class-ended", "hidden", "leave-withdrawn",
+    "consent-older",
+))  # fmt: skip
 """Codes that stop nothing."""
 
 

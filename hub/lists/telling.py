@@ -51,11 +51,12 @@ EFFECTS: Final = {
     "withdrawn": "đã rút, không ghi lại / withdrawn since, not entered again",
     "given": "đồng ý nhận tin / would be told",
     "taken_back": "không đồng ý hoặc rút lại / refused or taken back",
+    "older": "ký trước lời đang có hiệu lực, không ghi / signed before the word that stands, not entered",
     "other": "mục đích khác, không giữ ở đây / of another purpose, not kept here",
     "versions": "phiên bản thời khóa biểu / versions of the timetable",
 }
 """What another list than pupils would do."""
-LEFT_OUT: Final = ("withdrawn",)
+LEFT_OUT: Final = ("withdrawn", "older")
 """Effects of lines that say otherwise than what stands, and yet aren't written: a later word goes before them."""
 TO_CONFIRM: Final = "cần xác nhận / to be confirmed"
 Document = dict[str, Any]

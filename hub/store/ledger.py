@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -107,6 +107,15 @@ class Ledger:
             "SELECT received_ms FROM events WHERE journal = ? AND sequence = ?", (book.number, sequence)
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def own_records(self, kind: str) -> Iterator[bytes]:
+        """The hub's own records of all its runs in which this stands, such as a type; it looks into each of them."""
+        for (raw,) in self.database.connection.execute(
+            "SELECT raw FROM journals JOIN events ON events.journal = journals.number"
+            " WHERE device IS NULL AND instr(raw, ?) ORDER BY position",
+            (kind.encode("utf-8"),),
+        ):
+            yield bytes(raw)
 
     def opened_after(self, book: Book, previous: str) -> list[tuple[str, bytes]]:
         """Other journals of the source whose first record may name `previous` as the one before: journal and record."""

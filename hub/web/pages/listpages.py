@@ -38,6 +38,7 @@ EFFECTS: Final = {
     "withdrawn": N_("đã rút, không ghi lại"),
     "given": N_("đồng ý nhận tin"),
     "taken_back": N_("không đồng ý hoặc rút lại"),
+    "older": N_("ký trước lời đang có hiệu lực, không ghi"),
     "other": N_("mục đích khác, không giữ ở đây"),
     "versions": N_("phiên bản thời khóa biểu"),
 }
