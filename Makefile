@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # Where a machine forbids Python to keep what it compiled, each of the thousands of processes that `make test` starts would
-# compile 200 files anew: half of the whole run's time.
+# compile 200 files anew: a third of a hub's start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: venv demo test check bench sim campaign fuzz mutants lock clean
