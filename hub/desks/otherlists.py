@@ -172,8 +172,6 @@ class OtherLists:
         for first, document in list(self._versions(kind, lines, day)):
             store.timetables.put(first, document, day, store.clock.now_ms(), by, classes=classes)
             count += 1
-        # A list that says what is there already was looked at all the same.
-        store.timetables.confirm(store.clock.now_ms(), by)
         return count
 
     # --- staff --------------------------------------------------------------------------------------------------------

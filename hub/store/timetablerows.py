@@ -85,11 +85,13 @@ class TimetableRows:
         ToldRows(self._database.connection).open(
             since + timedelta(days=number) for number in range((today - since).days)
         )
-        self.confirm(now_ms, by)
         return version
 
     def confirm(self, now_ms: int, by: str) -> None:
-        """A person has looked at calendar and timetable after the ledger was replaced; nothing where it wasn't."""
+        """A person has looked at the whole of it after the ledger was replaced; nothing where it wasn't.
+
+        A change says nothing of the rest, nor of the days before it: none confirms by itself.
+        """
         notes = Notes(self._database)
         note = notes.calendar_in_doubt()
         if note is not None:

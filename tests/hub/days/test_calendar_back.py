@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import hub.days.marker as marking
-from hub.attendance.calendaredits import scope_from, set_bell
+from hub.attendance.calendaredits import scope_from, set_bell, set_shift
 from hub.attendance.timetable import Bell, Timetable
 from hub.backups.regainer import Regainer
 from hub.parts import Store
@@ -41,6 +41,10 @@ class Regained(Telling):
     def keep(self, document: Timetable) -> None:
         with self.store.database.transaction():
             self.store.timetables.put(DAY, document, DAY, self.store.clock.now_ms(), "hieu-truong")
+
+    def confirm(self) -> None:
+        with self.store.database.transaction():
+            self.store.timetables.confirm(self.store.clock.now_ms(), "hieu-truong")
 
     def lose(self) -> None:
         """A new hub takes over the key paper, and has back from the city all that was a record."""
@@ -87,7 +91,13 @@ def test_a_hub_regained_without_its_calendar_takes_nothing_back(school: Regained
     assert school.told() == []
     status = school.room.status.whole()
     assert status["calendar"]["backup_ms"] is None
+    [proposed] = school.store.classbook.timetables(DAY).values()
+    school.keep(set_shift(15)(proposed))
+    assert school.marker.turn() == marking.WAIT_MS
+    assert school.told() == [], "one change says nothing of the rest: what else was lost, nobody has looked at yet"
     school.keep(school.document)
+    assert school.room.status.whole()["calendar"] is not None
+    school.confirm()
     assert school.room.status.whole()["calendar"] is None
     assert school.news() == {} and school.stands() == TOLD, "by the document nothing is otherwise than it was told"
     school.tap(CHI, "08:20", student="st-chi")
@@ -97,8 +107,7 @@ def test_a_hub_regained_without_its_calendar_takes_nothing_back(school: Regained
 
 def test_what_a_person_confirmed_is_told_by_also_after_a_restart(school: Regained) -> None:
     now_ms = school.store.clock.now_ms()
-    with school.store.database.transaction():
-        school.store.timetables.confirm(now_ms, "hieu-truong")
+    school.confirm()
     school.again()
     note = school.store.notes.read(CalendarBack)
     assert note is not None and (note.confirmed_ms, note.by) == (now_ms, "hieu-truong")

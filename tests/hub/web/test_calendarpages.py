@@ -356,5 +356,8 @@ def test_a_document_that_is_brought_again_holds_from_its_first_day(office: Offic
     preview = client.post("/calendar/upload", data=fields, files=files)
     assert kept(client, preview).status_code == 303
     assert list(office.store.timetables.versions()) == [date.fromisoformat(json.loads(document)["first"])]
-    assert office.store.calendar_in_doubt() is None
+    page = client.get("/calendar").text
+    assert office.store.calendar_in_doubt() is not None and "/calendar/confirm" in page
+    assert "Không thay đổi nào tự xác nhận lịch" in page
+    assert sent(client, "/calendar/confirm").status_code == 303
     assert "/calendar/confirm" not in client.get("/calendar").text
