@@ -4,6 +4,7 @@ Codes that slipped against the names give cards, marks and keys to another child
 
 - where its name and birth date are another known pupil's;
 - where neither agrees with the id's pupil. A name agrees by family name and given name; tones and accents don't count;
+- where somebody is said to have left without a birth date, and the name doesn't agree;
 - where a birth date isn't known, and it has the name of another pupil whom the same list gives another name.
 """
 
@@ -41,6 +42,9 @@ class Owners:
         theirs = [pupil.key for pupil in others if _is_theirs(pupil, before, line)]
         if theirs:
             return (before.key, *theirs)
+        if line.state == "left" and line.birth is None:
+            # No later line puts it right: whoever is taken off by mistake is let in nowhere.
+            return () if _ends(name) == _ends(own) else (before.key,)
         if line.birth is None or before.birth is None:
             moved = [pupil.key for pupil in others if pupil.key in self._renamed and _may_be_born(pupil, line)]
             return (before.key, *moved) if moved and name != own else ()

@@ -234,10 +234,13 @@ class _Reading:
     def _pupil(
         self, user: _Entry, entries: list[_Entry], files: Mapping[str, Mapping[str, _Entry]]
     ) -> PupilLine | None:
-        if user.gone:
-            return PupilLine(None, None, "left", city_id=user.id, where=user.where)
         parts = (user.cell("familyname"), user.cell("middlename"), user.cell("givenname"))
         name = " ".join(part for part in parts if part)
+        if user.gone:
+            # Often the id alone; a code may be all by which the pupil is known, and then the name says whether it is they.
+            code = user.cell("identifier") or None
+            known_by = code if code is not None and code_problem(code) is None else None
+            return PupilLine(name or None, None, "left", known_by, user.id, where=user.where)
         problem = "missing" if not name else unfit(name) or name_problem(name)
         if problem is None and len(name) > TEXT_CHARACTERS_MAX:
             self._wrong("too-long", user.file, user.number, "givenName", str(TEXT_CHARACTERS_MAX))

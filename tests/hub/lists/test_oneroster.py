@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.lists.changes import plan
+from hub.lists.changes import Plan, plan
 from hub.lists.faults import Fault
 from hub.lists.known import Enrolment, KnownPupil
 from hub.lists.lines import PupilLine
@@ -145,6 +145,19 @@ def test_a_delta_that_only_renames_speaks_of_who_is_known_and_makes_nobody_a_pup
     known = KnownPupil("st-1", "An", "7901", "u1", None, None, "enrolled", "city", 0, (Enrolment("3/2", SINCE),))
     made = plan([known], found.lines, TODAY, complete=found.complete, origin="city")
     assert [change.after.name for change in made.changes] == ["Lê An"]
+
+
+def test_who_is_deleted_is_found_by_code_too_unless_the_name_is_another_persons() -> None:
+    pupil = KnownPupil("st-1", "Lê An", "7901", None, None, None, "enrolled", "list", 0, (Enrolment("3/2", SINCE),))
+
+    def deleted(cells: str) -> Plan:
+        found = delta([f"u1,tobedeleted,{STAMP},{cells}"], [])
+        return plan([pupil], found.lines, TODAY, complete=found.complete, origin="list")
+
+    for cells in ("true,,,,,,7901,,", "true,,,An,Lê,,7901,,"):
+        assert [(one.kind, one.matched_by) for one in deleted(cells).changes] == [("left", "code")]
+    assert [one.reason for one in deleted("true,,,Hoa,Trần,,7901,,").bad] == ["another-person"]
+    assert deleted("true,,,,,,7999,,").changes == () and deleted("true,,,An,Lê,,,,").changes == ()
 
 
 def test_of_several_words_of_a_delta_about_one_the_newest_counts() -> None:
