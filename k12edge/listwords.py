@@ -50,7 +50,7 @@ def add_confirm(parser: argparse.ArgumentParser) -> None:
     """`--confirm`, of every command that takes pupils."""
     parser.add_argument(
         "--confirm", action="append", default=[], metavar="GUARD",
-        help="it is meant: empty, many-gone, many-moved, many-renamed or days-gone; may be repeated",
+        help="it is meant: empty, many-gone, many-moved, many-renamed, cards-passed or days-gone; may be repeated",
     )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ CARD_EFFECTS: Final = get_args(CardEffect)
 ENDED_FOR_GOOD: Final = ("lost", "replaced")
 """Only a person at a desk makes such a card good again."""
 WRITES: Final = ("new", "passed", "gone")
+CARDS_PASSED: Final = "cards-passed"
+"""The guard that asks before a list gives a card that somebody has to somebody else: an old list does so, too."""
 QUIET: Final = ("new", "same")
 """Cards that are only counted."""
 
@@ -53,6 +55,11 @@ class CardPlan:
     def empty(self) -> bool:
         """Whether taking the list would change no card."""
         return not any(one.effect in WRITES for one in self.cards)
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """What a person is to confirm, by name."""
+        return (CARDS_PASSED,) if any(one.effect == "passed" for one in self.cards) else ()
 
     def told(self) -> dict[str, Any]:
         """For programs: `counts`, and of what is neither new nor as before `lines`: `effect`, and `row` of the file."""

@@ -14,7 +14,7 @@ from hub.clock import HubClock
 from hub.days.office import Office
 from hub.desks.desk import Outcome
 from hub.desks.otherlists import TAKEN, OtherLists
-from hub.lists.changes import Plan, plan
+from hub.lists.changes import ListGuarded, Plan, plan
 from hub.lists.faults import Fault, ListRefused
 from hub.lists.people import People, read_other, read_people, with_cards
 from hub.lists.telling import LEFT_OUT, Document, card_words, document, takes
@@ -72,11 +72,14 @@ class ListDesk:
         with self._database.transaction():
             made = plan(self._rows.known(), with_cards(name, rows), day, complete=True, today=today, missing="leave")
             made.to_write(_confirmed(words))
-            told = tuple(card_words(name, self._office.card_plan(rows).told()))
+            cards = self._office.card_plan(rows)
+            told = tuple(card_words(name, cards.told()))
+            if left := [guard for guard in cards.guards if guard not in _confirmed(words)]:
+                raise ListGuarded("\n".join((f"not confirmed: {', '.join(left)}", *told)))
         release = self._office.take_roster(words.get("by") or "-", rows)
-        pupils, cards = len({row.pupil_key for row in rows}), sum(row.card is not None for row in rows)
-        head = f"{release}: {pupils} học sinh / pupils, {cards} thẻ / cards"
-        return Outcome("\n".join((head, *told)), roster=True, records=cards)
+        pupils, count = len({row.pupil_key for row in rows}), sum(row.card is not None for row in rows)
+        head = f"{release}: {pupils} học sinh / pupils, {count} thẻ / cards"
+        return Outcome("\n".join((head, *told)), roster=True, records=count)
 
     def take(self, words: Mapping[str, str | None], *, write: bool) -> Document:
         """Read, compare, and `write` where nothing stands against it; `written` of the document names the release."""
@@ -112,7 +115,7 @@ class ListDesk:
         found = document(people, made)
         cards = None if rows is None else self._office.card_plan(rows)
         if cards is not None:
-            found["cards"] = cards.told()
+            found["cards"], found["guards"] = cards.told(), list(cards.guards)
         cards_same = cards is None or cards.empty
         found["unchanged"] = made.empty and takes(found) and cards_same and self._roster.current() is not None
         return found

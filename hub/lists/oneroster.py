@@ -237,7 +237,7 @@ class _Reading:
         parts = (user.cell("familyname"), user.cell("middlename"), user.cell("givenname"))
         name = " ".join(part for part in parts if part)
         if user.gone:
-            # Often the id alone; a code may be all by which the pupil is known, and then the name says whether it is they.
+            # A code may be all by which the pupil is known; where a name is given it says whether it is they.
             code = user.cell("identifier") or None
             known_by = code if code is not None and code_problem(code) is None else None
             return PupilLine(name or None, None, "left", known_by, user.id, where=user.where)

@@ -65,7 +65,7 @@ Document = dict[str, Any]
 def document(found: People | Listed[Any], plan: Plan | None = None) -> Document:
     """All that is told of a list; `plan` where it was compared with what is known. Whoever writes it sets `written`.
 
-    `days` and `guards` are a calendar's, and what of it has to be confirmed; `cards` are a roster's (hub.cards.listed);
+    `days` are a calendar's, `cards` a roster's (hub.cards.listed), and `guards` what of them has to be confirmed;
     `unchanged`: there is nothing to write.
     """
     return {

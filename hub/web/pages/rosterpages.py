@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from fastapi import Form, Query, UploadFile
 from fastapi.responses import RedirectResponse, Response
 
+from hub.cards.listed import CARDS_PASSED
 from hub.desks.otherlists import TAKEN
 from hub.lists.changes import Change, Plan
 from hub.lists.faults import ListRefused
@@ -34,6 +35,7 @@ GUARDS: Final = {
     "many-gone": N_("Rất nhiều học sinh sẽ rời trường hoặc thiếu trong tệp."),
     "many-moved": N_("Rất nhiều học sinh sẽ chuyển lớp."),
     "many-renamed": N_("Rất nhiều học sinh sẽ có tên khác."),
+    CARDS_PASSED: N_("Có thẻ đang của em này sẽ thành thẻ của em khác."),
 }
 BAD: Final = {
     "another-person": N_("mã này là của người khác, theo tên và ngày sinh"),
@@ -185,7 +187,7 @@ def _cards(web: Web, visit: Visit, found: Document) -> list[tuple[str, int, list
 
 def _could(found: Document) -> bool:
     """Whether the list could be taken, once its guards are confirmed."""
-    return takes(found, frozenset(found["plan"]["guards"]))
+    return takes(found, frozenset(GUARDS))
 
 
 def _names(made: Plan, kind: str) -> list[tuple[str, str, str]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -18,7 +18,13 @@ from hub.parts import Store
 from hub.roster import release_for
 from protocol.cards import parse_card
 
-Taking = Callable[[bytes], str]
+
+class Taking(Protocol):
+    """Take a list, with guards confirmed or not; what people are told of it."""
+
+    def __call__(self, octets: bytes, confirm: str = "") -> str: ...
+
+
 COUNT = 24
 
 
@@ -54,8 +60,8 @@ def words(octets: bytes) -> dict[str, str | None]:
 def take(store: Store, request: pytest.FixtureRequest) -> Taking:
     """Take a list in one of both ways; what people are told of it."""
 
-    def taken(octets: bytes) -> str:
-        said = store.carry_out(request.param, words(octets)).text
+    def taken(octets: bytes, confirm: str = "") -> str:
+        said = store.carry_out(request.param, words(octets) | {"confirm": confirm}).text
         return said if request.param == "roster-import" else "\n".join(told(json.loads(said)))
 
     return taken
@@ -148,7 +154,15 @@ def test_another_good_card_takes_the_place_of_one_and_both_are_told_before(store
 
 def test_a_card_that_becomes_another_pupils_is_named_by_its_line(store: Store, take: Taking) -> None:
     take(LIST)
-    said = take(roster(row(0, card(1)), row(1, card(0)), *ROWS[2:]))
+    octets = roster(row(0, card(1)), row(1, card(0)), *ROWS[2:])
+    assert checked(store, octets)["guards"] == ["cards-passed"] and checked(store, LIST)["guards"] == []
+    try:
+        said = take(octets)
+    except ListGuarded as problem:
+        said = str(problem)
+    assert "cards-passed" in said and "line 2" in said and "line 3" in said
+    assert (holders(store)[card(0)], holders(store)[card(1)]) == ("st-0", "st-1"), "nobody said that it is meant"
+    said = take(octets, "cards-passed")
     assert "2 thẻ chuyển sang em khác / cards that become another pupil's" in said
     assert "line 2" in said and "line 3" in said
     assert (holders(store)[card(0)], holders(store)[card(1)]) == ("st-1", "st-0")
