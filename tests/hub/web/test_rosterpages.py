@@ -72,6 +72,12 @@ def test_what_a_list_does_to_cards_stands_in_its_preview(office: OfficeRoom) -> 
     assert "Thẻ đã báo mất, vẫn bị từ chối: 1 · dòng 5" in again.text
     assert "Thẻ không có trong tệp, vẫn giữ: 1 · dòng 5" in again.text and "Thẻ như cũ: 4" in again.text
     assert "Không có gì để ghi" in again.text
+    swapped = octets.replace(b"E500", b"x").replace(b"E501", b"E500").replace(b"x", b"E501")
+    preview = looked_at(client, swapped, "r1.csv")
+    assert "Thẻ chuyển sang em khác: 2 · dòng 2, 3" in preview.text and 'value="cards-passed"' in preview.text
+    secret = secret_in(preview)
+    assert sent(client, "/roster/apply", secret=secret).status_code == 409
+    assert sent(client, "/roster/apply", secret=secret, confirm="cards-passed").status_code == 303
 
 
 def test_a_list_without_half_the_school_is_guarded_and_confirmed_by_name(office: OfficeRoom) -> None:
