@@ -8,7 +8,8 @@ import msgspec
 
 from hub.cards.holders import whose
 from hub.days.classbook import today_at
-from protocol.envelope import decode_event, rfc3339
+from protocol.envelope import decode_data, decode_event, rfc3339
+from protocol.records import LeaveNotice, RollCall
 from protocol.taps import TAP_TYPES, TapData, TapId
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 def trail_of(store: Store, name: TapId) -> dict[str, Any] | None:
     """Everything known of a record; None where the ledger hasn't it. Times are RFC 3339; no card number, no name.
 
-    `student`: whose it is by the cards as they were then, of a record that speaks of one. `city`: `held` with its
-    time (null: longer ago than is remembered), `dead`, or `owed`.
+    `student`: whose it is by the cards as they were then, or of whom a leave notice speaks; `class`: of which a roll
+    call does; null where there is none. `corrections`: of a tap; of a leave notice its withdrawal. `city`: `held` with
+    its time (null: longer ago than is remembered), `dead`, or `owed`.
     """
     with store.database.lock:
         book = store.ledger.books.find(name.journal)
@@ -49,10 +51,15 @@ def trail_of(store: Store, name: TapId) -> dict[str, Any] | None:
             "hub": {"received": rfc3339(received_ms), "position": position},
             "city": _city(store, book, name.sequence, position),
             "student": None,
+            "class": None,
             "corrections": [],
         }
         if event.name in TAP_TYPES and book.device is not None:
             found |= _tap(store, book, name, event, when)
+        elif event.name == "attendance.leave" and book.device is None:
+            found |= _leave(store, event)
+        elif event.name == "attendance.rollcall" and book.device is None:
+            found["class"] = decode_data(event, RollCall).school_class
         return found
 
 
@@ -72,6 +79,17 @@ def _city(store: Store, book: Book, sequence: int, position: int) -> dict[str, A
         answered_ms = store.forward.answered_ms(position)
         return {"state": "held", "time": None if answered_ms is None else rfc3339(answered_ms)}
     return {"state": "dead" if sequence in book.city_dead else "owed", "time": None}
+
+
+def _leave(store: Store, event: Event) -> dict[str, Any]:
+    student = decode_data(event, LeaveNotice).student
+    return {
+        "student": student,
+        "corrections": [
+            {"record": record, "time": rfc3339(at_ms), "student": student, "why": "withdrawn"}
+            for record, at_ms in store.days.withdrawals(event.id)
+        ],
+    }
 
 
 def _tap(store: Store, book: Book, name: TapId, event: Event, when: Effective) -> dict[str, Any]:

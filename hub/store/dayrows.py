@@ -364,10 +364,13 @@ class DayRows:
 
     def withdrawal(self, leave: str) -> str | None:
         """By which record a leave notice was withdrawn first; None where it counts."""
-        row = self._run(
-            "SELECT record FROM leaves_withdrawn WHERE leave = ? ORDER BY at_ms, record LIMIT 1", (leave,)
-        ).fetchone()
-        return None if row is None else row[0]
+        return next((record for record, _ in self.withdrawals(leave)), None)
+
+    def withdrawals(self, leave: str) -> list[tuple[str, int]]:
+        """By which records a leave notice was withdrawn, and when (Unix ms); the first one counts."""
+        return self._run(
+            "SELECT record, at_ms FROM leaves_withdrawn WHERE leave = ? ORDER BY at_ms, record", (leave,)
+        ).fetchall()
 
     def _leaves(self, which: str, values: tuple[object, ...]) -> Iterator[tuple[Leave, int | None]]:
         for record, pupil, first_day, first_half, last_day, last_half, at_ms, by, gone_ms in self._run(

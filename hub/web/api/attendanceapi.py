@@ -297,7 +297,7 @@ def _add_trail(web: Web) -> None:
         found = None if name is None else trail_of(web.store, name)
         if found is None:
             raise Refusal(404, "no-record", "The ledger has no such record.")
-        day, school_class = date.fromisoformat(found["day"]), None
+        day, school_class = date.fromisoformat(found["day"]), found["class"]
         if found["student"] is not None:
             with web.store.database.lock:
                 school_class = web.store.people.class_on(found["student"], day)

@@ -66,6 +66,9 @@ def test_what_a_teacher_says_is_a_record_whose_trail_can_be_asked(ask: Any, day:
     assert found["confirmed"][-1]["by"] == "token teacher.bot"
     trail = ask("principal", "GET", f"/v1/records/{record}/trail").json()
     assert (trail["type"], trail["city"]["state"]) == ("attendance.rollcall", "none")
+    assert trail == ask("teacher", "GET", f"/v1/records/{record}/trail").json() and trail["class"] == CLASS
+    other = ask("principal", "POST", "/v1/rollcall", call(day, {"st-chi": "unexcused"}, OTHER_CLASS)).json()["record"]
+    assert ask("teacher", "GET", f"/v1/records/{other}/trail").status_code == 403
 
 
 def test_a_leave_notice_after_a_signature_is_a_change(ask: Any, day: date) -> None:
@@ -96,6 +99,9 @@ def test_leave_is_entered_counted_and_withdrawn(ask: Any, day: date) -> None:
     assert gone.status_code == 200, gone.text
     items = ask("teacher", "GET", "/v1/leave").json()["items"]
     assert next(item for item in items if item["record"] == record)["withdrawn"] is not None
+    trail = ask("teacher", "GET", f"/v1/records/{record}/trail").json()
+    withdrawn = [(one["record"], one["student"], one["why"]) for one in trail["corrections"]]
+    assert trail["student"] == "st-be" and withdrawn == [(gone.json()["record"], "st-be", "withdrawn")]
 
 
 def test_who_was_let_in_by_hand_is_on_site(ask: Any) -> None:
