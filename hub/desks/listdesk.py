@@ -16,6 +16,7 @@ from hub.desks.desk import Outcome
 from hub.desks.otherlists import TAKEN, OtherLists
 from hub.lists.changes import ListGuarded, Plan, plan
 from hub.lists.faults import Fault, ListRefused
+from hub.lists.hourchanges import told_hours
 from hub.lists.people import People, read_other, read_people, with_cards
 from hub.lists.telling import LEFT_OUT, Document, card_words, document, takes
 from hub.lists.templates import PUPILS, TEMPLATES
@@ -138,6 +139,8 @@ class ListDesk:
             found = document(replace(listed, faults=listed.faults + notes))
             found["effects"] = effects
             found["unchanged"] = not any(count for word, count in found["effects"].items() if word not in NO_EFFECT)
+            if kind in ("calendar", "timetable"):
+                found["hours"] = told_hours(self._others.hours(kind, lines, day))
             if kind == "calendar":
                 found["days"] = told_days(self._others.days(lines, day))
                 found["guards"] = [DAYS_GONE] if any(one["guarded"] for one in found["days"]) else []

@@ -14,6 +14,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from hub.access.rights import CLASS_ROLES, Person, Right, Role
+from hub.attendance.calendaredits import Difference, days_touched, differences
 from hub.attendance.contradictions import judged
 from hub.attendance.timetable import Timetable
 from hub.lists.faults import Fault, Faults
@@ -165,6 +166,15 @@ class OtherLists:
         before = {day: current} | {first: one.document for first, one in self._store.timetables.versions().items()}
         for first, made in self._versions("calendar", lines, day):
             yield from day_changes(before[first], made, first)
+
+    def hours(self, kind: str, lines: Sequence[Any], day: date) -> list[Difference]:
+        """The half-days whose hours a calendar or a timetable changes, as the calendar page shows a change."""
+        store = self._store
+        versions = {first: version.document for first, version in store.timetables.versions().items()}
+        before = {date.min: next(iter(store.classbook.timetables(day).values())), **versions}
+        after = before | dict(self._versions(kind, lines, day))
+        touched, _ = days_touched(day, before, after)
+        return differences(before, after, touched, store.people.classes(day))
 
     def _put(self, kind: str, by: str, lines: Sequence[Any], day: date) -> int:
         store, count = self._store, 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hub.lists.changes import Plan
 from hub.lists.faults import Fault
+from hub.lists.hourchanges import hour_words
 from hub.lists.reading import Listed
 from hub.lists.templates import TEMPLATES
 from hub.lists.yeardays import day_words
@@ -65,8 +66,8 @@ Document = dict[str, Any]
 def document(found: People | Listed[Any], plan: Plan | None = None) -> Document:
     """All that is told of a list; `plan` where it was compared with what is known. Whoever writes it sets `written`.
 
-    `days` are a calendar's, `cards` a roster's (hub.cards.listed), and `guards` what of them has to be confirmed;
-    `unchanged`: there is nothing to write.
+    `days` are a calendar's, `hours` a calendar's and a timetable's (hub.lists.hourchanges), `cards` a roster's
+    (hub.cards.listed), and `guards` what of them has to be confirmed; `unchanged`: there is nothing to write.
     """
     return {
         "file": found.source,
@@ -80,6 +81,7 @@ def document(found: People | Listed[Any], plan: Plan | None = None) -> Document:
         "cards": None,
         "effects": None,
         "days": [],
+        "hours": [],
         "guards": [],
         "unchanged": False,
         "written": None,
@@ -150,6 +152,7 @@ def told(found: Document) -> Iterator[str]:
         yield f"  {count} {EFFECTS[effect]}"
     for one in found["days"]:
         yield f"  {day_words(one)}"
+    yield from (f"  {words}" for words in hour_words(found["hours"]))
     for guard in found["guards"]:
         yield f"  {TO_CONFIRM}: {guard}"
     for fault in found["faults"]:

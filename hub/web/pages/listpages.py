@@ -100,7 +100,7 @@ def _shown(web: Web, visit: Visit, kind: Kind, upload: Upload, secret: str, day:
         visit, "listpreview.html", http, title=web.say(visit, TITLE), found=found, secret=secret, kind=kind, day=day,
         what=TEMPLATES[kind].title[0 if visit.language == "vi" else 1], problem=None, back=_back(kind),
         ready=takes(found, frozenset(found["guards"])), minutes=KEPT_MS // 60_000,
-        effects=_effects(web, visit, found), days=_days(found), left_out=leaves_out(found),
+        effects=_effects(web, visit, found), days=_days(found), hours=_hours(found), left_out=leaves_out(found),
         guards={guard: web.say(visit, text) for guard, text in GUARDS.items()},
     )  # fmt: skip
 
@@ -142,6 +142,11 @@ def _days(found: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for one in found["days"]
     ]
+
+
+def _hours(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The half-days whose hours change, as a page shows them."""
+    return [{**one, "days": [date.fromisoformat(day) for day in one["days"]]} for one in found["hours"]]
 
 
 def _back(kind: Kind) -> str:

@@ -489,6 +489,26 @@ def test_a_calendar_names_the_days_that_it_takes_away_and_asks_whether_it_is_mea
         assert "Không có gì để ghi" in again.text and 'action="/lists/apply"' not in again.text
 
 
+def test_a_timetable_names_the_lessons_that_change_for_whom_and_when(tmp_path: Path) -> None:
+    with day_hub(tmp_path / "hub") as hub:
+        header = ("Khối", "Thứ", "Buổi", "Mở cổng", "Vào học", "Trễ sau", "Chốt vắng", "Tan học")
+        rows = [("3", "T2, T3, T4, T5, T6", "Sáng", "06:30", "07:45", "07:50", "08:30", "11:00")]
+        octets = book(("TKB", [header, *rows]))
+        words = {"file": "tkb.xlsx", "paper": wrapped(octets), "list": "timetable", "by": "vp", "day": "2026-12-01"}
+        found = json.loads(hub.store.carry_out("roster-check", words).text)
+        assert found["sound"], found["faults"]
+        mornings = [one for one in found["hours"] if one["half"] == "am" and one["after"] is not None]
+        assert [(one["after"]["starts"], one["classes"]) for one in mornings if CLASS in one["classes"]] == [
+            (7 * 60 + 45, [CLASS, OTHER_CLASS])
+        ]
+        assert mornings[0]["days"][0] == "2026-12-01", "days before stay"
+        said = "\n".join(told(found))
+        assert "→ 07:45–11:00 (muộn sau / late after 07:50); lớp / classes 3/2, 3/3; 01/12/2026 – " in said
+        preview = looked_at(hub.browser("it"), octets, "timetable", day="2026-12-01")
+        assert "Giờ học thay đổi" in preview.text and "07:45–11:00" in preview.text
+        assert hub.store.timetables.versions() == {}
+
+
 def test_the_last_word_of_consent_counts_in_whatever_order_it_is_read(hub: DayHub) -> None:
     rows = hub.store.messages
     with hub.store.database.transaction():
