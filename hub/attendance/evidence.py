@@ -24,8 +24,9 @@ ZONE_MS: Final = 7 * 3_600_000
 class Session:
     """A class's lessons in one half-day.
 
-    A tap from `opens_ms` on belongs to it; the bell is at `starts_ms`, who comes after `late_after_ms` is late; from
-    `final_ms` on, once all data of that time is there, whoever is missing is absent; the last bell is at `ends_ms`.
+    A tap from `opens_ms` on belongs to it, and whoever came in since the half-day before; the bell is at `starts_ms`,
+    who comes after `late_after_ms` is late; from `final_ms` on, once all data of that time is there, whoever is missing
+    is absent; the last bell is at `ends_ms`.
     `stays`: of an afternoon, who was there in the morning and didn't leave is there.
     """
 

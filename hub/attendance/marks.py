@@ -37,14 +37,17 @@ Flag = Literal[
     "leaving-uncertain",
     "time-uncertain",
     "no-arrival",
+    "way-uncertain",
     "ambiguous-card",
     "waived",
     "evidence-flawed",
 ]
 FLAGS: Final = get_args(Flag)
 """What staff should look at: a person's word against a tap, a notice against a tap, errors of clocks that decide, an
-exit without an arrival, a tap of a card that two pupils have, an absence where a device's records were waived, or where
-somebody may have come and be in no record."""
+exit without an arrival, a tap between two half-days that may be of a coming or of a leaving, a tap of a card that two
+pupils have, an absence where a device's records were waived, or where somebody may have come and be in no record."""
+EARLY_MS: Final = 3 * 3_600_000
+"""At a gate for both ways, before the day's first half-day opens: who taps so early comes, nobody leaves then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ class Presence:
     """What taps alone say of a half-day: None where they say nothing. `stayed`: nothing says that the pupil left.
 
     `carried`: it rests on the morning alone. `maybe`: taps of a card that was this pupil's and another's. `near`: taps
-    of another time, which by the clock's error may be of this half-day.
+    of another time, which by the clock's error may be of this half-day. `between`: taps before it opened at a gate for
+    both ways, of which nobody can say whether they were of a coming.
     """
 
     judged: Judged | None
@@ -78,6 +82,41 @@ class Presence:
     carried: bool = False
     maybe: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Begins:
+    """From when on a tap is of a half-day; `since_ms`: the last bell of the one before, or midnight (`first`).
+
+    Who comes in by a gate that says so comes for the next half-day. At a gate for both ways that holds before the first
+    of a day alone: before the second many leave, and nobody can say who comes.
+    """
+
+    session: Session
+    since_ms: int
+    first: bool
+
+    def of(self, tap: Tap) -> int:
+        """For a tap of its way."""
+        if tap.direction == "in":
+            return self.since_ms
+        if tap.direction is None and self.first:
+            return max(self.since_ms, self.session.opens_ms - EARLY_MS)
+        return self.session.opens_ms
+
+    def comings(self, ahead: Sequence[Tap]) -> list[Tap]:
+        """Of taps before it opened those of a coming, and the leavings behind it."""
+        comings = [tap for tap in ahead if self.of(tap) <= tap.best_ms]
+        first_ms = min((tap.best_ms for tap in comings), default=self.session.opens_ms)
+        return [tap for tap in ahead if tap in comings or (tap.direction == "out" and tap.best_ms >= first_ms)]
+
+    def between(self, ahead: Sequence[Tap], morning: Presence | None) -> tuple[str, ...]:
+        """Those that surely were before, at a gate for both ways; whoever was seen before left by the first."""
+        unsaid = sorted((tap for tap in ahead if tap.direction is None), key=lambda tap: (tap.best_ms, tap.id))
+        seen = () if morning is None or morning.judged is None else morning.judged.evidence
+        left = bool({*seen} - {tap.id for tap in unsaid})
+        return tuple(tap.id for tap in unsaid[left:] if tap.not_after_ms < self.of(tap))
 
 
 def judge(
@@ -107,13 +146,14 @@ def judge(
         return Judged(pupil, tapped.mark, tapped.minutes, "", ids, (*tapped.flags, "leave-but-tapped"))
     if notice is not None:
         return Judged(pupil, "excused", 0, notice.by, (notice.id,))
-    if seen.maybe or seen.near:
+    if seen.maybe or seen.near or seen.between:
         unsure: tuple[tuple[Flag, tuple[str, ...]], ...] = (
             ("ambiguous-card", seen.maybe),
             ("time-uncertain", seen.near),
+            ("way-uncertain", seen.between),
         )
         reasons = tuple(flag for flag, ids in unsure if ids)
-        return Judged(pupil, "not-known", evidence=(*seen.maybe, *seen.near), flags=reasons)
+        return Judged(pupil, "not-known", evidence=(*seen.maybe, *seen.near, *seen.between), flags=reasons)
     if not known.complete:
         return Judged(pupil, "not-known")
     flags: tuple[Flag, ...] = ("waived",) if known.waived else ()
@@ -127,15 +167,22 @@ def newest(statements: Sequence[Statement], session: Session) -> Statement | Non
     return None if last is None or last.state == "withdrawn" else last
 
 
-def presence(pupil: str, session: Session, taps: Sequence[Tap], until_ms: int, morning: Presence | None) -> Presence:
+def presence(
+    pupil: str, session: Session, taps: Sequence[Tap], since_ms: int, until_ms: int, morning: Presence | None
+) -> Presence:
     """What the pupil's taps say of a half-day, which ends for taps at `until_ms` (the next one opens then).
 
-    `morning`: of an afternoon for which pupils stay, what the morning's said. Direction comes from the gate; at a gate
-    for both ways a tap before the last bell is an arrival or a sign of being there, one behind it a leaving. Who comes
-    in behind the last bell wasn't there. A tap that may be of another day shows nothing by itself.
+    `since_ms`: the last bell of the half-day before, or midnight; who comes in from then on comes for this one.
+    `morning`: of an afternoon, what the morning's said. Direction comes from the gate; at a gate for both ways a tap
+    before the last bell is an arrival or a sign of being there, one behind it a leaving. Who comes in behind the last
+    bell wasn't there. A tap that may be of another day shows nothing by itself.
     """
-    within = (tap for tap in taps if session.opens_ms <= tap.best_ms < until_ms and _of_its_day(tap, session))
-    mine = sorted((tap for tap in within if tap.sure), key=lambda tap: (tap.best_ms, tap.id))
+    begins = _Begins(session, since_ms, first=morning is None)
+    within = [tap for tap in taps if since_ms <= tap.best_ms < until_ms and tap.sure and _of_its_day(tap, session)]
+    ahead = [tap for tap in within if tap.best_ms < session.opens_ms]
+    if ahead:
+        within = [tap for tap in within if tap.best_ms >= session.opens_ms] + begins.comings(ahead)
+    mine = sorted(within, key=lambda tap: (tap.best_ms, tap.id))
     leavings = [tap for tap in mine if _leaves(tap, session)]
     comings = [tap for tap in mine if tap not in leavings and tap.best_ms < session.ends_ms]
     carried = session.stays and morning is not None and morning.stayed
@@ -150,8 +197,11 @@ def presence(pupil: str, session: Session, taps: Sequence[Tap], until_ms: int, m
             comings, taps = behind, [tap for tap in taps if tap.not_after_ms >= left.not_before_ms]
     shown = comings or [tap for tap in leavings if tap.best_ms >= session.starts_ms]
     if not shown and not carried:
-        return _unseen(session, taps, until_ms)
-    perhaps = [tap for tap in taps if tap not in mine and tap.direction != "out" and _may_show(tap, session, until_ms)]
+        return _unseen(begins, taps, until_ms, begins.between(ahead, morning))
+    perhaps = [
+        tap for tap in taps
+        if tap not in mine and tap.direction != "out" and _may_show(tap, begins, until_ms)
+    ]  # fmt: skip
     mark, minutes, flags = _arrived(session, comings, perhaps, carried=carried)
     last = leavings[-1] if leavings else None
     gone = last if last is not None and (not comings or last.best_ms > comings[-1].best_ms) else None
@@ -167,7 +217,7 @@ def presence(pupil: str, session: Session, taps: Sequence[Tap], until_ms: int, m
             flags.append("leaving-uncertain")
     if away:
         flags.append("leaving-uncertain")
-    if any(tap.not_before_ms < session.opens_ms or tap.not_after_ms >= until_ms for tap in mine):
+    if any(tap.not_before_ms < begins.of(tap) <= tap.best_ms or tap.not_after_ms >= until_ms for tap in mine):
         flags.append("time-uncertain")
     evidence = tuple(tap.id for tap in mine)
     if carried and morning is not None and morning.judged is not None:
@@ -216,16 +266,17 @@ def _of_its_day(tap: Tap, session: Session) -> bool:
     return begin_ms <= tap.not_before_ms and tap.not_after_ms < begin_ms + DAY_MS
 
 
-def _unseen(session: Session, taps: Sequence[Tap], until_ms: int) -> Presence:
+def _unseen(begins: _Begins, taps: Sequence[Tap], until_ms: int, between: tuple[str, ...]) -> Presence:
     """Nothing shows the pupil; taps that might."""
-    might = [tap for tap in taps if _may_show(tap, session, until_ms)]
+    might = [tap for tap in taps if _may_show(tap, begins, until_ms)]
     maybe = sorted(tap.id for tap in might if not tap.sure)
     near = sorted(tap.id for tap in might if tap.sure)
-    return Presence(None, maybe=tuple(maybe), near=tuple(near))
+    return Presence(None, maybe=tuple(maybe), near=tuple(near), between=between)
 
 
-def _may_show(tap: Tap, session: Session, until_ms: int) -> bool:
+def _may_show(tap: Tap, begins: _Begins, until_ms: int) -> bool:
     """Whether a tap may be of a half-day by its clock's error, and would show then that the pupil was there."""
-    from_ms = session.starts_ms if tap.direction == "out" else session.opens_ms
+    session = begins.session
+    from_ms = session.starts_ms if tap.direction == "out" else begins.of(tap)
     to_ms = min(session.ends_ms, until_ms) if tap.direction == "in" else until_ms
     return tap.not_before_ms < to_ms and tap.not_after_ms >= from_ms

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
 from hub.attendance.completeness import Completeness, session_completeness
-from hub.attendance.evidence import Leave, Session, Statement, Tap, Watermark
+from hub.attendance.evidence import Leave, Session, Statement, Tap, Watermark, day_begins_ms
 from hub.attendance.marks import Judged, Presence, judge, newest, presence
 from protocol.names import class_order, name_order
 from protocol.records import Half
@@ -131,15 +131,16 @@ def _presence(
 ) -> Presence:
     """`mornings`: what taps alone said of mornings that were asked for before, which afternoons begin with."""
     end_ms = _midnight_ms(session.day)
+    begin_ms = day_begins_ms(session.starts_ms)
     beside = known.sessions.get((session.day, pupil.school_class, "pm" if session.half == "am" else "am"))
     place = session.day, pupil.key
     if session.half == "am":
-        mornings[place] = presence(pupil.key, session, taps, end_ms if beside is None else beside.opens_ms, None)
+        until = end_ms if beside is None else beside.opens_ms
+        mornings[place] = presence(pupil.key, session, taps, begin_ms, until, None)
         return mornings[place]
-    if beside is None or until_ms < session.starts_ms:
-        # Who is expected to stay isn't there before the bell has rung.
-        return presence(pupil.key, session, taps, end_ms, None)
-    morning = mornings.get(place) or presence(pupil.key, beside, taps, session.opens_ms, None)
+    if beside is None:
+        return presence(pupil.key, session, taps, begin_ms, end_ms, None)
+    morning = mornings.get(place) or presence(pupil.key, beside, taps, begin_ms, session.opens_ms, None)
     said = newest(statements, beside)
     if said is not None and said.state in ("present", "late"):
         if morning.judged is None:
@@ -149,7 +150,10 @@ def _presence(
         # Who says that a pupil was away, or left, speaks against the taps before that word.
         within = (tap for tap in taps if tap.sure and beside.opens_ms <= tap.best_ms < session.opens_ms)
         morning = replace(morning, stayed=morning.stayed and any(tap.not_before_ms > said.at_ms for tap in within))
-    return presence(pupil.key, session, taps, end_ms, morning)
+    if until_ms < session.starts_ms:
+        # Who is expected to stay isn't there before the bell has rung.
+        morning = replace(morning, stayed=False)
+    return presence(pupil.key, session, taps, beside.ends_ms, end_ms, morning)
 
 
 def _midnight_ms(day: date) -> int:

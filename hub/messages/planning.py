@@ -27,7 +27,7 @@ from hashlib import sha256
 from typing import Any, Final, Literal, get_args
 
 from hub.attendance.completeness import Completeness, session_completeness
-from hub.attendance.evidence import Statement, Tap, Watermark
+from hub.attendance.evidence import Session, Statement, Tap, Watermark, day_begins_ms
 from hub.attendance.schoolday import Marked, SchoolDay, attributed
 from protocol.records import Half
 
@@ -142,14 +142,13 @@ def facts_of(
     complete: dict[tuple[int, int], Completeness] = {}
     for one in marked:
         session, judged = one.session, one.judged
-        beside = known.sessions.get((session.day, one.pupil.school_class, "pm")) if session.half == "am" else None
-        until_ms = beside.opens_ms if beside is not None else session.opens_ms + DAY_MS
+        beside = known.sessions.get((session.day, one.pupil.school_class, "pm" if session.half == "am" else "am"))
         span = session.opens_ms, session.final_ms
         if span not in complete:
             complete[span] = session_completeness(known.watermarks, session, known.now_ms)
         yield Facts(
             one,
-            tuple(tap for tap in taps[judged.pupil] if session.opens_ms <= tap.best_ms < until_ms),
+            tuple(tap for tap in taps[judged.pupil] if _is_of(tap, one, beside)),
             places,
             complete[span],
             _gates(known.watermarks, session.final_ms),
@@ -157,6 +156,21 @@ def facts_of(
             said.get(judged.evidence[0]) if judged.by and judged.evidence else None,
             hands,
         )
+
+
+def _is_of(tap: Tap, one: Marked, beside: Session | None) -> bool:
+    """Whether parents hear of a tap with this half-day; `beside`: the day's other one.
+
+    Who comes in between the two comes for the afternoon, as its mark says.
+    """
+    session = one.session
+    since_ms, until_ms = day_begins_ms(session.starts_ms), session.opens_ms + DAY_MS
+    if beside is not None and session.half == "am":
+        until_ms = session.ends_ms if tap.direction == "in" else beside.opens_ms
+    elif beside is not None:
+        since_ms = beside.ends_ms
+    mine = session.opens_ms <= tap.best_ms or tap.id in one.judged.evidence
+    return mine and since_ms <= tap.best_ms < until_ms
 
 
 def _gates(words: Iterable[Watermark], at_ms: int) -> int:

@@ -46,6 +46,7 @@ FLAGS: Final = {
     "leaving-uncertain": N_("có thể đã về, hãy xem lại"),
     "time-uncertain": N_("giờ chưa chắc"),
     "no-arrival": N_("chỉ thấy lúc ra"),
+    "way-uncertain": N_("quẹt giữa hai buổi, không rõ vào hay ra"),
     "ambiguous-card": N_("thẻ của hai học sinh"),
     "waived": N_("một cổng chưa đủ, không chờ nữa"),
     "evidence-flawed": N_("có lúc đầu đọc không ghi được, có thể em đã đến"),

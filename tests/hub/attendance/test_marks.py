@@ -35,12 +35,11 @@ def tap(clock: str, direction: Direction | None = None, error_s: int = 0, name: 
 
 
 def morning(*taps: Tap) -> Presence:
-    return presence("p", session(), taps, at("11:00"), None)
+    return presence("p", session(), taps, at("00:00"), at("11:00"), None)
 
 
 def afternoon(*taps: Tap, stays: bool = True) -> Presence:
-    before = presence("p", session(), taps, at("11:00"), None)
-    return presence("p", session("pm", stays=stays), taps, at("23:59"), before)
+    return presence("p", session("pm", stays=stays), taps, at("10:30"), at("23:59"), morning(*taps))
 
 
 def said(state: State, clock: str = "07:30", by: str = "co-lan") -> Statement:
@@ -78,7 +77,7 @@ LEAVE = Leave("l.1", "p", (DAY, "am"), (DAY, "am"), at("06:00"), "me-an")
         ((tap("09:00", "out"),), "left-early", 90, ("no-arrival",)),
         ((tap("10:40", "out"),), "present", 0, ("no-arrival",)),
         ((tap("06:50", "in"), tap("06:55", "out")), "present", 0, ("leaving-uncertain",)),
-        ((tap("07:50", error_s=3 * 3600),), "present", 0, ("late-uncertain", "time-uncertain")),
+        ((tap("07:50", error_s=6 * 3600),), "present", 0, ("late-uncertain", "time-uncertain")),
     ],
 )
 def test_what_taps_say_of_a_morning(taps: tuple[Tap, ...], outcome: str, minutes: int, flags: tuple[str, ...]) -> None:
@@ -92,23 +91,65 @@ def test_late_is_there_and_never_absent() -> None:
 
 
 def test_a_tap_of_another_half_day_says_nothing_of_this_one() -> None:
-    assert mark(tap("05:29")).mark == mark(tap("11:00")).mark == "absent"
+    assert mark(tap("11:00")).mark == mark(tap("10:59", "in")).mark == "absent"
+
+
+def test_who_comes_before_the_gates_time_comes_for_the_day() -> None:
+    for early in (tap("05:29"), tap("02:30"), tap("05:00", "in"), tap("00:00", "in")):
+        found = mark(early)
+        assert (found.mark, found.evidence, found.flags) == ("present", (early.id,), ()), early
+    late_at_night = mark(tap("02:29"))
+    assert (late_at_night.mark, late_at_night.flags) == ("not-known", ("way-uncertain",)), "may have left a feast"
+    assert mark(tap("05:00", "out")).mark == "absent"
+    gone = mark(tap("05:00", "in"), tap("05:10", "out"))
+    assert (gone.mark, gone.flags) == ("present", ("leaving-uncertain",)), "as within the gate's time"
+
+
+def noon(*taps: Tap, stays: bool = True) -> Judged:
+    """The mark of the afternoon."""
+    return judge("p", session("pm"), afternoon(*taps, stays=stays), (), (), COMPLETE)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_who_comes_between_the_half_days_comes_for_the_afternoon(*, stays: bool) -> None:
+    for clock in ("10:30", "10:45", "10:59"):
+        came = tap(clock, "in")
+        assert mark(came).mark == "absent", "behind the morning's last bell"
+        found = noon(came, stays=stays)
+        assert (found.mark, found.evidence, found.flags) == ("present", (came.id,), ()), clock
+    back = noon(tap("06:58"), tap("10:35", "out"), tap("10:50", "in"), stays=stays)
+    assert back.mark == "present" and "j.10:50" in back.evidence
+    again = noon(tap("10:40", "in"), tap("10:50", "out"), stays=stays)
+    assert (again.mark, again.flags) == ("present", ("leaving-uncertain",))
+    straddles = noon(tap("10:29", "in", error_s=120), stays=stays)
+    assert straddles.mark == "present" if stays else straddles.flags == ("time-uncertain",)
+
+
+def test_between_the_half_days_a_gate_for_both_ways_says_nothing_for_sure() -> None:
+    unseen = noon(tap("10:45"))
+    assert (unseen.mark, unseen.evidence, unseen.flags) == ("not-known", ("j.10:45",), ("way-uncertain",))
+    home = noon(tap("06:58"), tap("10:35"), stays=False)
+    assert (home.mark, home.flags) == ("absent", ()), "who was there left by the first of them"
+    maybe = noon(tap("06:58"), tap("10:35"), tap("10:50"), stays=False)
+    assert (maybe.mark, maybe.evidence, maybe.flags) == ("not-known", ("j.10:50",), ("way-uncertain",))
+    assert noon(tap("06:58"), tap("10:35"), tap("11:01"), stays=False).mark == "present"
 
 
 def test_a_tap_that_by_its_clock_s_error_may_be_of_this_half_day_is_no_absence() -> None:
-    # A box that started without the time: 04:00, give or take four hours.
-    found = mark(tap("04:00", error_s=4 * 3600))
-    assert (found.mark, found.evidence, found.flags) == ("not-known", ("j.04:00",), ("time-uncertain",))
-    assert mark(tap("04:00", error_s=4 * 3600), leaves=(LEAVE,)).mark == "excused"
+    # A box that started without the time: 02:00, give or take two hours.
+    found = mark(tap("02:00", error_s=2 * 3600))
+    assert (found.mark, found.evidence, found.flags) == ("not-known", ("j.02:00",), ("time-uncertain",))
+    assert mark(tap("02:00", error_s=2 * 3600), leaves=(LEAVE,)).mark == "excused"
     late = mark(tap("11:05", "in", error_s=34 * 60))
     assert late.mark == "absent", "after the last bell nobody comes to this half-day"
     assert mark(tap("11:05", "in", error_s=36 * 60)).mark == "not-known"
     assert mark(tap("11:05", error_s=34 * 60)).mark == "not-known", "who leaves behind it was there"
     assert mark(tap("05:00", "out", error_s=2 * 3600)).mark == "absent", "a way out before the bell shows nobody"
-    assert mark(tap("05:00", error_s=1800)).mark == "not-known" and mark(tap("05:00", error_s=1799)).mark == "absent"
+    assert mark(tap("02:29", error_s=60)).flags == ("time-uncertain",)
+    assert mark(tap("02:31", error_s=60)).flags == (), "within the three hours, at a gate for both ways"
     unsure = Tap("j.1", "p", at("05:00"), at("04:00"), at("06:00"), None, sure=False)
     assert mark(unsure).flags == ("ambiguous-card",)
-    assert mark(unsure, tap("05:10", error_s=1800)).flags == ("ambiguous-card", "time-uncertain")
+    assert mark(unsure, tap("02:10", error_s=1800)).flags == ("ambiguous-card", "time-uncertain")
 
 
 def test_who_only_left_before_the_bell_was_not_there() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.attendance.evidence import Tap, Watermark
+from hub.attendance.evidence import Direction, Tap, Watermark
 from hub.messages.planning import HELD_MS, MESSAGES_MAX, Message, plan
 from hub.messages.words import LANGUAGES, TEXTS, Person, person_of, text_of
 from tests.hub.messages.morning import Morning, kinds
@@ -378,6 +378,24 @@ def test_who_stayed_over_noon_is_told_of_when_leaving_and_not_as_arrived() -> No
     assert morning.look("13:20", "pm") == []
     morning.tap("16:20", "out")
     assert kinds(morning.look("16:21", "pm")) == ["left"]
+
+
+def test_who_comes_between_the_half_days_is_told_of_once_and_never_as_missing() -> None:
+    morning = Morning()
+    name = morning.tap("10:55", "in")
+    morning.complete("13:30")
+    assert "there" not in {one.claim for one in morning.look("10:58")}, "the morning is over"
+    (arrived,) = morning.look("13:20", "pm")
+    assert (arrived.kind, arrived.half, arrived.evidence, arrived.at_ms) == ("arrived", "pm", (name,), at("10:55"))
+    again = Morning()
+    steps: list[tuple[str, Direction, list[str]]] = [
+        ("06:58", "in", ["arrived"]), ("10:50", "out", ["left"]), ("10:55", "in", []),
+    ]  # fmt: skip
+    for clock, way, told in steps:
+        again.tap(clock, way)
+        assert kinds(again.look(clock)) == told
+        again.deliver(clock)
+    assert kinds(again.look("11:50", "pm")) == ["arrived"], "with the afternoon"
 
 
 def test_a_person_s_word_that_the_pupil_left_early_is_told() -> None:
