@@ -110,6 +110,12 @@ def add_access(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     link.add_argument("name", metavar="NAME", help="the login name")
     add_config(link, _with_link("user-link", "name"))
     add_config(user.add_parser("list", help="everybody, with role and state"), _hub_action("user-list"))
+    move = user.add_parser("move", help="another class for a teacher, as in a new school year; ends their sessions")
+    move.add_argument("name", metavar="NAME", help="the login name")
+    move.add_argument(
+        "--class", metavar="CLASS", dest="class", required=True, help="the class from now on, such as 3/2"
+    )
+    add_config(move, _hub_action("user-move", "name", "class"))
     revoke = user.add_parser("revoke", help="let somebody in no longer, at once")
     revoke.add_argument("name", metavar="NAME", help="the login name")
     add_config(revoke, _hub_action("user-revoke", "name"))

@@ -303,6 +303,8 @@ class Office:
                 raise EntryRefused("the card isn't this pupil's")
             if change == "found" and (not before or before[-1].pupil != student):
                 raise EntryRefused("the card wasn't this pupil's")
+            if change == "found" and held is not None:
+                raise EntryRefused("the card is this pupil's: it isn't lost")
             if since_ms is None:
                 since_ms = SINCE_EVER_MS if not before and change == "issued" else self._clock.now_ms()
             record = self._change_card(by, change, card.canonical, student, since_ms)

@@ -200,10 +200,9 @@ class CardBook:
         return None if held is None else held[-1]
 
     def since_ms(self, card: str) -> int | None:
-        """Since when a card is to be a pupil's: since ever where nobody had it for a moment, None: from now on."""
+        """Since when a card is to be a pupil's: since it is nobody's. None: from now on, it isn't free."""
         self._refresh()
-        held = self._holdings.get(card, [])
-        return SINCE_EVER_MS if all(one.from_ms >= one.to_ms for one in held) else None
+        return _free_since(self._holdings.get(card, []))
 
     def of(self, pupil: str) -> list[CardLine]:
         """A pupil's cards, those that are theirs now first."""
@@ -252,10 +251,16 @@ class CardBook:
         seen: dict[str, list[TapRow]] = {}
         self._refresh()
         for tap in self._store.deskrows.nobodys(begin_ms, begin_ms + DAY_MS):
-            if tap.reason not in UNREADABLE and tap.card not in self._by_text:
+            if tap.reason not in UNREADABLE and self._is_free(tap):
                 seen.setdefault(tap.card, []).append(tap)
         found = [self._unknown(text, taps) for text, taps in seen.items()]
         return sorted(found, key=lambda one: one.last_ms, reverse=True)[:UNKNOWN_MAX]
+
+    def _is_free(self, tap: TapRow) -> bool:
+        """Whether a tap's card was nobody's then, and is so still."""
+        cards = self._by_text.get(tap.card, [])
+        free_ms = [_free_since(self._holdings[card]) for card in cards]
+        return all(since_ms is not None and since_ms <= tap.best_ms for since_ms in free_ms)
 
     def _unknown(self, text: str, taps: Sequence[TapRow]) -> Unknown:
         newest = max(taps, key=lambda tap: (tap.best_ms, tap.sequence))
@@ -280,6 +285,16 @@ _ENDED: Final[Mapping[str, State]] = {
     "issued": "passed",
     "temporary": "passed",
 }
+
+
+def _free_since(held: Sequence[Holding]) -> int | None:
+    """Since when a card is nobody's: since ever, or since it was taken back, which an undo at a desk does since ever.
+
+    None: it is somebody's, or was lost or replaced; then nobody can say who had it since.
+    """
+    if not held:
+        return SINCE_EVER_MS
+    return held[-1].to_ms if held[-1].ended == "returned" else None
 
 
 def _line(name: str, held: Holding, state: State) -> CardLine:

@@ -183,8 +183,8 @@ class Issuing:
             if session is None or last is None:
                 return None
             held = self._book.last_holding(last.card)
-            if held is not None and held.open and held.pupil == last.pupil:
-                self._store.office.card(by, "returned", last.card, last.pupil, held.from_ms)
+            # Refused where the card was lost, taken back or passed on since.
+            self._store.office.card(by, "returned", last.card, last.pupil, None if held is None else held.from_ms)
             log = tuple(
                 msgspec.structs.replace(entry, what="undone") if entry is last else entry for entry in session.log
             )
@@ -209,6 +209,10 @@ class Issuing:
             if session is None or session.ended:
                 return []
             before = session
+            if taps and not self._may_go_on(session.by):
+                # Cards are issued in the name of who opened the desk.
+                self._keep(msgspec.structs.replace(session, ended=True))
+                return []
             for position, tap in taps:
                 if position > session.position:
                     session = msgspec.structs.replace(self._take(session, tap), position=position)
@@ -216,6 +220,11 @@ class Issuing:
                 session = msgspec.structs.replace(session, position=max(through, session.position))
             self._keep(session)
             return [entry for entry in session.log if entry not in before.log]
+
+    def _may_go_on(self, by: str) -> bool:
+        """Whether a user is still let in, and to the day that is their last."""
+        user = self._store.users.find(by)
+        return user is None or (not user.revoked and (user.person.until is None or self._today() <= user.person.until))
 
     def _take(self, session: Session, tap: TapRow) -> Session:
         if session.ended or tap.best_ms < session.opened_ms - CLOCK_MS:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from hub.access.rights import CLASS_ROLES, Person, Right, Role
 from hub.attendance.calendaredits import Difference, days_touched, differences
@@ -20,8 +20,9 @@ from hub.attendance.timetable import Timetable
 from hub.lists.faults import Fault, Faults
 from hub.lists.yeardays import DayChange, day_changes
 from hub.lists.yearplan import with_bells, with_calendar
-from hub.store.userrows import NAME
+from hub.store.userrows import NAME, User
 from protocol.errors import NeedsHands
+from protocol.names import folded
 from protocol.records import Half
 
 if TYPE_CHECKING:
@@ -100,8 +101,9 @@ class OtherLists:
                 changed = list(self._versions(kind, found, day))
                 return {"versions": len(changed), "same": int(not changed)}, ()
             case "staff":
-                wanted = list(self._wanted(found))
-                return {"new": len(wanted), "same": sum(1 for _ in _users_of(found)) - len(wanted)}, ()
+                kinds = Counter(one.effect for one in self._wanted(found))
+                same = sum(1 for _ in _users_of(found)) - kinds.total()
+                return {"new": kinds["new"], "moved": kinds["moved"], "same": same}, ()
         return {}, ()
 
     def take(self, kind: str, by: str, found: Sequence[Any], day: date) -> tuple[str, list[Slip]]:
@@ -120,8 +122,7 @@ class OtherLists:
                 case "calendar" | "timetable":
                     count = self._put(kind, by, found, day)
                 case "staff":
-                    slips = list(self._admit(by, found))
-                    count = len(slips)
+                    count, slips = self._admit(by, found)
                 case _:
                     raise NotTaken(f"a list of {kind} is checked, and not taken yet")
         return f"{kind} {count}", slips
@@ -186,27 +187,63 @@ class OtherLists:
 
     # --- staff --------------------------------------------------------------------------------------------------------
 
-    def _wanted(self, lines: Sequence[StaffLine]) -> Iterator[tuple[str, StaffLine, Role, str | None]]:
-        """Users who are still to be made: name, line, role and class. Raises NotTaken."""
+    def _wanted(self, lines: Sequence[StaffLine]) -> list[_Wanted]:
+        """Users who are still to be made, or whose class is another now. Raises NotTaken, every such line named."""
+        found: list[_Wanted] = []
+        wrong: list[str] = []
         for name, line, role, school_class in _users_of(lines):
             user = self._store.users.find(name)
-            if user is None:
-                yield name, line, role, school_class
-            elif (user.person.role, user.person.school_class) != (role, school_class):
-                # Whoever has two jobs keeps the login of each; a role is never changed by a list.
-                raise NotTaken(
-                    f"{line.where}: the login name {name} is there already, with another role or class"
-                    " / tên đăng nhập đã có, với vai trò hoặc lớp khác"
-                )
+            person = None if user is None else user.person
+            if user is None or person is None:
+                found.append(_Wanted("new", name, line, role, school_class))
+                continue
+            clash = _clash(user, line, role, school_class)
+            if clash is not None:
+                wrong.append(f"{line.where}: {name}: {clash}")
+            elif person.school_class != school_class:
+                found.append(_Wanted("moved", name, line, role, school_class))
+        if wrong:
+            more = [] if len(wrong) <= PROBLEMS_MAX else [f"… +{len(wrong) - PROBLEMS_MAX}"]
+            raise NotTaken("; ".join((*wrong[:PROBLEMS_MAX], *more)))
+        return found
 
-    def _admit(self, by: str, lines: Sequence[StaffLine]) -> Iterator[Slip]:
-        store = self._store
-        for name, line, role, school_class in list(self._wanted(lines)):
-            until = None if line.until is None else line.until.isoformat()
-            _, secret = store.users.add(name, line.name, role, school_class, until, store.clock.now_ms())
+    def _admit(self, by: str, lines: Sequence[StaffLine]) -> tuple[int, list[Slip]]:
+        """How many users were made or moved, and the slips of those who are new."""
+        store, slips = self._store, list[Slip]()
+        wanted = self._wanted(lines)
+        for effect, name, line, role, school_class in wanted:
             now_ms, mono_ms = store.clock.now_ms(), store.clock.mono_ms()
-            store.audit.note(Person(by, "it"), "user", name, "write", "allowed", now_ms, mono_ms)
-            yield Slip(name, line.name, role, school_class, secret)
+            if effect == "moved":
+                store.users.move(name, school_class or "")
+            else:
+                until = None if line.until is None else line.until.isoformat()
+                _, secret = store.users.add(name, line.name, role, school_class, until, now_ms)
+                slips.append(Slip(name, line.name, role, school_class, secret))
+            what = "user moved" if effect == "moved" else "user"
+            store.audit.note(Person(by, "it"), what, name, "write", "allowed", now_ms, mono_ms)
+        return len(wanted), slips
+
+
+class _Wanted(NamedTuple):
+    """What a line of staff asks for a login: to be made, or moved to its class."""
+
+    effect: Literal["new", "moved"]
+    name: str
+    line: StaffLine
+    role: Role
+    school_class: str | None
+
+
+def _clash(user: User, line: StaffLine, role: Role, school_class: str | None) -> str | None:
+    """Why a login that is there can't be what a line asks for; None where it can."""
+    if user.person.role != role:
+        # Whoever has two jobs keeps the login of each; a role is never changed by a list.
+        return "tên đăng nhập đã có, với vai trò khác / the login name is there already, with another role"
+    if user.revoked:
+        return "đã thu hồi; hãy dùng mã khác / revoked: names are not given twice, give another code"
+    if user.person.school_class != school_class and folded(user.person.shown) != folded(line.name):
+        return "tên đăng nhập đã có, của người khác / the login name is there already, of somebody else"
+    return None
 
 
 def _note(faults: Faults, code: str, where: str, *about: str) -> None:

@@ -97,6 +97,14 @@ class UserDesk:
             lines.append(f"{_told(user.person)}\t{state}")
         return "\n".join(lines) or "chưa có ai / nobody yet"
 
+    def _move_user(self, words: Words) -> str:
+        name = words.get("name") or ""
+        self._users.move(name, words.get("class") or "")
+        self._note("user moved", name)
+        user = self._users.find(name)
+        assert user is not None
+        return f"{_told(user.person)}\n{self._told_class(user.person)}".rstrip("\n")
+
     def _revoke_user(self, words: Words) -> str:
         name = words.get("name") or ""
         self._users.revoke(name, self._clock.now_ms())
@@ -146,6 +154,7 @@ ACTIONS: Final[dict[str, Callable[[UserDesk, Words], str]]] = {
     "user-add": UserDesk._add_user,
     "user-link": UserDesk._link_user,
     "user-list": UserDesk._list_users,
+    "user-move": UserDesk._move_user,
     "user-revoke": UserDesk._revoke_user,
     "token-add": UserDesk._add_token,
     "token-list": UserDesk._list_tokens,

@@ -35,6 +35,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "named": "tên này là của một người dùng hoặc một mã truy cập / a user or a token has this name, or had it",
     "role": "không có vai trò này / there is no such role",
     "class": "vai trò này cần một lớp / this role needs a class",
+    "no-class": "vai trò này không có lớp / this role has no class",
     "until": "vai trò này cần ngày cuối (2026-12-31) / this role needs a last day such as 2026-12-31",
     "past": "ngày cuối đã qua / the last day is over already",
     "text": "chữ trống, quá dài hoặc có ký tự lạ / a text is empty, too long or has strange characters",
@@ -242,6 +243,17 @@ class UserRows:
         with self._database.transaction() as run:
             number = self._number(run, name)
             run.execute("UPDATE users SET secret = ? WHERE user = ?", (password_hash, number))
+            run.execute("DELETE FROM sessions WHERE user = ?", (number,))
+
+    def move(self, name: str, school_class: str) -> None:
+        """Another class for whoever has one; every session of that user ends. Raises UserRefused."""
+        school_class = plain(school_class, CLASS_MAX)
+        with self._database.transaction() as run:
+            number = self._number(run, name)
+            (role,) = run.execute("SELECT role FROM users WHERE user = ?", (number,)).fetchone()
+            if role not in CLASS_ROLES:
+                raise UserRefused("no-class")
+            run.execute("UPDATE users SET class = ? WHERE user = ?", (school_class, number))
             run.execute("DELETE FROM sessions WHERE user = ?", (number,))
 
     def revoke(self, name: str, now_ms: int) -> None:

@@ -85,6 +85,7 @@ ACTS: Final = {
     "token": N_("mã truy cập mới"),
     "token revoked": N_("đã thu hồi mã truy cập"),
     "user": N_("người dùng mới"),
+    "user moved": N_("đã đổi lớp của người dùng"),
     "user revoked": N_("đã thu hồi người dùng"),
     "waive device": N_("không chờ thiết bị"),
 }

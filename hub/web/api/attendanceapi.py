@@ -249,6 +249,8 @@ def _add_marks(web: Web) -> None:
     def marks(visit: Visitor, day: AskedDay = None, at: Annotated[str | None, Query(max_length=40)] = None) -> Any:
         """The marks of a day, by class and name; `at`: by what had been said and seen until then (RFC 3339)."""
         at_ms = None if at is None else unix_ms_of(at)
+        if at_ms is not None and (unknown := beyond_ms(at_ms)) is not None:
+            raise EntryRefused(f"at: {unknown}")
         marked = web.store.classbook.marks(day or visit.today, visit.school_class, at_ms)
         return {"items": [mark_shown(one) | {"name": one.pupil.name} for one in marked]}
 

@@ -20,6 +20,7 @@ REASONS: Final = {
     "named": N_("Tên này là của một người dùng hoặc một mã truy cập; hãy chọn tên khác."),
     "role": N_("Hãy chọn một vai trò."),
     "class": N_("Vai trò này cần một lớp."),
+    "no-class": N_("Vai trò này không có lớp."),
     "until": N_("Vai trò này cần ngày cuối cùng, dạng năm-tháng-ngày."),
     "past": N_("Ngày cuối cùng đã qua."),
     "text": N_("Chữ nhập vào trống, quá dài hoặc có ký tự lạ."),

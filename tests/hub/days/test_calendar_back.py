@@ -42,9 +42,12 @@ class Regained(Telling):
         with self.store.database.transaction():
             self.store.timetables.put(DAY, document, DAY, self.store.clock.now_ms(), "hieu-truong")
 
-    def confirm(self) -> None:
+    def confirm(self) -> int:
+        """When a person said that it is right."""
+        now_ms = self.store.clock.now_ms()
         with self.store.database.transaction():
-            self.store.timetables.confirm(self.store.clock.now_ms(), "hieu-truong")
+            self.store.timetables.confirm(now_ms, "hieu-truong")
+        return now_ms
 
     def lose(self) -> None:
         """A new hub takes over the key paper, and has back from the city all that was a record."""
@@ -106,8 +109,7 @@ def test_a_hub_regained_without_its_calendar_takes_nothing_back(school: Regained
 
 
 def test_what_a_person_confirmed_is_told_by_also_after_a_restart(school: Regained) -> None:
-    now_ms = school.store.clock.now_ms()
-    school.confirm()
+    now_ms = school.confirm()
     school.again()
     note = school.store.notes.read(CalendarBack)
     assert note is not None and (note.confirmed_ms, note.by) == (now_ms, "hieu-truong")

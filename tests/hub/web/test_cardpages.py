@@ -112,6 +112,30 @@ def test_undo_takes_the_last_card_back_as_if_it_had_never_been_theirs(office: Of
     assert len(holders(office)) == 2, "nothing is left to undo, and nothing else was taken back"
 
 
+def test_what_became_of_a_card_elsewhere_is_not_undone(office: OfficeRoom) -> None:
+    client = opened(office)
+    office.tap(card(1))
+    next_of(client)
+    office.store.office.card("vp", "lost", card(1), "st-be")
+    assert sent(client, "/cards/desk/undo", desk=DESK).status_code == 409
+    assert last_of(client).startswith("✓") and next_of(client) == "Lê Thị Bé", "who has no good card"
+    assert office.store.releases.lost() == [card(1)]
+
+
+def test_no_card_is_issued_in_the_name_of_who_is_let_in_no_longer(office: OfficeRoom) -> None:
+    client = opened(office)
+    name = office.store.issuing.sessions()[0].by
+    office.tap(card(1))
+    assert next_of(client) == "Trần Đức Dũng"
+    with office.store.database.transaction():
+        office.store.users.revoke(name, office.store.clock.now_ms())
+    office.tap(card(2))
+    other = office.browser("it")
+    page = other.get(f"/cards/desk?desk={DESK}").text
+    assert card(2) not in holders(office) and not office.store.issuing.sessions()
+    assert "/cards/desk/resume" in page or "/cards/desk/open" in page
+
+
 def test_who_is_away_is_passed_over_and_anybody_can_be_next(office: OfficeRoom) -> None:
     client = opened(office)
     sent(client, "/cards/desk/skip", desk=DESK)
@@ -194,6 +218,11 @@ def test_lost_is_one_button_and_the_teacher_of_the_class_has_it(office: OfficeRo
     office_user = office.browser("it")
     sent(office_user, "/cards/change", pupil="st-an", card=name, change="found")
     assert office.store.releases.lost() == [] and holders(office)[AN] == "st-an"
+    count = len(list(office.store.days.card_changes()))
+    sent(office_user, "/cards/change", pupil="st-an", card=name, change="found")
+    assert len(list(office.store.days.card_changes())) == count, (
+        "a card that is good can't be found: no record, no release"
+    )
     sent(office_user, "/cards/change", pupil="st-an", card=name, change="returned")
     assert AN not in holders(office)
     history = office_user.get("/cards/pupil", params={"pupil": "st-an"}).text
@@ -246,6 +275,18 @@ def test_an_unknown_card_is_bound_by_one_click_and_brings_its_taps_home(office: 
         first: "st-be", tap: "st-be",
     }  # fmt: skip
     assert tap not in client.get("/cards").text
+
+
+def test_a_card_that_was_taken_back_is_nobodys_and_brings_home_the_taps_since(office: OfficeRoom) -> None:
+    client = office.browser("principal")
+    before = office.tap(HOA, kind="gate", known="st-hoa", reason=None)
+    office.store.office.card("-", "returned", HOA, "st-hoa")
+    tap = office.tap(HOA, kind="gate")
+    assert tap in client.get("/cards").text
+    assert sent(client, "/cards/bind", pupil="st-be", tap=tap).headers["location"].endswith("said=bound&home=1")
+    corrected = office.store.days.corrections([before, tap])
+    assert corrected[tap].student == "st-be" and before not in corrected, "that one stays with who had it then"
+    assert tap not in client.get("/cards").text and holders(office)[HOA] == "st-be"
 
 
 def test_names_do_no_harm_and_stand_in_no_address(office: OfficeRoom) -> None:

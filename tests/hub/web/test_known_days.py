@@ -115,7 +115,7 @@ def test_nothing_is_entered_for_a_strange_day(office: OfficeRoom, day: str) -> N
         assert past or found.status_code in (403, 422), (path, found.status_code, found.text)
     for at in (moment, f"{day}T00:00:00.000+14:00"):
         found = httpx.get(f"{office.url}/v1/marks", params={"at": at}, headers=headers, timeout=20)
-        assert found.status_code in (200, 400)
+        assert found.status_code in (400, 422) or (day == "2019-12-31" and found.status_code == 200), found.text
 
 
 @pytest.mark.parametrize("day", STRANGE)

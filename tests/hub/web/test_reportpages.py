@@ -20,6 +20,7 @@ from hub.days.office import HalfDayOf
 from hub.lists.telling import told
 from hub.papers import wrapped
 from hub.reports.workbook import TOP
+from hub.store.userrows import UserRefused
 from k12edge.cli import main
 from protocol.envelope import Event, decode_data, decode_event
 from protocol.records import ConsentChanged, FilesSent
@@ -432,6 +433,52 @@ def test_leave_and_staff_lists_are_taken_once(hub: DayHub, browsers: dict[Role, 
     assert hub.client().get(links[0].removeprefix(hub.url)).status_code == 200
     assert "như cũ</dt><dd>2<" in looked_at(it, staff, "staff").text
     assert looked_at(client, staff, "staff").status_code == 403
+
+
+STAFF_HEADER = ("Mã cán bộ", "Họ tên", "Vai trò", "Lớp chủ nhiệm")
+
+
+def staff_list(*rows: tuple[str, str, str, str]) -> bytes:
+    return book(("NS", [STAFF_HEADER, *rows]))
+
+
+def test_a_new_years_list_of_staff_moves_teachers_to_their_classes(tmp_path: Path) -> None:
+    ngoc, guard = ("GV77", "Trần Thị Ngọc", "Giáo viên chủ nhiệm"), ("BV1", "Lê Văn Tư", "Bảo vệ", "")
+    with day_hub(tmp_path / "hub") as hub:
+        it, users, sessions = hub.browser("it"), hub.store.users, hub.store.sessions
+        first = looked_at(it, staff_list((*ngoc, CLASS), guard), "staff")
+        assert send(it, "/lists/apply", kind="staff", secret=secret_in(first)).status_code == 200
+        session = sessions.begin("gv77", "phone", hub.store.clock.now_ms())
+        assert session is not None
+        moved = looked_at(it, staff_list((*ngoc, OTHER_CLASS), guard), "staff")
+        assert "chuyển lớp</dt><dd>1<" in moved.text and "như cũ</dt><dd>1<" in moved.text
+        taken = send(it, "/lists/apply", kind="staff", secret=secret_in(moved))
+        assert taken.status_code == 200 and "<svg" not in taken.text, "they have their password"
+        user = users.find("gv77")
+        assert user is not None and user.person.school_class == OTHER_CLASS
+        assert sessions.find(session, hub.store.clock.now_ms()) is None, "what was open shows the old class no longer"
+        assert ("user moved", "gv77") in {(one.what, one.object) for one in hub.audit()}
+        said = hub.ask("user-move", name="gv77", **{"class": CLASS})
+        assert CLASS in said and users.find("gv77").person.school_class == CLASS  # type: ignore[union-attr]
+        for name, reason in (("bv1", "no-class"), ("nobody", "unknown")):
+            with pytest.raises(UserRefused) as refused:
+                hub.ask("user-move", name=name, **{"class": CLASS})
+            assert refused.value.reason == reason
+
+
+def test_a_list_of_staff_names_every_login_that_is_somebody_elses(tmp_path: Path) -> None:
+    rows = [("GV1", "Trần An", "Giáo viên chủ nhiệm", CLASS), ("GV2", "Lê Bình", "Giáo viên chủ nhiệm", CLASS),
+            ("BV1", "Lê Văn Tư", "Bảo vệ", ""), ("BV2", "Phạm Hải", "Bảo vệ", "")]  # fmt: skip
+    with day_hub(tmp_path / "hub") as hub:
+        it = hub.browser("it")
+        assert send(it, "/lists/apply", kind="staff", secret=secret_in(looked_at(it, staff_list(*rows), "staff"))).text
+        hub.ask("user-revoke", name="bv2")
+        others = [("GV1", "Hoàng Yến", "Giáo viên chủ nhiệm", OTHER_CLASS), rows[1],
+                  ("BV1", "Lê Văn Tư", "Kỹ thuật (CNTT)", ""), rows[3]]  # fmt: skip
+        told = looked_at(it, staff_list(*others), "staff").text
+        for name, why in (("gv1", "của người khác"), ("bv1", "với vai trò khác"), ("bv2", "đã thu hồi")):
+            assert re.search(rf"{name}: [^;]*{why}", told), name
+        assert "gv2" not in told and hub.store.users.find("gv1").person.school_class == CLASS  # type: ignore[union-attr]
 
 
 def test_a_calendar_from_a_list_holds_from_its_day_on_and_once(hub: DayHub, browsers: dict[Role, httpx.Client]) -> None:
