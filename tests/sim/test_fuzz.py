@@ -28,8 +28,8 @@ from sim.fuzz.parser import Parser, must
 from sim.fuzz.running import input_of, run, take_all
 
 COUNTS = {
-    "config": 500, "roster": 1000, "keys": 300, "keyfile": 200, "pages": 500, "driver": 3, "query": 150,
-    "witness": 600, "replay": 800, "cardforms": 3000, "lists": 1000, "oneroster": 1000, "books": 25,
+    "config": 250, "roster": 500, "keys": 150, "keyfile": 120, "pages": 250, "driver": 3, "query": 150,
+    "witness": 300, "replay": 400, "cardforms": 1500, "lists": 500, "oneroster": 500, "books": 15, "csv": 1000,
 }  # fmt: skip
 SEED = 7
 
@@ -39,7 +39,7 @@ def test_every_parser_takes_or_refuses_and_the_next_room_takes_what_it_took(name
     parser = PARSERS[name](tmp_path)
     parser.every = min(parser.every, 40)  # type: ignore[misc]  # More of them go on than in a campaign.
     try:
-        outcome = take_all(parser, SEED, 0, COUNTS.get(name, 1000))
+        outcome = take_all(parser, SEED, 0, COUNTS.get(name, 500))
     finally:
         parser.close()
     assert not outcome.problems
