@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from hub.attendance.ahead import NOBODY, Ahead, Begin, ahead_of
 from hub.attendance.completeness import Completeness
 from hub.attendance.evidence import DAY_MS, Leave, Session, Statement, Tap, day_begins_ms, in_order, record_order
 
@@ -46,8 +47,6 @@ FLAGS: Final = get_args(Flag)
 """What staff should look at: a person's word against a tap, a notice against a tap, errors of clocks that decide, an
 exit without an arrival, a tap between two half-days that may be of a coming or of a leaving, a tap of a card that two
 pupils have, an absence where a device's records were waived, or where somebody may have come and be in no record."""
-EARLY_MS: Final = 3 * 3_600_000
-"""At a gate for both ways, before the day's first half-day opens: who taps so early comes, nobody leaves then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,8 @@ class Presence:
 
     `carried`: it rests on the morning alone. `maybe`: taps of a card that was this pupil's and another's. `near`: taps
     of another time, which by the clock's error may be of this half-day. `between`: taps before it opened at a gate for
-    both ways, of which nobody can say whether they were of a coming.
+    both ways, of which nobody can say whether they were of a coming. `denied`: a person says that the pupil was away,
+    or left.
     """
 
     judged: Judged | None
@@ -83,40 +83,7 @@ class Presence:
     maybe: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Begins:
-    """From when on a tap is of a half-day; `since_ms`: the last bell of the one before, or midnight (`first`).
-
-    Who comes in by a gate that says so comes for the next half-day. At a gate for both ways that holds before the first
-    of a day alone: before the second many leave, and nobody can say who comes.
-    """
-
-    session: Session
-    since_ms: int
-    first: bool
-
-    def of(self, tap: Tap) -> int:
-        """For a tap of its way."""
-        if tap.direction == "in":
-            return self.since_ms
-        if tap.direction is None and self.first:
-            return max(self.since_ms, self.session.opens_ms - EARLY_MS)
-        return self.session.opens_ms
-
-    def comings(self, ahead: Sequence[Tap]) -> list[Tap]:
-        """Of taps before it opened those of a coming, and the leavings behind it."""
-        comings = [tap for tap in ahead if self.of(tap) <= tap.best_ms]
-        first_ms = min((tap.best_ms for tap in comings), default=self.session.opens_ms)
-        return [tap for tap in ahead if tap in comings or (tap.direction == "out" and tap.best_ms >= first_ms)]
-
-    def between(self, ahead: Sequence[Tap], morning: Presence | None) -> tuple[str, ...]:
-        """Those that surely were before, at a gate for both ways; whoever was seen before left by the first."""
-        unsaid = sorted((tap for tap in ahead if tap.direction is None), key=lambda tap: (tap.best_ms, tap.id))
-        seen = () if morning is None or morning.judged is None else morning.judged.evidence
-        left = bool({*seen} - {tap.id for tap in unsaid})
-        return tuple(tap.id for tap in unsaid[left:] if tap.not_after_ms < self.of(tap))
+    denied: bool = False
 
 
 def judge(
@@ -172,17 +139,26 @@ def presence(
 ) -> Presence:
     """What the pupil's taps say of a half-day, which ends for taps at `until_ms` (the next one opens then).
 
-    `since_ms`: the last bell of the half-day before, or midnight; who comes in from then on comes for this one.
-    `morning`: of an afternoon, what the morning's said. Direction comes from the gate; at a gate for both ways a tap
-    before the last bell is an arrival or a sign of being there, one behind it a leaving. Who comes in behind the last
-    bell wasn't there. A tap that may be of another day shows nothing by itself.
+    `since_ms`: the last bell of the half-day before, or midnight; who came in since and is there when it opens came for
+    it (hub.attendance.ahead). `morning`: of an afternoon, what the morning's said. Direction comes from the gate; at a
+    gate for both ways a tap before the last bell is an arrival or a sign of being there, one behind it a leaving. Who
+    comes in behind the last bell wasn't there, whatever follows. A tap that may be of another day shows nothing by
+    itself.
     """
-    begins = _Begins(session, since_ms, first=morning is None)
+    begin = Begin(session, since_ms)
     within = [tap for tap in taps if since_ms <= tap.best_ms < until_ms and tap.sure and _of_its_day(tap, session)]
-    ahead = [tap for tap in within if tap.best_ms < session.opens_ms]
-    if ahead:
-        within = [tap for tap in within if tap.best_ms >= session.opens_ms] + begins.comings(ahead)
-    mine = sorted(within, key=lambda tap: (tap.best_ms, tap.id))
+    first = [tap for tap in within if tap.best_ms < session.opens_ms]
+    ahead = NOBODY
+    if first:
+        ahead = ahead_of(begin, first, inside=_inside(taps, since_ms, morning))
+        within = [tap for tap in within if tap.best_ms >= session.opens_ms or tap is ahead.came]
+        taps = [tap for tap in taps if tap is ahead.came or not ahead.settles(tap, begin)]
+    whole = sorted(within, key=lambda tap: (tap.best_ms, tap.id))
+    late = next((tap for tap in whole if tap.direction == "in" and tap.best_ms >= session.ends_ms), None)
+    if late is not None:
+        # Who comes in behind the last bell comes for what follows, and what they do then is of that.
+        taps = [tap for tap in taps if tap is late or tap.not_before_ms < late.not_after_ms]
+    mine = whole if late is None else whole[: whole.index(late)]
     leavings = [tap for tap in mine if _leaves(tap, session)]
     comings = [tap for tap in mine if tap not in leavings and tap.best_ms < session.ends_ms]
     carried = session.stays and morning is not None and morning.stayed
@@ -197,14 +173,13 @@ def presence(
             comings, taps = behind, [tap for tap in taps if tap.not_after_ms >= left.not_before_ms]
     shown = comings or [tap for tap in leavings if tap.best_ms >= session.starts_ms]
     if not shown and not carried:
-        return _unseen(begins, taps, until_ms, begins.between(ahead, morning))
+        return _unseen(begin, taps, until_ms, ahead)
     perhaps = [
         tap for tap in taps
-        if tap not in mine and tap.direction != "out" and _may_show(tap, begins, until_ms)
+        if tap not in mine and tap.direction != "out" and _may_show(tap, begin, until_ms)
     ]  # fmt: skip
     mark, minutes, flags = _arrived(session, comings, perhaps, carried=carried)
     last = leavings[-1] if leavings else None
-    gone = last if last is not None and (not comings or last.best_ms > comings[-1].best_ms) else None
     early = _left_early(session, leavings, [*comings, *perhaps])
     if early is None:
         over = last is not None and last.not_before_ms < session.ends_ms and last.not_after_ms >= session.starts_ms
@@ -217,14 +192,30 @@ def presence(
             flags.append("leaving-uncertain")
     if away:
         flags.append("leaving-uncertain")
-    if any(tap.not_before_ms < begins.of(tap) <= tap.best_ms or tap.not_after_ms >= until_ms for tap in mine):
+    if any(tap.not_before_ms < begin.of(tap) <= tap.best_ms or tap.not_after_ms >= until_ms for tap in mine):
         flags.append("time-uncertain")
     evidence = tuple(tap.id for tap in mine)
     if carried and morning is not None and morning.judged is not None:
-        evidence = (*morning.judged.evidence, *evidence)
-    returned = gone is not None and any(tap.direction == "in" and tap.best_ms > gone.best_ms for tap in mine)
+        evidence = tuple(dict.fromkeys((*morning.judged.evidence, *evidence)))
     judged = Judged(pupil, mark, minutes, "", evidence, tuple(flags))
-    return Presence(judged, gone is None or returned, carried and not mine)
+    return Presence(judged, _stayed(whole, session), carried and not mine)
+
+
+def _inside(taps: Sequence[Tap], since_ms: int, morning: Presence | None) -> bool:
+    """Whether a pupil was in the school at the morning's last bell, by the taps before and a person's word."""
+    if morning is None or morning.denied:
+        return False
+    begin_ms = day_begins_ms(since_ms)
+    before = [tap for tap in taps if tap.sure and begin_ms <= tap.best_ms < since_ms]
+    if not before:
+        return morning.judged is not None and morning.stayed
+    return max(before, key=lambda tap: (tap.best_ms, tap.id)).direction != "out"
+
+
+def _stayed(taps: Sequence[Tap], session: Session) -> bool:
+    """Whether nothing says that the pupil left, or something that they came in again."""
+    last = taps[-1] if taps else None
+    return last is None or not _leaves(last, session)
 
 
 def _arrived(
@@ -266,17 +257,18 @@ def _of_its_day(tap: Tap, session: Session) -> bool:
     return begin_ms <= tap.not_before_ms and tap.not_after_ms < begin_ms + DAY_MS
 
 
-def _unseen(begins: _Begins, taps: Sequence[Tap], until_ms: int, between: tuple[str, ...]) -> Presence:
+def _unseen(begin: Begin, taps: Sequence[Tap], until_ms: int, ahead: Ahead) -> Presence:
     """Nothing shows the pupil; taps that might."""
-    might = [tap for tap in taps if _may_show(tap, begins, until_ms)]
+    might = [tap for tap in taps if _may_show(tap, begin, until_ms)]
+    between = tuple(tap.id for tap in ahead.unsaid if begin.settled(tap))
     maybe = sorted(tap.id for tap in might if not tap.sure)
-    near = sorted(tap.id for tap in might if tap.sure)
+    near = sorted(tap.id for tap in might if tap.sure and tap.id not in between)
     return Presence(None, maybe=tuple(maybe), near=tuple(near), between=between)
 
 
-def _may_show(tap: Tap, begins: _Begins, until_ms: int) -> bool:
+def _may_show(tap: Tap, begin: Begin, until_ms: int) -> bool:
     """Whether a tap may be of a half-day by its clock's error, and would show then that the pupil was there."""
-    session = begins.session
-    from_ms = session.starts_ms if tap.direction == "out" else begins.of(tap)
+    session = begin.session
+    from_ms = session.starts_ms if tap.direction == "out" else begin.of(tap)
     to_ms = min(session.ends_ms, until_ms) if tap.direction == "in" else until_ms
     return tap.not_before_ms < to_ms and tap.not_after_ms >= from_ms

@@ -149,7 +149,8 @@ def _presence(
     elif said is not None:
         # Who says that a pupil was away, or left, speaks against the taps before that word.
         within = (tap for tap in taps if tap.sure and beside.opens_ms <= tap.best_ms < session.opens_ms)
-        morning = replace(morning, stayed=morning.stayed and any(tap.not_before_ms > said.at_ms for tap in within))
+        stayed = morning.stayed and any(tap.not_before_ms > said.at_ms for tap in within)
+        morning = replace(morning, stayed=stayed, denied=not stayed)
     if until_ms < session.starts_ms:
         # Who is expected to stay isn't there before the bell has rung.
         morning = replace(morning, stayed=False)

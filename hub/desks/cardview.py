@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hub.cards.holdings import SINCE_EVER_MS, CardChange, ChangeKind, Holding, texts_of
-from hub.days.classbook import DAY_MS, midnight_ms
+from hub.days.classbook import DAY_MS, midnight_ms, today_at
 from protocol.cards import CardKey, parse_card
 from protocol.errors import CardNumberError
 from protocol.names import name_order
@@ -199,10 +199,17 @@ class CardBook:
         held = self._holdings.get(card)
         return None if held is None else held[-1]
 
-    def since_ms(self, card: str) -> int | None:
-        """Since when a card is to be a pupil's: since it is nobody's. None: from now on, it isn't free."""
+    def since_ms(self, card: str, change: ChangeKind = "issued") -> int | None:
+        """Since when a card is to be a pupil's: since ever where nobody had it. None: from now on.
+
+        One that was taken back brings home the taps that the page of cards shows, of today: who had it on days before,
+        nobody asked. One that is lent is often in many hands: from now on.
+        """
         self._refresh()
-        return _free_since(self._holdings.get(card, []))
+        free_ms = _free_since(self._holdings.get(card, []))
+        if free_ms is None or free_ms == SINCE_EVER_MS:
+            return free_ms
+        return None if change == "temporary" else max(free_ms, midnight_ms(today_at(self._store.clock.now_ms())))
 
     def of(self, pupil: str) -> list[CardLine]:
         """A pupil's cards, those that are theirs now first."""

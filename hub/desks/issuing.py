@@ -140,15 +140,17 @@ class Issuing:
         with self._store.database.transaction():
             self._rows.drop(desk)
 
-    def go_on(self, desk: str) -> None:
-        """Take cards again after a pause; what was held to the desk meanwhile isn't taken."""
+    def go_on(self, by: str, desk: str) -> None:
+        """Take cards again after a pause, in the name of `by`; what was held to the desk meanwhile isn't taken."""
         with self._store.database.transaction():
             session = self._load(desk)
             if session is not None:
                 now_ms = self._store.clock.now_ms()
                 position = self._store.days.newest()
                 self._keep(
-                    msgspec.structs.replace(session, opened_ms=now_ms, active_ms=now_ms, position=position, ended=False)
+                    msgspec.structs.replace(
+                        session, by=by, opened_ms=now_ms, active_ms=now_ms, position=position, ended=False
+                    )
                 )
 
     def choose(self, desk: str, pupil: str) -> None:

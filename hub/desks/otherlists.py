@@ -1,6 +1,6 @@
 """Other lists than pupils: leave, consent, calendar, timetable and staff as a school fills them in, taken whole or not.
 
-A list that was taken changes nothing the second time, also where people said otherwise since.
+A list that was taken changes nothing the second time, also where people said otherwise since; of staff the list counts.
 Leave and consent become records of the hub's own journal.
 """
 
@@ -101,9 +101,11 @@ class OtherLists:
                 changed = list(self._versions(kind, found, day))
                 return {"versions": len(changed), "same": int(not changed)}, ()
             case "staff":
+                for name, where in self._left_standing(found):
+                    _note(notes, "login-stands", where, name)
                 kinds = Counter(one.effect for one in self._wanted(found))
                 same = sum(1 for _ in _users_of(found)) - kinds.total()
-                return {"new": kinds["new"], "moved": kinds["moved"], "same": same}, ()
+                return {"new": kinds["new"], "moved": kinds["moved"], "same": same}, notes.all
         return {}, ()
 
     def take(self, kind: str, by: str, found: Sequence[Any], day: date) -> tuple[str, list[Slip]]:
@@ -200,12 +202,22 @@ class OtherLists:
             clash = _clash(user, line, role, school_class)
             if clash is not None:
                 wrong.append(f"{line.where}: {name}: {clash}")
-            elif person.school_class != school_class:
+            elif person.school_class != school_class or line.until not in (None, person.until):
                 found.append(_Wanted("moved", name, line, role, school_class))
         if wrong:
             more = [] if len(wrong) <= PROBLEMS_MAX else [f"… +{len(wrong) - PROBLEMS_MAX}"]
             raise NotTaken("; ".join((*wrong[:PROBLEMS_MAX], *more)))
         return found
+
+    def _left_standing(self, lines: Sequence[StaffLine]) -> Iterator[tuple[str, str]]:
+        """Logins that staff of the list still have, for jobs or classes that it no longer names: for people to end."""
+        counts = Counter(line.code for _, line, *_ in _users_of(lines))
+        for line in lines:
+            number = counts[line.code] + 1
+            while (user := self._store.users.find(login_name(line.code, number))) is not None:
+                if not user.revoked:
+                    yield user.person.name, line.where
+                number += 1
 
     def _admit(self, by: str, lines: Sequence[StaffLine]) -> tuple[int, list[Slip]]:
         """How many users were made or moved, and the slips of those who are new."""
@@ -214,7 +226,7 @@ class OtherLists:
         for effect, name, line, role, school_class in wanted:
             now_ms, mono_ms = store.clock.now_ms(), store.clock.mono_ms()
             if effect == "moved":
-                store.users.move(name, school_class or "")
+                store.users.move(name, school_class, line.until)
             else:
                 until = None if line.until is None else line.until.isoformat()
                 _, secret = store.users.add(name, line.name, role, school_class, until, now_ms)

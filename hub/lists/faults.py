@@ -152,6 +152,12 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "a notice just like this was withdrawn since, and isn't entered again; if the pupil is on leave after all,"
         " enter it by hand on the class's page",
     ),
+    "login-stands": (
+        "tên đăng nhập {0} của người này vẫn dùng được, cho một lớp hay một việc không còn trong danh sách; hãy thu hồi"
+        " ở trang người dùng nếu không cần",
+        "the login {0} of this person stands, for a class or a job that the list no longer names; revoke it on the page"
+        " of users if it isn't needed",
+    ),
     "consent-older": (
         "ký ngày {0}, trước lời đang có hiệu lực ({1}), nên không ghi; nếu gia đình nay nói như vậy, hãy nhập tay ở"
         " trang đồng ý nhận tin",
@@ -162,7 +168,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
 """Code -> what it says, Vietnamese and English; `{0}` is what it is about, never a name or a pupil's code."""
 NOTES: Final = frozenset((
     "row-skipped", "same-person", "large-class", "class-spelled", "class-ended", "hidden", "leave-withdrawn",
-    "consent-older",
+    "consent-older", "login-stands",
 ))  # fmt: skip
 """Codes that stop nothing."""
 

@@ -85,6 +85,7 @@ class _Reading:
         self._modes: dict[str, Mode] = {}
         self._whole = True
         self._faulty: set[str] = set()
+        self._standing: set[str] = set()
 
     def read(self) -> Delivery:
         self._manifest()
@@ -201,6 +202,7 @@ class _Reading:
                 roles.setdefault(role.cell("usersourcedid"), set()).add(role.cell("role").casefold())
         self._one_school(files, enrolled)
         codes: dict[str, _Entry] = {}
+        self._standing = {user.cell("identifier") for user in files["users"].values() if not user.gone}
         for user in files["users"].values():
             told = roles.get(user.id) or {user.cell("role").casefold()} - {""}
             if told and "student" not in told:
@@ -239,7 +241,9 @@ class _Reading:
         if user.gone:
             # A code may be all by which the pupil is known; where a name is given it says whether it is they.
             code = user.cell("identifier") or None
-            known_by = code if code is not None and code_problem(code) is None else None
+            sound = code is not None and code_problem(code) is None
+            # Whoever the school's system made anew has the code still.
+            known_by = code if sound and code not in self._standing else None
             return PupilLine(name or None, None, "left", known_by, user.id, where=user.where)
         problem = "missing" if not name else unfit(name) or name_problem(name)
         if problem is None and len(name) > TEXT_CHARACTERS_MAX:

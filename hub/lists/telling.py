@@ -48,7 +48,7 @@ CARDS: Final = {
 CARD_LINES_SHOWN: Final = 20
 EFFECTS: Final = {
     "new": "mới / new",
-    "moved": "chuyển lớp / another class",
+    "moved": "chuyển lớp hoặc ngày cuối / another class or last day",
     "same": "như cũ / the same",
     "withdrawn": "đã rút, không ghi lại / withdrawn since, not entered again",
     "given": "đồng ý nhận tin / would be told",

@@ -27,7 +27,7 @@ from hashlib import sha256
 from typing import Any, Final, Literal, get_args
 
 from hub.attendance.completeness import Completeness, session_completeness
-from hub.attendance.evidence import Session, Statement, Tap, Watermark, day_begins_ms
+from hub.attendance.evidence import Session, Statement, Tap, Watermark
 from hub.attendance.schoolday import Marked, SchoolDay, attributed
 from protocol.records import Half
 
@@ -140,15 +140,22 @@ def facts_of(
         taps[tap.pupil].append(tap)
     said = {one.id: one for one in known.statements}
     complete: dict[tuple[int, int], Completeness] = {}
+    there: set[tuple[date, str]] = set()
     for one in marked:
         session, judged = one.session, one.judged
+        if session.half == "am" and judged.there:
+            there.add((session.day, judged.pupil))
         beside = known.sessions.get((session.day, one.pupil.school_class, "pm" if session.half == "am" else "am"))
         span = session.opens_ms, session.final_ms
         if span not in complete:
             complete[span] = session_completeness(known.watermarks, session, known.now_ms)
         yield Facts(
             one,
-            tuple(tap for tap in taps[judged.pupil] if _is_of(tap, one, beside)),
+            tuple(
+                tap
+                for tap in taps[judged.pupil]
+                if _is_of(tap, one, beside, there=(session.day, judged.pupil) in there)
+            ),
             places,
             complete[span],
             _gates(known.watermarks, session.final_ms),
@@ -158,19 +165,19 @@ def facts_of(
         )
 
 
-def _is_of(tap: Tap, one: Marked, beside: Session | None) -> bool:
+def _is_of(tap: Tap, one: Marked, beside: Session | None, *, there: bool) -> bool:
     """Whether parents hear of a tap with this half-day; `beside`: the day's other one.
 
-    Who comes in between the two comes for the afternoon, as its mark says.
+    What was between the two is told with the morning where the pupil was `there` in it: left, came back. Else only the
+    coming is told by which the afternoon's mark stands, with the afternoon.
     """
     session = one.session
-    since_ms, until_ms = day_begins_ms(session.starts_ms), session.opens_ms + DAY_MS
-    if beside is not None and session.half == "am":
-        until_ms = session.ends_ms if tap.direction == "in" else beside.opens_ms
-    elif beside is not None:
-        since_ms = beside.ends_ms
-    mine = session.opens_ms <= tap.best_ms or tap.id in one.judged.evidence
-    return mine and since_ms <= tap.best_ms < until_ms
+    if session.half == "am" or beside is None:
+        until_ms = session.opens_ms + DAY_MS if beside is None else beside.opens_ms
+        return tap.best_ms < until_ms and (session.opens_ms <= tap.best_ms or tap.id in one.judged.evidence)
+    if tap.best_ms >= session.opens_ms:
+        return tap.best_ms < session.opens_ms + DAY_MS
+    return not there and beside.ends_ms <= tap.best_ms and tap.id in one.judged.evidence
 
 
 def _gates(words: Iterable[Watermark], at_ms: int) -> int:
@@ -338,7 +345,8 @@ def _arrival(facts: Facts, after: Told | None) -> Message | None:
     kind: MessageKind = "late" if late else "arrived"
     minutes = judged.minutes if late else 0
     if came is not None:
-        return _made(facts, kind, "there", came.best_ms, session.ends_ms, minutes=minutes, **_of_tap(facts, came))
+        until_ms = max(session.ends_ms, came.best_ms + FRESH_MS)
+        return _made(facts, kind, "there", came.best_ms, until_ms, minutes=minutes, **_of_tap(facts, came))
     if said is None or again:
         return None
     return _made(facts, kind, "there", said.at_ms, session.ends_ms, minutes=minutes, **_of_word(said))

@@ -245,15 +245,18 @@ class UserRows:
             run.execute("UPDATE users SET secret = ? WHERE user = ?", (password_hash, number))
             run.execute("DELETE FROM sessions WHERE user = ?", (number,))
 
-    def move(self, name: str, school_class: str) -> None:
-        """Another class for whoever has one; every session of that user ends. Raises UserRefused."""
-        school_class = plain(school_class, CLASS_MAX)
+    def move(self, name: str, school_class: str | None, until: date | None = None) -> None:
+        """Another class for whoever has one, or another last day; all their sessions end. Raises UserRefused."""
         with self._database.transaction() as run:
             number = self._number(run, name)
             (role,) = run.execute("SELECT role FROM users WHERE user = ?", (number,)).fetchone()
-            if role not in CLASS_ROLES:
+            if role not in CLASS_ROLES and school_class is not None:
                 raise UserRefused("no-class")
-            run.execute("UPDATE users SET class = ? WHERE user = ?", (school_class, number))
+            if role in CLASS_ROLES:
+                school_class = plain(school_class or "", CLASS_MAX)
+                run.execute("UPDATE users SET class = ? WHERE user = ?", (school_class, number))
+            if until is not None:
+                run.execute("UPDATE users SET until = ? WHERE user = ?", (until.isoformat(), number))
             run.execute("DELETE FROM sessions WHERE user = ?", (number,))
 
     def revoke(self, name: str, now_ms: int) -> None:

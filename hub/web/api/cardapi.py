@@ -93,7 +93,7 @@ def _add_cards(web: Web) -> None:
                     raise EntryRefused("the card was reported lost; say `found` first")
                 if held is not None and held.open and held.pupil != person.key:
                     raise EntryRefused("the card is another pupil's; say `returned` first")
-            since_ms = book.since_ms(card) if issues else None
+            since_ms = book.since_ms(card, said.change) if issues else None
             record, home = web.store.office.card(name_of(visit), said.change, card, person.key, since_ms)
         return {"record": str(record), "card": book.name(card), "home": home, "reach": _reach(web)}
 

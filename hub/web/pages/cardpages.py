@@ -214,7 +214,7 @@ def _add_binding(web: Web) -> None:
             if now.state == "lost":
                 return _not_done(visit, person.key, "blocked")
             try:
-                _, home = web.store.office.card(by, change, card, person.key, book.since_ms(card))
+                _, home = web.store.office.card(by, change, card, person.key, book.since_ms(card, change))
                 old = book.card_of(replaces) if replaces else None
                 if old is not None and old != card:
                     web.store.office.card(by, "replaced", old, person.key)

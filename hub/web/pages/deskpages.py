@@ -66,8 +66,8 @@ def _add_acts(web: Web) -> None:
         return _to(desk)
 
     @web.form("/cards/desk/resume", "cards", "desk resumed")
-    def resumed(desk: Desk = "") -> Response:
-        web.store.issuing.go_on(desk)
+    def resumed(visit: Visitor, desk: Desk = "") -> Response:
+        web.store.issuing.go_on(name_of(visit), desk)
         return _to(desk)
 
     @web.form("/cards/desk/choose", "cards", "pupil chosen at a desk")

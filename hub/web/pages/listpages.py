@@ -34,7 +34,7 @@ Asked = Annotated[Kind, Form()]
 Word = Annotated[str, Form(max_length=40)]
 EFFECTS: Final = {
     "new": N_("mới"),
-    "moved": N_("chuyển lớp"),
+    "moved": N_("chuyển lớp hoặc ngày cuối"),
     "same": N_("như cũ"),
     "withdrawn": N_("đã rút, không ghi lại"),
     "given": N_("đồng ý nhận tin"),

@@ -157,6 +157,11 @@ def test_who_is_deleted_is_found_by_code_too_unless_the_name_is_another_persons(
     for cells in ("true,,,,,,7901,,", "true,,,An,Lê,,7901,,"):
         assert [(one.kind, one.matched_by) for one in deleted(cells).changes] == [("left", "code")]
     assert [one.reason for one in deleted("true,,,Hoa,Trần,,7901,,").bad] == ["another-person"]
+    anew = [f"u-old,tobedeleted,{STAMP},true,,,An,Lê,,7901,,", f"u-new,active,{STAMP},true,,,An,Lê,,7901,,"]
+    for users in (anew, anew[::-1]):
+        found = delta(users, [f"e1,active,{STAMP},c32,kd,u-new,student,,,"])
+        made = plan([pupil], found.lines, TODAY, complete=found.complete, origin="list")
+        assert not made.bad and [one.kind for one in made.changes] == ["updated"], "made anew, and still here"
     assert deleted("true,,,,,,7999,,").changes == () and deleted("true,,,An,Lê,,,,").changes == ()
 
 

@@ -389,13 +389,26 @@ def test_who_comes_between_the_half_days_is_told_of_once_and_never_as_missing() 
     assert (arrived.kind, arrived.half, arrived.evidence, arrived.at_ms) == ("arrived", "pm", (name,), at("10:55"))
     again = Morning()
     steps: list[tuple[str, Direction, list[str]]] = [
-        ("06:58", "in", ["arrived"]), ("10:50", "out", ["left"]), ("10:55", "in", []),
+        ("06:58", "in", ["arrived"]), ("10:50", "out", ["left"]), ("10:55", "in", ["arrived"]),
     ]  # fmt: skip
     for clock, way, told in steps:
         again.tap(clock, way)
         assert kinds(again.look(clock)) == told
         again.deliver(clock)
-    assert kinds(again.look("11:50", "pm")) == ["arrived"], "with the afternoon"
+    assert again.look("11:50", "pm") == [], "it was told at once"
+
+
+def test_who_only_comes_and_goes_between_the_half_days_is_told_as_neither() -> None:
+    morning = Morning()
+    morning.complete("08:00")
+    assert kinds(morning.look("08:00")) == ["not-recorded"]
+    morning.deliver("08:00")
+    morning.complete("13:50")
+    for clock, way in (("10:45", "in"), ("10:55", "out")):
+        morning.tap(clock, way)  # type: ignore[arg-type]
+        assert morning.look(clock) == []
+    assert morning.look("11:01", "pm") == []
+    assert kinds(morning.look("13:50", "pm")) == ["not-recorded"]
 
 
 def test_a_person_s_word_that_the_pupil_left_early_is_told() -> None:

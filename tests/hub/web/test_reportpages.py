@@ -451,7 +451,7 @@ def test_a_new_years_list_of_staff_moves_teachers_to_their_classes(tmp_path: Pat
         session = sessions.begin("gv77", "phone", hub.store.clock.now_ms())
         assert session is not None
         moved = looked_at(it, staff_list((*ngoc, OTHER_CLASS), guard), "staff")
-        assert "chuyển lớp</dt><dd>1<" in moved.text and "như cũ</dt><dd>1<" in moved.text
+        assert "chuyển lớp hoặc ngày cuối</dt><dd>1<" in moved.text and "như cũ</dt><dd>1<" in moved.text
         taken = send(it, "/lists/apply", kind="staff", secret=secret_in(moved))
         assert taken.status_code == 200 and "<svg" not in taken.text, "they have their password"
         user = users.find("gv77")
@@ -464,6 +464,25 @@ def test_a_new_years_list_of_staff_moves_teachers_to_their_classes(tmp_path: Pat
             with pytest.raises(UserRefused) as refused:
                 hub.ask("user-move", name=name, **{"class": CLASS})
             assert refused.value.reason == reason
+
+
+def test_a_login_that_a_list_of_staff_no_longer_names_is_named_and_a_last_day_follows_the_list(tmp_path: Path) -> None:
+    header = (*STAFF_HEADER, "Đến ngày")
+    both = [("GV7", "Trần An", "Giáo viên chủ nhiệm", f"{CLASS}, {OTHER_CLASS}", ""),
+            ("GV9", "Lê Bình", "Giáo viên dạy thay", CLASS, "31/05/2027")]  # fmt: skip
+    less = [("GV7", "Trần An", "Giáo viên chủ nhiệm", OTHER_CLASS, ""),
+            ("GV9", "Lê Bình", "Giáo viên dạy thay", CLASS, "01/12/2026")]  # fmt: skip
+    with day_hub(tmp_path / "hub") as hub:
+        it = hub.browser("it")
+        first = looked_at(it, book(("NS", [header, *both])), "staff")
+        assert send(it, "/lists/apply", kind="staff", secret=secret_in(first)).status_code == 200
+        told = looked_at(it, book(("NS", [header, *less])), "staff")
+        assert "tên đăng nhập gv7-2" in told.text and "chuyển lớp hoặc ngày cuối</dt><dd>2<" in told.text
+        assert send(it, "/lists/apply", kind="staff", secret=secret_in(told)).status_code == 200
+        substitute = hub.store.users.find("gv9")
+        assert substitute is not None and substitute.person.until == date(2026, 12, 1)
+        hub.ask("user-revoke", name="gv7-2")
+        assert "gv7-2" not in looked_at(it, book(("NS", [header, *less])), "staff").text
 
 
 def test_a_list_of_staff_names_every_login_that_is_somebody_elses(tmp_path: Path) -> None:
