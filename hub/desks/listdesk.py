@@ -77,7 +77,7 @@ class ListDesk:
             told = tuple(card_words(name, cards.told()))
             if left := [guard for guard in cards.guards if guard not in _confirmed(words)]:
                 raise ListGuarded("\n".join((f"not confirmed: {', '.join(left)}", *told)))
-        release = self._office.take_roster(words.get("by") or "-", rows)
+            release = self._office.take_roster(words.get("by") or "-", rows)
         pupils, count = len({row.pupil_key for row in rows}), sum(row.card is not None for row in rows)
         head = f"{release}: {pupils} học sinh / pupils, {count} thẻ / cards"
         return Outcome("\n".join((head, *told)), roster=True, records=count)
@@ -95,13 +95,12 @@ class ListDesk:
             found = self._told(people, made, rows)
             if not write or found["unchanged"] or not takes(found, confirmed):
                 return found
-            if rows is None:
-                self._rows.write(made.to_write(confirmed), today)
-                found["written"] = self._roster.number(self._clock.now_ms())
-        if rows is not None:
-            found["written"] = self._office.take_roster(words.get("by") or "-", rows)
-        else:
-            self._office.on_entered(True)
+            if rows is not None:
+                found["written"] = self._office.take_roster(words.get("by") or "-", rows)
+                return found
+            self._rows.write(made.to_write(confirmed), today)
+            found["written"] = self._roster.number(self._clock.now_ms())
+        self._office.on_entered(True)
         return found
 
     def compared(self, words: Mapping[str, str | None]) -> tuple[Document, Plan]:
