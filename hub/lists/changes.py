@@ -145,11 +145,13 @@ def plan(
     origin: Origin = "list",
     missing: Literal["keep", "leave"] = "keep",
     whole_school: bool = True,
+    city_says: bool = False,
 ) -> Plan:
     """Compare a list with what is known, to hold from `day` on, which may lie ahead of `today` (None: it is `day`).
 
     `complete`: who isn't listed is missing; `missing="leave"`: a person decided that they left. Without `whole_school`
-    only pupils of classes that the list names can be missing: it is one grade's file.
+    only pupils of classes that the list names can be missing: it is one grade's file. `city_says`: it is the city's own
+    answer, whose id is the pupil's, whatever they are called now.
     """
     today = day if today is None else today
     found, bad = matched(known, lines, day)
@@ -157,7 +159,8 @@ def plan(
     same = 0
     owners = Owners(known, found)
     for line, before, by in found:
-        if before is not None and by != "name" and (touched := owners.instead(before, line)):
+        named = city_says and before is not None and before.city_id == line.city_id is not None
+        if before is not None and by != "name" and not named and (touched := owners.instead(before, line)):
             bad.append(Bad(line, "another-person", touched))
             continue
         change = _change(before, by, line, (day, today), origin)

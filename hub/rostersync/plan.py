@@ -130,7 +130,7 @@ class _Comparison:
         self.kept = 0
         """Who is as before, and isn't compared: by grace, or held over."""
         lines = list(self._lines())
-        self.list: ListPlan = compared(known, lines, day, complete=False, origin="city")
+        self.list: ListPlan = compared(known, lines, day, complete=False, origin="city", city_says=True)
         self.changes = [
             self._dated(change)
             for change in self.list.changes

@@ -172,6 +172,18 @@ def test_two_pupils_may_exchange_their_codes() -> None:
     assert [pupil.code for pupil in written([one_pupil, other], made)] == [other.code, one_pupil.code]
 
 
+def test_the_city_says_who_its_own_ids_are_and_not_whose_a_code_is() -> None:
+    line = PupilLine("Trần Thị Bình", "1/1", code="1", city_id="u1", birth=date(2018, 2, 2))
+    base = known_of([PupilLine("Nguyễn Văn An", "1/1", code="1", birth=date(2018, 1, 1))])
+    by_code = planned(base, [line], origin="city", city_says=True)
+    assert [bad.reason for bad in by_code.bad] == ["another-person"], "the hub never heard of that id"
+    known = [replace(base[0], city_id="u1")]
+    assert one(planned(known, [line], origin="city", city_says=True)).after.name == "Trần Thị Bình"
+    assert [bad.reason for bad in planned(known, [line], origin="city").bad] == ["another-person"], (
+        "in a file it is asked"
+    )
+
+
 def test_an_id_whose_name_and_birth_date_are_somebody_elses_moves_no_card() -> None:
     base = known_of([PupilLine("Nguyễn Văn An", "1/1", code="1", birth=date(2018, 1, 1))])
     line = PupilLine("Trần Thị Bình", "1/1", code="1", birth=date(2018, 2, 2))

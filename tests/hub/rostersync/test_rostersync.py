@@ -542,6 +542,24 @@ def test_a_class_holds_from_now_on_and_days_before_keep_theirs() -> None:
     assert one.enrolments == (begun, Enrolment(other, date(2026, 12, 5)))
 
 
+@pytest.mark.parametrize("births_too", [False, True])
+def test_names_that_the_city_exchanges_are_mirrored(births_too: bool) -> None:
+    """Two pupils' names had been mixed up there: its id says who they are, whatever a school's list would make of it."""
+    school = School()
+    school.full()
+    one, other = school.some(2)
+    school.clock.ms += HOUR_MS
+    exchanged = [("users", ("familyName", "middleName", "givenName"))]
+    for collection, cells in [*exchanged, ("demographics", ("birthDate",))][: 1 + births_too]:
+        rows = school.book.rows[collection]
+        before = {user: {cell: rows[user].get(cell) for cell in cells} for user in (one, other)}
+        for user, whose in ((one, other), (other, one)):
+            school.book._change(collection, user, **before[whose])
+    made = school.full()
+    assert because(made, "name") == 2 and not made.notes
+    assert school.same()
+
+
 @pytest.mark.parametrize("enrolments_too", [False, True])
 def test_a_city_that_names_everybody_anew_loses_nobody(enrolments_too: bool) -> None:
     school = School(30)
