@@ -544,7 +544,7 @@ def test_a_class_holds_from_now_on_and_days_before_keep_theirs() -> None:
 
 @pytest.mark.parametrize("births_too", [False, True])
 def test_names_that_the_city_exchanges_are_mirrored(births_too: bool) -> None:
-    """Two pupils' names had been mixed up there: its id says who they are, whatever a school's list would make of it."""
+    """Two pupils' names had been mixed up there: its id says who they are, whatever a list would make of it."""
     school = School()
     school.full()
     one, other = school.some(2)
