@@ -176,7 +176,7 @@ def test_of_two_rosters_published_at_once_the_newer_is_kept(
 
     def imported(student: str) -> None:
         paper.write_text(f"pupil_key,display_name,class,card_uid\n{student},An,1A,04A1B2C3D4E5F6\n", encoding="utf-8")
-        words = {"file": paper.name, "paper": wrapped(paper.read_bytes())}
+        words = {"file": paper.name, "paper": wrapped(paper.read_bytes()), "confirm": "cards-passed"}
         room.store.carry_out("roster-import", words)
 
     def packed(release: Release) -> bytes:

@@ -54,7 +54,7 @@ class Place:
         file = self.folder / "roster.csv"
         file.write_text(ROSTER + rows, encoding="utf-8")
         # Most who were there leave with the next one, and that is meant.
-        self.road.command("roster", "import", str(file), "--confirm", "many-gone")
+        self.road.command("roster", "import", str(file), "--confirm", "many-gone", "--confirm", "cards-passed")
 
     def await_release(self) -> None:
         def known() -> bool:

@@ -26,6 +26,7 @@ from sim.fuzz import running
 from sim.fuzz.__main__ import PARSERS, main
 from sim.fuzz.parser import Parser, must
 from sim.fuzz.running import input_of, run, take_all
+from tests.patience import within
 
 COUNTS = {
     "config": 250, "roster": 500, "keys": 150, "keyfile": 120, "pages": 250, "driver": 3, "query": 150,
@@ -132,7 +133,7 @@ def test_a_hang_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             while True:
                 pass
 
-    monkeypatch.setattr(running, "HANG_CPU_S", 0.5)
+    monkeypatch.setattr(running, "HANG_CPU_S", within(0.5))
     outcome = run(Hanging, 1, 2000)
     assert [(what[:6], at) for what, at in outcome.problems.items()] == [("a hang", (numbers_of(77, 2000)[0], 1))]
 
