@@ -146,7 +146,12 @@ def presence(
     itself.
     """
     begin = Begin(session, since_ms)
-    within = [tap for tap in taps if since_ms <= tap.best_ms < until_ms and tap.sure and _of_its_day(tap, session)]
+    day_ms = day_begins_ms(session.starts_ms)
+    within = [
+        tap for tap in taps
+        if since_ms <= tap.best_ms < until_ms and tap.sure
+        and day_ms <= tap.not_before_ms and tap.not_after_ms < day_ms + DAY_MS
+    ]  # fmt: skip
     first = [tap for tap in within if tap.best_ms < session.opens_ms]
     ahead = NOBODY
     if first:
@@ -160,7 +165,7 @@ def presence(
         taps = [tap for tap in taps if tap is late or tap.not_before_ms < late.not_after_ms]
     mine = whole if late is None else whole[: whole.index(late)]
     leavings = [tap for tap in mine if _leaves(tap, session)]
-    comings = [tap for tap in mine if tap not in leavings and tap.best_ms < session.ends_ms]
+    comings = [tap for tap in mine if not _leaves(tap, session) and tap.best_ms < session.ends_ms]
     carried = session.stays and morning is not None and morning.stayed
     # Who leaves before the bell rings was not there for it, whatever they did before.
     left = next((tap for tap in reversed(leavings) if tap.not_after_ms < session.starts_ms), None)
@@ -174,9 +179,10 @@ def presence(
     shown = comings or [tap for tap in leavings if tap.best_ms >= session.starts_ms]
     if not shown and not carried:
         return _unseen(begin, taps, until_ms, ahead)
+    evidence = tuple(tap.id for tap in mine)
     perhaps = [
         tap for tap in taps
-        if tap not in mine and tap.direction != "out" and _may_show(tap, begin, until_ms)
+        if tap.direction != "out" and tap.id not in evidence and _may_show(tap, begin, until_ms)
     ]  # fmt: skip
     mark, minutes, flags = _arrived(session, comings, perhaps, carried=carried)
     last = leavings[-1] if leavings else None
@@ -194,7 +200,6 @@ def presence(
         flags.append("leaving-uncertain")
     if any(tap.not_before_ms < begin.of(tap) <= tap.best_ms or tap.not_after_ms >= until_ms for tap in mine):
         flags.append("time-uncertain")
-    evidence = tuple(tap.id for tap in mine)
     if carried and morning is not None and morning.judged is not None:
         evidence = tuple(dict.fromkeys((*morning.judged.evidence, *evidence)))
     judged = Judged(pupil, mark, minutes, "", evidence, tuple(flags))
@@ -249,12 +254,6 @@ def _left_early(session: Session, leavings: Sequence[Tap], comings: Sequence[Tap
 
 def _leaves(tap: Tap, session: Session) -> bool:
     return tap.direction == "out" or (tap.direction is None and tap.best_ms >= session.ends_ms)
-
-
-def _of_its_day(tap: Tap, session: Session) -> bool:
-    """Whether a tap surely is of the half-day's day."""
-    begin_ms = day_begins_ms(session.starts_ms)
-    return begin_ms <= tap.not_before_ms and tap.not_after_ms < begin_ms + DAY_MS
 
 
 def _unseen(begin: Begin, taps: Sequence[Tap], until_ms: int, ahead: Ahead) -> Presence:

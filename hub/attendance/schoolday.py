@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from hub.attendance.completeness import Completeness, session_completeness
@@ -157,6 +158,7 @@ def _presence(
     return presence(pupil.key, session, taps, beside.ends_ms, end_ms, morning)
 
 
+@lru_cache(maxsize=512)
 def _midnight_ms(day: date) -> int:
     """When the day ends at the school."""
     return int((datetime(day.year, day.month, day.day, tzinfo=VIETNAM) + timedelta(days=1)).timestamp() * 1000)

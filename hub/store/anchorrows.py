@@ -36,7 +36,10 @@ class AnchorRows:
 
     def of(self, source: str) -> Timeline:
         """The timeline of one source."""
-        return self._timelines.setdefault(source, Timeline())
+        found = self._timelines.get(source)
+        if found is None:
+            found = self._timelines[source] = Timeline()
+        return found
 
     def learn(self, source: str, events: Sequence[Event]) -> None:
         """Take the certain moments of new records in.
