@@ -134,7 +134,10 @@ def facts_of(
     consents: Container[str],
     hands: Mapping[str, str],
 ) -> Iterator[Facts]:
-    """What is known of each half-day that was marked; see Facts. `consents`: the pupils whose parents may be told."""
+    """What is known of each half-day; see Facts. `consents`: the pupils whose parents may be told.
+
+    `marked`: as `marks_of` gives them, mornings before afternoons: what was over noon is told with one of both.
+    """
     taps: dict[str, list[Tap]] = defaultdict(list)
     for tap in attributed(known.taps, known.bindings):
         taps[tap.pupil].append(tap)
