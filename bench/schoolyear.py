@@ -27,7 +27,8 @@ from hub.parts import Store
 from hub.roster import RosterRow
 from hub.store.ledger import Row
 from protocol.envelope import clock_data, decode_event, digest_bytes, encode_event, text_of
-from protocol.taps import ClockReading, TapData, TapId
+from protocol.records import JournalOpened, PreviousJournal
+from protocol.taps import ClockReading, Draft, TapData, TapId
 from protocol.topics import device_source
 from sim.school import Pupil, make_school
 
@@ -82,9 +83,10 @@ def _live(config: Path, days: list[date]) -> int:
         store.carry_out("devices-accept", {"device": DEVICE, "fingerprint": None})
         key = store.secrets.card_keys()[-1]
         cards = {one.key: key.keyed(uid_of(one)) for one in pupils}
-        rng, count = Random(1), 0
+        rng, count, before = Random(1), 0, None
         for day in days:
-            count += _day(store, day, pupils, cards, rng)
+            before = _day(store, day, pupils, cards, rng, before)
+            count += before.last - 1
         while store.daybook.catch_up(GROUP) or store.daybook.attribute(GROUP):
             pass
     finally:
@@ -92,7 +94,15 @@ def _live(config: Path, days: list[date]) -> int:
     return count
 
 
-def _day(store: Store, day: date, pupils: tuple[Pupil, ...], cards: dict[str, str], rng: Random) -> int:
+def _day(
+    store: Store,
+    day: date,
+    pupils: tuple[Pupil, ...],
+    cards: dict[str, str],
+    rng: Random,
+    before: PreviousJournal | None,
+) -> PreviousJournal:
+    """A gate's journal of a day, switched on at midnight, after the one before; what the next one says of it."""
     source, boot = device_source(SCHOOL, DEVICE), secrets.token_hex(4)
     begin_ms = midnight_ms(day)
     taps = sorted(
@@ -102,25 +112,28 @@ def _day(store: Store, day: date, pupils: tuple[Pupil, ...], cards: dict[str, st
     )
     with store.database.transaction():
         book = store.ledger.books.add(secrets.token_hex(8), source, DEVICE)
-    prev, rows = None, []
-    for sequence, (at_ms, student, way) in enumerate(taps, 1):
-        reading = ClockReading(boot, at_ms - begin_ms, at_ms, at_ms, "ntp", 15)
-        data = TapData(
-            "gate", "cong-a", way, cards[student], student, "accepted", None, "ok", "r-1", clock_data(reading)
-        )
+    clock = clock_data(ClockReading(boot, 0, begin_ms, begin_ms, "ntp", 15))
+    opened = JournalOpened(book.journal, before, store.secrets.identity().key, "0", clock)
+    drafts = [Draft("journal.opened", begin_ms, opened)]
+    for at_ms, student, way in taps:
+        clock = clock_data(ClockReading(boot, at_ms - begin_ms, at_ms, at_ms, "ntp", 15))
+        data = TapData("gate", "cong-a", way, cards[student], student, "accepted", None, "ok", "r-1", clock)
+        drafts.append(Draft("attendance.tap", at_ms, data))
+    head, rows = None, []
+    for sequence, draft in enumerate(drafts, 1):
         raw = encode_event(
-            TapId(book.journal, sequence), source=source, kind="attendance.tap", time_ms=at_ms, recorded_ms=at_ms,
-            prev=prev, data=data,
+            TapId(book.journal, sequence), source=source, kind=draft.kind, time_ms=draft.time_ms,
+            recorded_ms=draft.time_ms, prev=head, data=draft.data,
         )  # fmt: skip
         found = digest_bytes(raw)
-        prev = text_of(found)
+        head = text_of(found)
         rows.append(Row(sequence, raw, found))
     for begin in range(0, len(rows), GROUP):
         some = rows[begin : begin + GROUP]
         with store.database.transaction():
             store.ledger.store(book, some, begin_ms)
             store.anchors.learn(source, [decode_event(row.raw) for row in some])
-    return len(rows)
+    return PreviousJournal(book.journal, len(rows), head)
 
 
 def _marks(config: Path, day: date) -> list[float]:

@@ -13,7 +13,8 @@ import msgspec
 
 from protocol.envelope import TYPE_PREFIX, Event, unix_ms_of
 from protocol.errors import BadMessage
-from protocol.time import Anchor, Effective, effective_time
+from protocol.taps import ClockData
+from protocol.time import Anchor, Effective, effective_time, time_by
 
 STATED_MAX: Final = 64
 """`boot.anchored` records kept of one boot, those with the least bound; one every ten minutes for half a day."""
@@ -65,8 +66,7 @@ _stated = msgspec.json.Decoder(_Stated)
 _opened = msgspec.json.Decoder(_Opened)
 
 
-@dataclass(frozen=True, slots=True)
-class Dated:
+class Dated(msgspec.Struct, frozen=True):
     """What a record says of its own time: boot, CLOCK_BOOTTIME in ms, its stated time, its own reading if certain."""
 
     boot: str
@@ -79,10 +79,18 @@ def dated(event: Event) -> Dated | None:
     """A record's own reading; None where it has none that can be understood."""
     try:
         clock = _clocked.decode(event.data).clock
-        if clock is None:
-            return None
-        stated_ms = unix_ms_of(event.time)
-    except (msgspec.DecodeError, ValueError, BadMessage):
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return None if clock is None else read_by(clock, event.time)
+
+
+def read_by(clock: _Clock | ClockData, time: str) -> Dated | None:
+    """What a record says whose envelope and whose clock say these; None where it can't be understood."""
+    try:
+        stated_ms = unix_ms_of(time)
+    except BadMessage:
+        return None
+    if clock.err is not None and clock.err < 0:
         return None
     own = None if clock.err is None else Anchor(clock.boot, clock.mono, stated_ms, clock.err, clock.sync)
     return Dated(clock.boot, clock.mono, stated_ms, own)
@@ -128,6 +136,17 @@ class BootAnchors:
     def all(self) -> list[Anchor]:
         """Every anchor kept."""
         return [*self.stated, *(anchor for anchor in (self.first, self.last, self.best) if anchor is not None)]
+
+    def nearer(self, own: Anchor) -> list[Anchor]:
+        """The anchors kept that may bound a record's time closer than its own reading: bounds grow with the time
+        between.
+        """
+        kept = (*self.stated, self.first, self.last, self.best)
+        return [
+            one
+            for one in kept
+            if one is not None and (one.err < own.err or (one.err == own.err and one.mono == own.mono))
+        ]
 
 
 def _by_mono(anchor: Anchor) -> tuple[int, int, int]:
@@ -221,10 +240,10 @@ class Timeline:
         """When a record of `journal` that reads `found` truly was made."""
         boot, own = self.boots.get(found.boot), found.own
         if own is not None:
-            # Of the others only these can be nearer: their bounds grow with the time between.
-            kept = [] if boot is None else boot.all()
-            anchors = [one for one in kept if one.err < own.err or (one.err == own.err and one.mono == own.mono)]
-            return effective_time(found.boot, found.mono, found.stated_ms, [*anchors, own])
+            nearer = [] if boot is None else boot.nearer(own)
+            if not nearer:
+                return time_by(own, found.mono)
+            return effective_time(found.boot, found.mono, found.stated_ms, [*nearer, own])
         before_ms = after_ms = None
         anchors = [] if boot is None else boot.all()
         if not anchors:

@@ -32,6 +32,7 @@ def spelled(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+@lru_cache(WORDS_REMEMBERED)
 def name_order(name: str) -> tuple[Word, tuple[Word, ...], str]:
     """The key by which lists of people sort: given name, which is the last word, then family and middle names."""
     *others, given = spelled(name).split(" ")

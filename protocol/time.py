@@ -44,6 +44,12 @@ def error_at(anchor: Anchor, mono: int) -> int:
     return anchor.err + -(-abs(mono - anchor.mono) * DRIFT_PPM // 1_000_000)
 
 
+def time_by(anchor: Anchor, mono: int) -> Effective:
+    """The effective time of a record made at `mono` ms of the anchor's boot, by this anchor."""
+    moment, bound = anchor.wall_ms + (mono - anchor.mono), error_at(anchor, mono)
+    return Effective(moment, moment - bound, moment + bound, "anchored")
+
+
 def effective_time(
     boot: str,
     mono: int,
@@ -66,8 +72,7 @@ def effective_time(
             if len(mine) == 1
             else min(mine, key=lambda anchor: (error_at(anchor, mono), anchor.mono, anchor.wall_ms))
         )
-        moment, bound = best.wall_ms + (mono - best.mono), error_at(best, mono)
-        return Effective(moment, moment - bound, moment + bound, "anchored")
+        return time_by(best, mono)
     if before_ms is None and after_ms is None:
         return Effective(stated_ms, None, None, "estimated")
     guess = stated_ms

@@ -12,8 +12,9 @@ Before the day's first lessons, in the morning, a gate for both ways is a way in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from hub.attendance.evidence import Direction, Session, Tap
 
@@ -21,8 +22,7 @@ EARLY_MS: Final = 3 * 3_600_000
 """How long before the morning opens who taps at a gate for both ways comes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(msgspec.Struct, frozen=True):
     """A half-day's beginning for taps; `since_ms`: the last bell of the half-day before, or midnight."""
 
     session: Session
@@ -46,8 +46,7 @@ class Begin:
         return within and not tap.not_before_ms < self.of(tap) <= tap.not_after_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
+class Ahead(msgspec.Struct, frozen=True):
     """`came`: the coming that counts; `went`: the last tap out; `unsaid`: taps of which nobody can say the way."""
 
     came: Tap | None = None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, get_args
 
+import msgspec
+
 from protocol.records import Half, State
 
 HALVES: Final = get_args(Half)
@@ -40,8 +42,7 @@ class Session:
     stays: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tap:
+class Tap(msgspec.Struct, frozen=True):
     """A pupil's tap at a gate, at `best_ms` within its bounds; `direction` None at a gate for both.
 
     `sure` is False where the card was also another pupil's at that moment: evidence against neither's absence.

@@ -17,8 +17,9 @@ Excused (P) and unexcused (K) are only ever people's words. Late and left early 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
+
+import msgspec
 
 from hub.attendance.ahead import NOBODY, Ahead, Begin, ahead_of
 from hub.attendance.completeness import Completeness
@@ -49,8 +50,7 @@ exit without an arrival, a tap between two half-days that may be of a coming or 
 pupils have, an absence where a device's records were waived, or where somebody may have come and be in no record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """A pupil's half-day. `minutes`: late by, or left early by; `by`: the person, empty where it is derived."""
 
     pupil: str
@@ -67,8 +67,7 @@ class Judged:
         return self.mark in THERE
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(msgspec.Struct, frozen=True):
     """What taps alone say of a half-day: None where they say nothing. `stayed`: nothing says that the pupil left.
 
     `carried`: it rests on the morning alone. `maybe`: taps of a card that was this pupil's and another's. `near`: taps

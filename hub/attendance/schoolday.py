@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from hub.attendance.completeness import Completeness, session_completeness
 from hub.attendance.evidence import Leave, Session, Statement, Tap, Watermark, day_begins_ms
@@ -61,8 +63,7 @@ class SchoolDay:
     now_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(msgspec.Struct, frozen=True):
     """A pupil's mark in a half-day of their class."""
 
     session: Session
@@ -151,10 +152,10 @@ def _presence(
         # Who says that a pupil was away, or left, speaks against the taps before that word.
         within = (tap for tap in taps if tap.sure and beside.opens_ms <= tap.best_ms < session.opens_ms)
         stayed = morning.stayed and any(tap.not_before_ms > said.at_ms for tap in within)
-        morning = replace(morning, stayed=stayed, denied=not stayed)
+        morning = msgspec.structs.replace(morning, stayed=stayed, denied=not stayed)
     if until_ms < session.starts_ms:
         # Who is expected to stay isn't there before the bell has rung.
-        morning = replace(morning, stayed=False)
+        morning = msgspec.structs.replace(morning, stayed=False)
     return presence(pupil.key, session, taps, beside.ends_ms, end_ms, morning)
 
 
@@ -185,13 +186,18 @@ def attributed(taps: Sequence[tuple[str, Tap]], bindings: Mapping[str, Sequence[
                 yield tap
             continue
         first_ms, last_ms = tap.not_before_ms, min(tap.not_after_ms, NEVER_MS - 1)
+        mine = known[0] if len(known) == 1 and known[0].pupil == tap.pupil else None
+        if mine is not None and mine.from_ms <= first_ms and last_ms < mine.to_ms:
+            # Nearly every tap.
+            yield tap
+            continue
         holders = sorted({held.pupil for held in known if held.from_ms <= last_ms and first_ms < held.to_ms})
         sure = len(holders) == 1 and any(held.from_ms <= first_ms and last_ms < held.to_ms for held in known)
         for pupil in holders:
             if sure and tap.pupil == pupil:
                 yield tap
             else:
-                yield replace(tap, pupil=pupil, sure=sure)
+                yield msgspec.structs.replace(tap, pupil=pupil, sure=sure)
 
 
 def holders_of(known: Sequence[Binding], at_ms: int) -> list[str]:

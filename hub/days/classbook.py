@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from hub.attendance.completeness import completeness
 from hub.attendance.evidence import Direction, Leave, Session, Statement, Tap, Watermark, in_order
@@ -100,7 +101,7 @@ class ClassBook:
             document = next(iter(self.timetables(day).values()))
             elsewhere = []
             for row in self._rows_of(day, None if school_class is None else pupils):
-                tap = replace(self.tap(row, document), direction=None)
+                tap = msgspec.structs.replace(self.tap(row, document), direction=None)
                 if row.kind not in ("gate", "desk") and midnight_ms(day) <= tap.best_ms:
                     # Who eats, or goes to the sick bay, is there; a card at an office's desk is in anybody's hand.
                     elsewhere.append((row.card, tap))

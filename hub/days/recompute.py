@@ -32,6 +32,9 @@ PAGE: Final = 500
 CACHE_KIB: Final = 16_384
 """What is written down anew lies in a file of its own beyond that, so that memory doesn't grow with the year."""
 
+UNASKED: Final = ("taps_card", "taps_student")
+"""Indexes by which single cards and pupils are looked up: whole days aren't, and each makes reading slower."""
+
 
 class RecomputeRefused(NeedsHands):
     """The marks that were asked for can't be made."""
@@ -113,8 +116,9 @@ def _anew(store: Store) -> Iterator[ClassBook]:
         connection.execute("PRAGMA temp.journal_mode = OFF")
         for kind, sql in connection.execute(
             "SELECT type, sql FROM main.sqlite_master WHERE sql IS NOT NULL AND tbl_name IN"
-            f" ({', '.join('?' * len(PROJECTED))}, 'day_cursor') ORDER BY type = 'index'",
-            PROJECTED,
+            f" ({', '.join('?' * len(PROJECTED))}, 'day_cursor') AND name NOT IN ({', '.join('?' * len(UNASKED))})"
+            " ORDER BY type = 'index'",
+            (*PROJECTED, *UNASKED),
         ).fetchall():
             before, after = ("CREATE INDEX ", "CREATE INDEX temp.") if kind == "index" else ("TABLE ", "TEMP TABLE ")
             connection.execute(sql.replace(before, after, 1))

@@ -16,10 +16,10 @@ from hub.cards.holdings import SINCE_EVER_MS, CardChange
 from hub.city.files import Sent
 from hub.store.dayrows import Confirmation, Correction, DayRows, TapRow
 from hub.store.erasedrows import TAP_WITHOUT_CARD
-from protocol.anchors import Dated, dated
+from protocol.anchors import Dated, dated, read_by
 from protocol.cardforms import number_plan
 from protocol.cards import parse_card
-from protocol.envelope import Event, decode_data, decode_event, unix_ms_of
+from protocol.envelope import Event, decode_data, decode_event, expected_event, unix_ms_of
 from protocol.errors import BadMessage, CardNumberError
 from protocol.rawread import RawRead, decode_raw
 from protocol.records import (
@@ -56,18 +56,18 @@ class Scribe:
         """Write down what the next records behind the cursor say, up to `limit`; how many."""
         page = self._rows.page(self._rows.cursor(), limit)
         taps: list[TapRow] = []
-        for position, journal, raw in page:
-            self._take(position, self._ledger.books.numbered(journal), bytes(raw), taps)
+        for position, journal, sequence, raw in page:
+            self._take(position, self._ledger.books.numbered(journal), sequence, raw, taps)
         self._keep(taps)
         if page:
             self._rows.move(page[-1][0])
         return len(page)
 
-    def _take(self, position: int, book: Book, raw: bytes, taps: list[TapRow]) -> None:
+    def _take(self, position: int, book: Book, sequence: int, raw: bytes, taps: list[TapRow]) -> None:
         try:
-            event = decode_event(raw)
+            event = expected_event(raw, book.journal, sequence, book.source) or decode_event(raw)
             if event.name in TAP_TYPES and book.device is not None:
-                taps.append(self._tap(book, book.device, event))
+                taps.append(self._tap(book, book.device, sequence, event))
             elif event.name == "device.watermark" and book.device is not None:
                 self._claim(book, event)
             elif event.name in ("log.gap", "device.alarm") and book.device is not None:
@@ -113,13 +113,13 @@ class Scribe:
 
     # --- taps ---------------------------------------------------------------------------------------------------------
 
-    def _tap(self, book: Book, device: str, event: Event) -> TapRow:
+    def _tap(self, book: Book, device: str, sequence: int, event: Event) -> TapRow:
         data = decode_data(event, TapData)
-        reading = dated(event) or UNDATED
+        reading = read_by(data.clock, event.time) or UNDATED
         when = self._store.anchors.of(book.source).effective_at(book.journal, reading)
         return TapRow(
             book.number,
-            event.tap.sequence,
+            sequence,
             data.kind,
             data.point,
             data.dir,

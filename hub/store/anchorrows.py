@@ -23,7 +23,8 @@ class AnchorRows:
         run = database.connection.execute
         for source, boot, kept in run("SELECT source, boot, kept FROM anchors"):
             self.of(source).boots[boot] = msgspec.json.decode(kept, type=BootAnchors)
-        for (raw,) in run("SELECT raw FROM events JOIN journals ON number = events.journal WHERE sequence = 1"):
+        # In this order: the other way round, the whole ledger would be gone through.
+        for (raw,) in run("SELECT raw FROM journals CROSS JOIN events ON events.journal = number WHERE sequence = 1"):
             self._link(bytes(raw))
 
     def _link(self, raw: bytes) -> None:

@@ -137,10 +137,11 @@ class DayRows:
         """The ledger's last position."""
         return int(self._run("SELECT coalesce(max(position), 0) FROM events").fetchone()[0])
 
-    def page(self, after: int, limit: int) -> list[tuple[int, int, bytes]]:
-        """Records behind a position: position, journal's number, bytes."""
+    def page(self, after: int, limit: int) -> list[tuple[int, int, int, bytes]]:
+        """Records behind a position: position, journal's number, sequence, bytes."""
         return self._run(
-            "SELECT position, journal, raw FROM events WHERE position > ? ORDER BY position LIMIT ?", (after, limit)
+            "SELECT position, journal, sequence, raw FROM events WHERE position > ? ORDER BY position LIMIT ?",
+            (after, limit),
         ).fetchall()
 
     def forget(self) -> None:

@@ -111,7 +111,7 @@ class Ledger:
     def own_records(self, kind: str) -> Iterator[bytes]:
         """The hub's own records of all its runs in which this stands, such as a type; it looks into each of them."""
         for (raw,) in self.database.connection.execute(
-            "SELECT raw FROM journals JOIN events ON events.journal = journals.number"
+            "SELECT raw FROM journals CROSS JOIN events ON events.journal = journals.number"
             " WHERE device IS NULL AND instr(raw, ?) ORDER BY position",
             (kind.encode("utf-8"),),
         ):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hub.store.devices import Device
 
 _FIRST_RECORDS = (
-    "SELECT journals.journal, events.raw FROM journals JOIN events ON events.journal = journals.number"
+    "SELECT journals.journal, events.raw FROM journals CROSS JOIN events ON events.journal = journals.number"
     " WHERE events.sequence = 1"
 )
 SILENT_S = 90

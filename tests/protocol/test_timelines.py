@@ -6,9 +6,10 @@ from random import Random
 
 import pytest
 
-from protocol.anchors import Timeline
+from protocol.anchors import Timeline, dated
 from protocol.envelope import Event, decode_event, encode_event, rfc3339
 from protocol.taps import TapId
+from protocol.time import effective_time
 
 JOURNAL = "0b6f5c9e7d2a4f18"
 
@@ -65,6 +66,18 @@ def test_learning_all_is_learning_each(seed: int) -> None:
         after = {boot: str(kept) for boot, kept in other.boots.items()}
         assert one.boots == other.boots
         assert {boot for boot, kept in after.items() if before.get(boot) != kept} == changed
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_record_is_dated_by_the_nearest_of_its_own_reading_and_all_that_are_kept(seed: int) -> None:
+    line, records = Timeline(), _records(Random(seed), 40)
+    line.learn_all(records)
+    for record in records:
+        found = dated(record)
+        if found is None or found.own is None:
+            continue
+        every = [*line.boots[found.boot].all(), found.own]
+        assert line.effective(record) == effective_time(found.boot, found.mono, found.stated_ms, every)
 
 
 def test_a_bound_below_nothing_is_no_bound() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -118,8 +118,8 @@ def test_before_the_final_moment_only_people_s_words_of_a_signed_list_are_told(
         (told("Unexcused Absence", derived=False), judged("not-known"), WAITING, (None, "Unexcused Absence")),
         (told("Absent"), judged("not-known"), WAITING, None),
         (told("Absent", derived=False), judged("not-known"), WAITING, (None, "Absent")),
-        (told("Absent"), replace(judged("not-known"), evidence=("j.7",)), WAITING, (None, "Absent")),
-        (told("Absent"), replace(judged("not-known"), evidence=("j.7",)), COMPLETE, (None, "Absent")),
+        (told("Absent"), msgspec.structs.replace(judged("not-known"), evidence=("j.7",)), WAITING, (None, "Absent")),
+        (told("Absent"), msgspec.structs.replace(judged("not-known"), evidence=("j.7",)), COMPLETE, (None, "Absent")),
         (told("Absent"), judged("absent"), COMPLETE, None),
         (told("Absent"), judged("absent", SIGNED_BY), COMPLETE, None),
         (told("Tardy", 40), judged("late", minutes=40), COMPLETE, None),
@@ -165,7 +165,7 @@ def moments(draw: Any) -> Moment:
         if mark == "not-known" or (mark == "absent" and not by and not known.complete):
             mark, by = "not-known", ""
         minutes = draw(st.integers(0, 2)) if mark in ("late", "left-early") else 0
-        found.append(replace(judged(mark, by, minutes), pupil=pupil))
+        found.append(msgspec.structs.replace(judged(mark, by, minutes), pupil=pupil))
     return Moment(tuple(found), known, draw(st.booleans()), draw(st.booleans()))
 
 
