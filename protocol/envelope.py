@@ -287,9 +287,9 @@ def is_journal_id(text: str) -> bool:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
-"""`datetime.fromisoformat` takes many more forms, some without seconds."""
+"""`datetime.fromisoformat` takes many more forms, some without seconds, later ones an hour 24."""
 _seconds_cache: tuple[int, str] = (-1, "")
 
 

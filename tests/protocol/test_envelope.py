@@ -244,6 +244,7 @@ def test_times_keep_their_milliseconds(unix_ms: int) -> None:
         "2026-11-23T06:58:12z",
         "2026-11-23T06:58:12+07",
         "2026-11-23T24:00:00Z\n",
+        "2026-11-23T24:00:00.000+07:00",
     ],
 )
 def test_naive_and_cut_times_are_refused(text: str) -> None:
