@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -40,6 +39,14 @@ WINDOWS = ((6 * 60 + 30, 60, "in"), (13 * 60, 25, "in"), (16 * 60 + 20, 40, "out
 GROUP = 500
 MARKS_REACH_MS, YEAR_REACH_S, RSS_REACH_MIB, GROWTH_REACH = 150.0, 60.0, 150.0, 1.25
 MARKS_ROUNDS = 9
+WEIGHED = """
+import resource, subprocess, sys
+ended = subprocess.run(sys.argv[1:], check=False)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(ended.returncode)
+"""
+"""Runs a command and says at last how many KiB it held at most, from a small process: what a process was before it
+became the command counts as its own (getrusage(2)), and this one has grown."""
 
 
 def measure_school_year(shop: Workshop) -> list[Figure]:
@@ -156,14 +163,14 @@ def _recomputed(config: Path, days: list[date]) -> tuple[float, float]:
     words = ["--day", days[0].isoformat(), "--to", days[-1].isoformat(), "--from-records", "--json"]
     command = [sys.executable, "-m", "k12edge", "hub", "recompute", *words, "--config", str(config)]
     began_s = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        told = json.loads(process.stdout.read())
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode or len(told) != len(days):
-        raise Broken(f"hub recompute ended with {process.returncode}, {len(told)} of {len(days)} days")
-    return time.perf_counter() - began_s, used.ru_maxrss / 1024
+    ended = subprocess.run([sys.executable, "-c", WEIGHED, *command], capture_output=True, check=False)
+    took_s = time.perf_counter() - began_s
+    if ended.returncode:
+        raise Broken(f"hub recompute ended with {ended.returncode}: {ended.stderr.decode('utf-8', 'replace')[-300:]}")
+    told = json.loads(ended.stdout)
+    if len(told) != len(days):
+        raise Broken(f"hub recompute told {len(told)} of {len(days)} days")
+    return took_s, int(ended.stderr.split()[-1]) / 1024
 
 
 def _held(school: School) -> float:
