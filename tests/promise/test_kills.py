@@ -13,8 +13,8 @@ import sqlite_utils
 from sim.kills.campaign import BrokerKind, KillCampaign
 from sim.wire.segment import missing
 
-PUPILS, STRIKES = 440, 22
-TAPS_MIN, KILLS_MIN, STOPS_MIN = 850, 9, 1
+PUPILS, STRIKES = 300, 16
+TAPS_MIN, KILLS_MIN, STOPS_MIN = 550, 7, 1
 """About half of what chance brings: it depends on who is up when a strike comes."""
 STILL_S_MAX = 3.0
 

@@ -27,8 +27,8 @@ from sim.powercut.outcome import READY_S_MAX, Outcome
 from sim.powercut.recording import Remove, Rename, Step, Sync, Write
 
 SEED = 20261125
-LARGE, SMALL = Sizes(taps=54, stations=3), Sizes(taps=8, stations=2)
-POINTS_MIN = 500  # of one recording of a gateway
+LARGE, SMALL = Sizes(taps=30, stations=3), Sizes(taps=8, stations=2)
+POINTS_MIN = 300  # of one recording of a gateway
 
 
 def _kept(outcome: Outcome) -> None:

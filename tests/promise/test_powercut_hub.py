@@ -25,7 +25,7 @@ from sim.powercut.replay import replay
 from sim.road import SCHOOL
 
 SEED = 20261125
-SMALL = Sizes(taps=6, stations=2)
+SMALL = Sizes(taps=4, stations=1)
 
 
 @pytest.mark.parametrize("story", [hub_first_boot, hub_after_a_kill, hub_migration])
