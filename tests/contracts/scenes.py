@@ -225,6 +225,7 @@ class OsdpScene:
 
 
 ASKED_S = 2.0
+"""In which a driver on a busy machine asks a card that its reader has noticed."""
 
 
 class PcscScene:
@@ -285,7 +286,7 @@ class PcscScene:
             while not slot.powered.wait(0.1) and not self._over.is_set():
                 pass
             self._over.wait(max(hold_ms, self.least_ms * (1 + self._garbled)) / 1000)
-            # A busy machine asks later than any hand is quick; a driver that never asks has ASKED_S.
+            # Taken away before it was asked, it would show the machine and not the driver.
             end_s = time.monotonic() + ASKED_S
             while slot.answered <= unread and time.monotonic() < end_s and not self._over.wait(0.01):
                 pass
