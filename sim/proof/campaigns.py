@@ -25,7 +25,8 @@ def _fuzzed(parser: str) -> CampaignPlan:
 
 
 PARSERS: Final = (
-    "pn532", "batch", "event", "receipt", "roster", "config", "city", "lines", "typed", "pcsc", "osdp", "cardforms",
+    "pn532", "batch", "event", "receipt", "roster", "config", "city",
+    "lines", "typed", "pcsc", "osdp", "cardforms", "raw",
 )  # fmt: skip
 
 CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
