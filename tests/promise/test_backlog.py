@@ -1,4 +1,4 @@
-"""A hub that was away: 10,000 taps wait in a gateway's journal, and the killed hub takes them all exactly once."""
+"""A hub that was away: thousands of taps wait in a journal, and the killed hub takes them all exactly once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import pytest
 from sim.parts import free_ports, mosquitto, until
 from sim.road import Road
 
-STATIONS, TAPS = 40, 250
-ALL = STATIONS * TAPS
+STATIONS = 40
 
 
-def _queues(folder: Path) -> dict[str, tuple[str, str]]:
+def _queues(folder: Path, taps: int) -> dict[str, tuple[str, str]]:
     rng = Random(3)
     stations = {}
     for number in range(STATIONS):
         path = folder / f"queue-{number}.txt"
-        path.write_text("".join(f"30 a:04{rng.randbytes(6).hex().upper()} 4\n" for _ in range(TAPS)), encoding="ascii")
+        path.write_text("".join(f"30 a:04{rng.randbytes(6).hex().upper()} 4\n" for _ in range(taps)), encoding="ascii")
         stations[f"cong-{number}"] = ("gate", f"replay:{path}")
     return stations
 
@@ -30,18 +29,18 @@ def refused(road: Road) -> int:
     return shown.read_bytes().count(b'"lane-full"') if shown.exists() else 0
 
 
-@pytest.mark.parametrize("broker", ["embedded", "mosquitto"])
-def test_a_backlog_of_ten_thousand_drains_through_kills(broker: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("broker", "taps"), [("embedded", 10_000), ("mosquitto", 4_000)])
+def test_a_backlog_drains_through_kills(broker: str, taps: int, tmp_path: Path) -> None:
     own = mosquitto(tmp_path, free_ports(1)[0]) if broker == "mosquitto" else None
     road = Road(tmp_path, broker_url=None if own is None else f"mqtt://127.0.0.1:{own.words[-1]}")
-    gateway = road.add_gateway("cong", _queues(tmp_path))
+    gateway = road.add_gateway("cong", _queues(tmp_path, taps // STATIONS))
     try:
         if own is not None:
             own.start()
         # Nobody but the gateway runs; the hub first comes when all have tapped.
         gateway.start()
         until(
-            lambda: road.answered("cong") + refused(road) >= ALL,
+            lambda: road.answered("cong") + refused(road) >= taps,
             "not everybody was signalled",
             also=gateway.check,
             moving=road.progress,
@@ -54,10 +53,10 @@ def test_a_backlog_of_ten_thousand_drains_through_kills(broker: str, tmp_path: P
             state = road.status()
             return 0 if state is None else int(state["records"])
 
-        until(lambda: arrived() > 2_000, "nothing drains", also=road.check, within_s=60, moving=road.progress)
+        until(lambda: arrived() > taps // 5, "nothing drains", also=road.check, within_s=60, moving=road.progress)
         road.hub.kill()
         road.hub.start()
-        until(lambda: arrived() > 5_000, "nothing drains", also=road.check, within_s=60, moving=road.progress)
+        until(lambda: arrived() > taps // 2, "nothing drains", also=road.check, within_s=60, moving=road.progress)
         gateway.kill()
         for queue in tmp_path.glob("queue-*.txt"):
             queue.write_text("# everybody has tapped\n", encoding="ascii")
@@ -71,7 +70,7 @@ def test_a_backlog_of_ten_thousand_drains_through_kills(broker: str, tmp_path: P
         if own is not None:
             own.stop()
     assert found.kept, found.as_json()
-    assert found.signals >= ALL - refused(road)
-    assert found.signals > ALL // 2, "this disk is too slow for a crowd like this"
+    assert found.signals >= taps - refused(road)
+    assert found.signals > taps // 2, "this disk is too slow for a crowd like this"
     assert found.journal == found.hub == found.city
     assert ends == dict.fromkeys(ends, 0)
