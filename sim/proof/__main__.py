@@ -52,24 +52,27 @@ def main() -> int:
     parser.add_argument("--only", choices=names, action="append", help="only this one; may be repeated")
     parser.add_argument("--size", choices=("small", "full"), default="full", help="default: %(default)s")
     parser.add_argument("--into", type=Path, default=ROOT / "docs" / "proof", help="default: docs/proof")
+    parser.add_argument("--books", type=Path, metavar="DIR", help="there a long campaign notes how far it came")
     asked = parser.parse_args()
-    asked.into.mkdir(parents=True, exist_ok=True)
+    for folder in filter(None, (asked.books, asked.into)):
+        folder.mkdir(parents=True, exist_ok=True)
     broken = []
     for campaign in CAMPAIGNS:
         if asked.only is None or campaign.name in asked.only:
             words = campaign.full if asked.size == "full" else campaign.small
             print(f"== {campaign.name}: python -m {' '.join(words)}", flush=True)
-            if not _run(campaign, words, asked.into):
+            if not _run(campaign, words, asked.into, asked.books):
                 broken.append(campaign.name)
     print(f"broken: {', '.join(broken)}" if broken else "every promise was kept")
     return 1 if broken else 0
 
 
-def _run(campaign: CampaignPlan, words: tuple[str, ...], into: Path) -> bool:
+def _run(campaign: CampaignPlan, words: tuple[str, ...], into: Path, books: Path | None) -> bool:
     """One campaign; whether it kept every promise."""
+    going_on = ("--book", str(books / f"{campaign.name}.jsonl")) if books and campaign.books else ()
     with tempfile.TemporaryDirectory(prefix="k12edge-proof-") as folder:
         found = Path(folder) / "found.json"
-        code = subprocess.run([sys.executable, "-m", *words, "--json", str(found)], cwd=ROOT).returncode
+        code = subprocess.run([sys.executable, "-m", *words, *going_on, "--json", str(found)], cwd=ROOT).returncode
         if not found.exists():
             print(f"{campaign.name} ended with {code} and told nothing", flush=True)
             return False

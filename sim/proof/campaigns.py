@@ -8,12 +8,16 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class CampaignPlan:
-    """A campaign: what it proves, and the words after `python -m` at full and at small size."""
+    """A campaign: what it proves, and the words after `python -m` at full and at small size.
+
+    `books`: it takes `--book FILE`, and goes on from there after it was stopped.
+    """
 
     name: str
     proves: str
     full: tuple[str, ...]
     small: tuple[str, ...]
+    books: bool = False
 
 
 def _fuzzed(parser: str) -> CampaignPlan:
@@ -35,6 +39,7 @@ CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
         "school days of the reference school, full of faults",
         ("sim", "--seeds", "1000"),
         ("sim", "--seeds", "20", "--pupils", "120"),
+        books=True,
     ),
     CampaignPlan(
         "sim-20-days",

@@ -1,0 +1,58 @@
+"""A long campaign's book: what was run isn't run again, what is foreign or cut isn't believed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim.world.plan import Plan
+from sim.world.run import Outcome
+from sim.world.seedbook import ForeignBook, SeedBook, told
+
+WORDS = [sys.executable, "-m", "sim", "--pupils", "6", "--no-faults", "--jobs", "1"]
+
+
+def campaign(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*WORDS, *map(str, words)], capture_output=True, text=True, timeout=120)
+
+
+def test_a_campaign_goes_on_where_it_was_stopped_and_says_the_same(tmp_path: Path) -> None:
+    book = tmp_path / "seeds.jsonl"
+    first = campaign("--seeds", 2, "--book", book)
+    on = campaign("--seeds", 3, "--book", book)
+    whole = campaign("--seeds", 3)
+    assert (first.returncode, on.returncode, whole.returncode) == (0, 0, 0), on.stderr
+    assert "2 seeds were run before" in on.stdout and "seed 1:" not in on.stdout and "seed 3:" in on.stdout
+    said = [done.stdout.splitlines()[-1].partition(";")[0] for done in (on, whole)]
+    assert said[0] == said[1] and said[0].startswith("3 seeds, ")
+    assert len(book.read_bytes().splitlines()) == 4
+    other = campaign("--seeds", 3, "--days", 2, "--book", book)
+    assert other.returncode == 2 and "was begun with other code, days or pupils" in other.stderr
+
+
+def book_of(path: Path, seeds: int) -> SeedBook:
+    book = SeedBook.opened(path, 1, 60, faults=True)
+    for seed in range(1, seeds + 1):
+        book.write(told(Outcome(Plan(seed, 1, 60)), passed_s=10.0 * seed))
+    return book
+
+
+def test_a_line_that_was_cut_is_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    whole = book_of(path, 3).path.read_bytes()
+    for cut in (1, 2, 30):
+        path.write_bytes(whole[:-cut])
+        book = SeedBook.opened(path, 1, 60, faults=True)
+        assert set(book.kept) == {1, 2} and book.passed_s == 20.0
+        book.write(told(Outcome(Plan(3, 1, 60)), passed_s=30.0))
+        assert path.read_bytes() == whole
+
+
+def test_a_book_of_other_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = book_of(tmp_path / "seeds.jsonl", 1).path
+    monkeypatch.setattr("sim.world.seedbook.code_digest", lambda: "of other code")
+    with pytest.raises(ForeignBook):
+        SeedBook.opened(path, 1, 60, faults=True)
