@@ -1,6 +1,6 @@
 # Two commands do all: `make demo` and `make test`. Everything is installed into .venv from the hash-pinned lock.
-# The system's own Python first: it's what gateways run on, and a distribution builds it with profiles, which makes it up
-# to twice as fast as one that was compiled by hand.
+# The system's own Python first: it's what gateways run on, and distributions build it with profiles; one that was compiled
+# by hand without them is slower.
 PYTHON := $(shell for p in /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11; do \
 	if $$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
 BIN := .venv/bin
