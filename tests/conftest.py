@@ -3,6 +3,7 @@
 A test marked `preloaded_input` meets an input device that the machine can't make; see tests/preloading.py.
 """
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from sim.emulators.bench import Bench
 from tests.preloading import PRELOADED, in_a_child
+from tests.sharing import LONG, shared_out
 
 settings.register_profile("k12edge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("k12edge")
@@ -17,6 +19,13 @@ settings.load_profile("k12edge")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "preloaded_input: meets an emulated input device, in a child process")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        items[:] = shared_out(items, workers, lambda item: item.nodeid.startswith(LONG))
 
 
 @pytest.hookimpl(tryfirst=True)
