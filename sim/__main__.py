@@ -47,7 +47,7 @@ def main() -> int:
     _fix_hashes()
     try:
         book = asked.book and SeedBook.opened(asked.book, asked.days, asked.pupils, faults=not asked.no_faults)
-    except (ForeignBook, msgspec.ValidationError, msgspec.DecodeError, OSError) as problem:
+    except (ForeignBook, OSError) as problem:
         parser.error(f"--book: {problem}")
     return _campaign(asked, book)
 
@@ -68,7 +68,7 @@ def _campaign(asked: argparse.Namespace, book: SeedBook | None) -> int:
     ]
     seeds = [book.kept[plan.noise] for plan in plans if book and plan.noise in book.kept]
     if seeds:
-        print(f"{len(seeds)} seeds were run before: {book and book.path}", flush=True)
+        print(f"run before: {len(seeds)} of {len(plans)} seeds", flush=True)
     problems: list[str] = []
     for outcome in _outcomes([plan for plan in plans if not book or plan.noise not in book.kept], asked.jobs):
         seed = told(outcome, time.monotonic() - began_s)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 LONG: Final = ("tests/promise/", "tests/browser/")
-"""Tests of many processes, each of many seconds. In the list's order they come last, when others have nothing left."""
+"""Tests of many processes, each of many seconds: met last by one worker, they are waited for by all others."""
 
 T = TypeVar("T")
 

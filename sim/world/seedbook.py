@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -40,10 +41,11 @@ class _Opening(msgspec.Struct, frozen=True):
     pupils: int
     faults: bool
     code: str
+    python: str
 
 
 class ForeignBook(ValueError):
-    """This book tells of other code or of days of another size, so nothing in it can be gone on from."""
+    """This file tells of other code or of days of another size, or is no book, so nothing in it can be gone on from."""
 
 
 @dataclass(slots=True)
@@ -59,19 +61,27 @@ class SeedBook:
     @classmethod
     def opened(cls, path: Path, days: int, pupils: int, *, faults: bool) -> SeedBook:
         """Open a book, a new one where there is none."""
-        opening = msgspec.json.encode(_Opening(days, pupils, faults, code_digest()))
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-        if not lines or lines == [b""]:
+        opening = msgspec.json.encode(_Opening(days, pupils, faults, code_digest(), platform.python_version()))
+        begun, end, rest = (path.read_bytes() if path.exists() else b"").partition(b"\n")
+        if not end and opening.startswith(begun):
+            # Nothing, or cut while its first line was written.
             path.write_bytes(opening + b"\n")
             return cls(path)
-        if lines[0] != opening:
+        if begun != opening:
             raise ForeignBook(f"{path} was begun with other code, days or pupils; name another file, or remove it")
-        decoder = msgspec.json.Decoder(SeedKept)
-        seeds = [decoder.decode(line) for line in lines[1:-1]]
-        # What stands behind the last end of line was cut while it was written.
-        if lines[-1]:
-            os.truncate(path, path.stat().st_size - len(lines[-1]))
-        return cls(path, {seed.seed: seed for seed in seeds})
+        *whole, cut = rest.split(b"\n")
+        book = cls(path)
+        for number, line in enumerate(whole, start=2):
+            try:
+                seed = msgspec.json.decode(line, type=SeedKept)
+            except msgspec.DecodeError as problem:
+                raise ForeignBook(
+                    f"{path}, line {number}: {problem}; remove the line, its seed is run again"
+                ) from problem
+            book.kept[seed.seed] = seed
+        if cut:
+            os.truncate(path, path.stat().st_size - len(cut))
+        return book
 
     @property
     def passed_s(self) -> float:
