@@ -9,8 +9,11 @@ from contextlib import suppress
 from csv import writer
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from hub.cards.listed import CARDS_PASSED
+from hub.lists.changes import Guard, ListGuarded
+from hub.roster import RosterRefused
 from protocol.cards import CardUid
 from protocol.errors import K12EdgeError
 from protocol.signing import fingerprint
@@ -33,6 +36,8 @@ STRANGERS: Final = 0.01
 """Cards that no roster knows, of all taps; as many are held twice, and a tenth as many show a random number."""
 HOME_MIN: Final = 30
 """From the last tap of a day to its end, in minutes."""
+CONFIRMED: Final = " ".join((*get_args(Guard), CARDS_PASSED))
+"""What the office says of a list that changes much: it is meant."""
 
 
 class School:
@@ -118,15 +123,22 @@ class School:
         self.command("devices-accept", {"device": device, "fingerprint": shown})
         self.loop.after(3 * MINUTE, self.export_keys)
 
-    def command(self, action: str, words: dict[str, str | None]) -> None:
-        """A person's command, given again a minute later while the hub refuses it (its disk is full) or is down."""
+    def command(self, action: str, words: dict[str, str | None], done: Callable[[], None] = lambda: None) -> None:
+        """A person's command, given again a minute later while the hub refuses it (its disk is full) or is down.
+
+        What no waiting helps is a fault of ours: the person would read why, and nothing would happen here. `done` once
+        it was carried out.
+        """
         try:
             if self.hub.up:
                 self.hub.carry(action, words)
+                done()
                 return
+        except (ListGuarded, RosterRefused) as problem:
+            raise AssertionError(f"{action} is refused for good: {problem}") from problem
         except K12EdgeError:
             self.truth.count("command refused")
-        self.loop.after(MINUTE, lambda: self.command(action, words))
+        self.loop.after(MINUTE, lambda: self.command(action, words, done))
 
     def export_keys(self) -> None:
         """A person keeps the hub's keys in a safe."""
@@ -134,8 +146,13 @@ class School:
             with suppress(K12EdgeError):
                 self.keys = self.hub.carry("keys-export", {"file": "keys.json"}) or self.keys
 
-    def import_roster(self, pupils: Sequence[Pupil], cards: dict[str, bytes] | None = None) -> None:
-        """The office imports the roster; `cards` are pupils' new ones."""
+    def import_roster(
+        self,
+        pupils: Sequence[Pupil],
+        cards: dict[str, bytes] | None = None,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """The office imports the roster, having looked at what it would change; `cards` are pupils' new ones."""
         text = io.StringIO()
         rows = writer(text)
         rows.writerow(("pupil_key", "display_name", "class", "card_uid"))
@@ -143,7 +160,7 @@ class School:
             uid = (cards or {}).get(pupil.key, pupil.uid)
             rows.writerow((pupil.key, pupil.name, pupil.school_class, f"a:{uid.hex().upper()}"))
         paper = base64.b64encode(text.getvalue().encode("utf-8")).decode("ascii")
-        self.command("roster-import", {"file": "roster.csv", "paper": paper})
+        self.command("roster-import", {"file": "roster.csv", "paper": paper, "confirm": CONFIRMED}, done)
 
     # --- a day --------------------------------------------------------------------------------------------------------
 

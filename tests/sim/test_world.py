@@ -97,6 +97,13 @@ def test_the_table_names_what_never_happened() -> None:
     assert len(table(rows)) == len(KINDS) + 1
 
 
+def test_a_command_that_is_refused_for_good_is_no_fault_that_took_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Who doesn't say that a list is meant finds it refused, however often they bring it.
+    monkeypatch.setattr("sim.world.school.CONFIRMED", "")
+    with pytest.raises(AssertionError, match="roster-import is refused for good: not confirmed: many-gone"):
+        run(Plan(1, 1, 400, (Fault("roster-lacks", ARRIVAL_S, 0.0, 1),), crowds=1))
+
+
 # --- every checker sees what it is there for ------------------------------------------------------------------------
 
 

@@ -13,18 +13,16 @@ if TYPE_CHECKING:
 
 def _reissued(school: School, rng: Random) -> None:
     """Some pupils get new cards; the old ones go to others, while taps with them still wait in journals."""
-    school.truth.count("cards re-issued")
     pupils = list(school.pupils)
     some = rng.sample(pupils, max(2, len(pupils) // 20))
     cards = {pupil.key: other.uid for pupil, other in zip(some, [*some[1:], some[0]], strict=True)}
-    school.import_roster(pupils, cards)
+    school.import_roster(pupils, cards, lambda: school.truth.count("cards re-issued"))
 
 
 def _shrunk(school: School, rng: Random) -> None:
     """A roster without a tenth of the pupils: their cards are unknown until the next one."""
-    school.truth.count("roster lacks pupils")
     pupils = [pupil for pupil in school.pupils if rng.random() > 0.1]
-    school.import_roster(pupils)
+    school.import_roster(pupils, done=lambda: school.truth.count("roster lacks pupils"))
 
 
 def _lost(school: School, _rng: Random) -> None:
