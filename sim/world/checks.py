@@ -120,9 +120,14 @@ def drained(school: School) -> bool:
     store = school.hub.store
     if store is None or school.city.store is None:
         return False
+    lost = school.truth.lost_with_a_hub
     for book in store.ledger.books.all():
         city = book.city()
-        if book.holes() or not all(city.covers(first, last) for first, last in book.held):
+        if not all(city.covers(first, last) for first, last in book.held):
+            return False
+        if any(
+            f"{book.journal}.{number}" not in lost for first, last in book.holes() for number in range(first, last + 1)
+        ):
             return False
     for box in school.gateways:
         if not box.up:
@@ -175,6 +180,19 @@ def gather(school: School) -> Books:
                 school.truth.broken("held once", f"{name} stands under two sources, one of them {source}")
             books.city[name] = bytes(raw)
     return books
+
+
+def own_records(school: School) -> set[str]:
+    """The ids of the records that the hub entered itself, by its ledger's file; none where it has none yet."""
+    ledger = school.hub.storage.folder / "ledger.db"
+    if not ledger.exists():
+        return set()
+    with _reading(str(ledger)) as database:
+        rows = database.execute(
+            "SELECT journals.journal, sequence FROM events JOIN journals ON events.journal = journals.number"
+            " WHERE journals.device IS NULL"
+        )
+        return {f"{journal}.{sequence}" for journal, sequence in rows}
 
 
 def check_all(school: School) -> Times:

@@ -126,14 +126,16 @@ class School:
     def command(self, action: str, words: dict[str, str | None], done: Callable[[], None] = lambda: None) -> None:
         """A person's command, given again a minute later while the hub refuses it (its disk is full) or is down.
 
+        So it is where the hub crashed under it: the person read no answer.
         What no waiting helps is a fault of ours: the person would read why, and nothing would happen here. `done` once
         it was carried out.
         """
         try:
             if self.hub.up:
                 self.hub.carry(action, words)
-                done()
-                return
+                if self.hub.up:
+                    done()
+                    return
         except (ListGuarded, RosterRefused) as problem:
             raise AssertionError(f"{action} is refused for good: {problem}") from problem
         except K12EdgeError:

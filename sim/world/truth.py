@@ -48,6 +48,8 @@ class Truth:
         self.fired: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.lost_with_a_card: set[str] = set()
+        self.lost_with_a_hub: set[str] = set()
+        """Records of the hub's own that the city had refused or not yet got, and only a lost ledger held."""
 
     def count(self, what: str) -> None:
         """A fault took effect."""

@@ -104,6 +104,35 @@ def test_a_command_that_is_refused_for_good_is_no_fault_that_took_effect(monkeyp
         run(Plan(1, 1, 400, (Fault("roster-lacks", ARRIVAL_S, 0.0, 1),), crowds=1))
 
 
+class _FirstOfAHub:
+    """Chance as the city's refusal asks for it: each run of a hub's own journal lacks its first record there."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    def random(self) -> float:
+        return 0.0 if b'"urn:k12edge:hub:' in self.raw and b'.1","source"' in self.raw else 1.0
+
+
+def test_what_only_a_lost_hub_held_of_its_own_is_waited_for_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The city refuses a record that the hub entered itself, and the hub's disk is lost before a person looks."""
+    monkeypatch.setattr("sim.world.run.DRAIN_H", 1)
+    monkeypatch.setattr("sim.world.city.Random", _FirstOfAHub)
+    replaced = [Fault("hub-replaced", ARRIVAL_S + at_s, 0.0, 1) for at_s in (0, 600)]
+    outcome = run(Plan(1, 1, 30, (Fault("city-poison", ARRIVAL_S - 60, 900.0, 1), *replaced), crowds=1))
+    assert outcome.kept, "\n".join(story(outcome))
+    assert outcome.fired["city refused a record as invalid-event"] and outcome.fired["hub replaced"]
+
+
+def test_a_command_under_which_the_hub_crashes_is_given_again() -> None:
+    """Else a hub that was replaced would stay without its keys, a stranger to every gateway."""
+    crashes = [Fault("hub-crashes", ARRIVAL_S - 30 + 60 * at, 0.0, 2) for at in range(2)]
+    faults = (Fault("city-poison", ARRIVAL_S - 60, 900.0, 2), *crashes, Fault("hub-replaced", ARRIVAL_S + 120, 0.0, 2))
+    outcome = run(Plan(1, 1, 40, faults, crowds=1))
+    assert outcome.kept, "\n".join(story(outcome))
+    assert outcome.fired["hub crashed before UPDATE"] == 2
+
+
 # --- every checker sees what it is there for ------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from protocol.signing import fingerprint
-from sim.world.checks import gather, rows_of
+from sim.world.checks import gather, own_records, rows_of
 from sim.world.faults.kind import Kind
 from sim.world.loop import MINUTE, SECOND
 from sim.world.machine import SimMachine
@@ -90,6 +90,14 @@ def _replaced(school: School, rng: Random) -> None:
     school.loop.after(rng.randrange(MINUTE, 20 * MINUTE), accept)
 
 
+def _lose_hub(school: School) -> None:
+    """The hub's disk is taken out: of its own records nobody else holds those that the city refused or hadn't got."""
+    school.hub.kill()
+    own = own_records(school)
+    if own:
+        school.truth.lost_with_a_hub |= own - gather(school).city.keys()
+
+
 def _hub_restored(school: School, rng: Random) -> None:
     """The hub gets back its ledger as it was some minutes ago."""
     if not school.hub.up:
@@ -99,7 +107,7 @@ def _hub_restored(school: School, rng: Random) -> None:
     def restore() -> None:
         school.truth.count("hub restored from a backup")
         school.hub_anew = True
-        school.hub.kill()
+        _lose_hub(school)
         school.hub.storage.replace(kept)
         school.restart_later(school.hub.start, rng)
         school.look_after_gateways()
@@ -113,7 +121,7 @@ def _hub_replaced(school: School, rng: Random) -> None:
         return
     school.truth.count("hub replaced")
     school.hub_anew = True
-    school.hub.kill()
+    _lose_hub(school)
     school.hub.storage.replace(None)
     school.hub.machine.reboot(battery=True)
     school.hub.machine.synchronise()
