@@ -32,8 +32,8 @@ IDLE_MS: Final = 1_000
 REFUSED_MAX: Final = 1_000
 """Starts in a row that may fail while a disk does."""
 STRETCH: Final = ((120, 120), (5, 30), (0, 4))
-"""(seconds since somebody tapped, times): a gateway where nothing is under way is asked so much more rarely than it
-would ask itself: it would find nothing, or say how it is to nobody who waits for it."""
+"""(seconds since somebody tapped, times): a gateway that owes nothing is asked so much more rarely than it would ask
+itself: it would find nothing, or say how it is to nobody who waits for it."""
 FULL_PAUSE_S: Final = 2.0
 """As edge.app.FULL_PAUSE_S."""
 
@@ -202,8 +202,9 @@ class GatewayBox:
             return
         last = assembly.journal.last
         wait_ms = assembly.delivery.turn()
-        # A record of its own (a signed head, an anchor) is offered at its next turn.
-        if wait_ms >= IDLE_MS and assembly.journal.last == last:
+        # A record of its own (a signed head, an anchor) is offered at its next turn; what is owed is offered again.
+        idle = wait_ms >= IDLE_MS and assembly.journal.last == last
+        if idle and not assembly.delivery._uplink.owed():
             quiet_s = (self._loop.now_ns - self._active_ns) / SECOND
             wait_ms *= next(times for after_s, times in STRETCH if quiet_s >= after_s)
         self._turn.plan(wait_ms * MS)

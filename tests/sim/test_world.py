@@ -11,17 +11,21 @@ from typing import Any
 import pytest
 
 from edge import watermarking
+from edge.delivery import Delivery
 from edge.journal import SqliteJournal
 from edge.uplink import Uplink
 from hub.road.reception import Reception
 from hub.store.forwardrows import ForwardRows
 from hub.store.ledger import Ledger
+from protocol.cards import CardUid
 from protocol.ranges import RangeSet
 from protocol.time import Effective
 from sim.world.coverage import covered, table, uncovered
 from sim.world.faults import KINDS
+from sim.world.loop import MINUTE
 from sim.world.plan import Fault, Plan, draw
 from sim.world.run import run
+from sim.world.school import School
 from sim.world.shrink import shrink, story
 from sim.world.underneath import Crash
 
@@ -131,6 +135,32 @@ def test_a_command_under_which_the_hub_crashes_is_given_again() -> None:
     outcome = run(Plan(1, 1, 40, faults, crowds=1))
     assert outcome.kept, "\n".join(story(outcome))
     assert outcome.fired["hub crashed before UPDATE"] == 2
+
+
+def test_a_gateway_that_owes_records_is_asked_as_often_as_it_asks_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is to be offered again would wait for minutes, and look like records that nobody names."""
+    turns: list[int] = []
+    real = Delivery.turn
+    monkeypatch.setattr(Delivery, "turn", lambda self: turns.append(1) or real(self))
+    school = School(Plan(1, 1, 10, crowds=1), tmp_path)
+
+    def asked(minutes: int) -> int:
+        """How often within the last of so many minutes."""
+        school.loop.run(school.loop.now_ns + (minutes - 1) * MINUTE)
+        turns.clear()
+        school.loop.run(school.loop.now_ns + MINUTE)
+        return len(turns)
+
+    with school.underneath.entered():
+        school.begin()
+        assert asked(30) < 20
+        school.hub.kill()
+        assert school.gateways[0].hold(0, CardUid("a", "04A1B2C3D4E580")) is not None
+        assert asked(10) > 50
+        school.hub.start()
+        assert asked(30) < 20
 
 
 # --- every checker sees what it is there for ------------------------------------------------------------------------
