@@ -31,6 +31,7 @@ from sim.world.school import School
 
 RAW_NUMBER: Final = re.compile(rb"\ba:[0-9A-F]{8}")
 """A card's number as it is off the air, which no record or topic may carry."""
+LEDGER: Final = "ledger.db"
 BATCHES_MAX: Final = 4_000
 """Batches taken anew; a run with more (a whole day of the reference school) leaves it to smaller ones."""
 
@@ -120,7 +121,7 @@ def drained(school: School) -> bool:
     store = school.hub.store
     if store is None or school.city.store is None:
         return False
-    lost = school.truth.lost_with_a_hub
+    lost = school.truth.lost
     for book in store.ledger.books.all():
         city = book.city()
         if not all(city.covers(first, last) for first, last in book.held):
@@ -164,12 +165,9 @@ def gather(school: School) -> Books:
         if not box.journal_path.exists():
             continue
         with _reading(str(box.journal_path)) as database:
-            rows = {row.number: row for row in read_journals(database)}
-            for position, raw in database.execute("SELECT position, raw FROM event ORDER BY position"):
-                row = rows[position >> SEQUENCE_BITS]
-                books.journals[f"{row.journal}.{position & ((1 << SEQUENCE_BITS) - 1)}"] = bytes(raw)
-            books.pruned |= {row.journal: row.pruned_through for row in rows.values() if row.pruned_through}
-    with _reading(str(school.hub.storage.folder / "ledger.db")) as database:
+            books.journals |= _events_in(database)
+            books.pruned |= {row.journal: row.pruned_through for row in read_journals(database) if row.pruned_through}
+    with _reading(str(school.hub.storage.folder / LEDGER)) as database:
         for journal, sequence, raw in database.execute(
             "SELECT journals.journal, sequence, raw FROM events JOIN journals ON events.journal = journals.number"
         ):
@@ -182,17 +180,20 @@ def gather(school: School) -> Books:
     return books
 
 
-def own_records(school: School) -> set[str]:
-    """The ids of the records that the hub entered itself, by its ledger's file; none where it has none yet."""
-    ledger = school.hub.storage.folder / "ledger.db"
-    if not ledger.exists():
+def records_of(folder: Path) -> set[str]:
+    """The ids of the records in a gateway's folder."""
+    path = folder / FILE_NAME
+    if not path.exists():
         return set()
-    with _reading(str(ledger)) as database:
-        rows = database.execute(
-            "SELECT journals.journal, sequence FROM events JOIN journals ON events.journal = journals.number"
-            " WHERE journals.device IS NULL"
-        )
-        return {f"{journal}.{sequence}" for journal, sequence in rows}
+    with _reading(str(path)) as database:
+        return set(_events_in(database))
+
+
+def _events_in(database: sqlite3.Connection) -> dict[str, bytes]:
+    """What a gateway's file holds, by id."""
+    journals = {row.number: row.journal for row in read_journals(database)}
+    rows = database.execute("SELECT position, raw FROM event ORDER BY position")
+    return {f"{journals[at >> SEQUENCE_BITS]}.{at & ((1 << SEQUENCE_BITS) - 1)}": bytes(raw) for at, raw in rows}
 
 
 def check_all(school: School) -> Times:
@@ -213,7 +214,7 @@ COPIED: Final = ("journal-branched", "journal-rolled-back")
 
 def _check_alarms(school: School) -> None:
     """No fault of ours; a copied card is alarmed by the hub, unless it lost its ledger."""
-    with _reading(str(school.hub.storage.folder / "ledger.db")) as database:
+    with _reading(str(school.hub.storage.folder / LEDGER)) as database:
         raised = set(database.execute("SELECT device, code FROM alarms"))
     for device, code in raised:
         if code == "internal-fault":

@@ -48,8 +48,8 @@ class Truth:
         self.fired: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.lost_with_a_card: set[str] = set()
-        self.lost_with_a_hub: set[str] = set()
-        """Records of the hub's own that the city had refused or not yet got, and only a lost ledger held."""
+        self.lost: set[str] = set()
+        """Records, taps among them, that only a destroyed disk held: the hub's own or of a gateway, by their ids."""
 
     def count(self, what: str) -> None:
         """A fault took effect."""

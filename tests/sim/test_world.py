@@ -118,7 +118,7 @@ class _FirstOfAHub:
         return 0.0 if b'"urn:k12edge:hub:' in self.raw and b'.1","source"' in self.raw else 1.0
 
 
-def test_what_only_a_lost_hub_held_of_its_own_is_waited_for_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_a_lost_hub_held_is_waited_for_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The city refuses a record that the hub entered itself, and the hub's disk is lost before a person looks."""
     monkeypatch.setattr("sim.world.run.DRAIN_H", 1)
     monkeypatch.setattr("sim.world.city.Random", _FirstOfAHub)

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from protocol.signing import fingerprint
-from sim.world.checks import gather, own_records, rows_of
+from sim.world.checks import LEDGER, gather, records_of, rows_of
 from sim.world.faults.kind import Kind
 from sim.world.loop import MINUTE, SECOND
 from sim.world.machine import SimMachine
@@ -60,6 +60,8 @@ def _lose(school: School, box: GatewayBox) -> None:
     """The disk is taken out: what only it held can't be promised, and is known to us alone."""
     box.kill()
     held = gather(school)
+    others = [records_of(other.storage.folder) for other in school.gateways if other is not box]
+    school.truth.lost |= records_of(box.storage.folder).difference(held.hub, held.city, *others)
     for name, of in school.truth.signals.items():
         if of.box == box.name and name not in held.hub:
             school.truth.lost_with_a_card.add(name)
@@ -91,11 +93,13 @@ def _replaced(school: School, rng: Random) -> None:
 
 
 def _lose_hub(school: School) -> None:
-    """The hub's disk is taken out: of its own records nobody else holds those that the city refused or hadn't got."""
+    """The hub's disk is taken out. Of what the city refused or hadn't got nobody else holds the hub's own records, nor
+    those of a gateway whose card was lost before.
+    """
     school.hub.kill()
-    own = own_records(school)
-    if own:
-        school.truth.lost_with_a_hub |= own - gather(school).city.keys()
+    if (school.hub.storage.folder / LEDGER).exists():
+        held = gather(school)
+        school.truth.lost |= held.hub.keys() - held.city.keys() - held.journals.keys()
 
 
 def _hub_restored(school: School, rng: Random) -> None:
