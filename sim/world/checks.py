@@ -117,9 +117,11 @@ class Receipted:
 
 
 def drained(school: School) -> bool:
-    """Whether every record of every box is at the hub, and the hub owes the city nothing but dead letters."""
+    """Whether every record of every box is at the hub, what the hub lost of its own is back from the city, and the hub
+    owes the city nothing but dead letters.
+    """
     store = school.hub.store
-    if store is None or school.city.store is None:
+    if store is None or school.city.store is None or store.regaining():
         return False
     lost = school.truth.lost
     for book in store.ledger.books.all():
