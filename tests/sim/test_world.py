@@ -134,7 +134,7 @@ def test_a_command_under_which_the_hub_crashes_is_given_again() -> None:
     faults = (Fault("city-poison", ARRIVAL_S - 60, 900.0, 2), *crashes, Fault("hub-replaced", ARRIVAL_S + 120, 0.0, 2))
     outcome = run(Plan(1, 1, 40, faults, crowds=1))
     assert outcome.kept, "\n".join(story(outcome))
-    assert outcome.fired["hub crashed before UPDATE"] == 2
+    assert sum(count for what, count in outcome.fired.items() if what.startswith("hub crashed before")) == 2
 
 
 def test_a_gateway_that_owes_records_is_asked_as_often_as_it_asks_itself(
