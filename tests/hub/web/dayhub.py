@@ -65,7 +65,7 @@ class DayHub(PageHub):
     """See the room. `now` sets the clock; `tap` holds a card to the gate, `deliver` brings the taps here."""
 
     def __init__(self, folder: Path, roster: Iterable[RosterRow] = ROSTER, **more: Any) -> None:
-        self.gate, self.rows = Gateway(), list(roster)
+        self.gate, self.rows, self._late_ms = Gateway(), list(roster), 0
         super().__init__(folder, **more)
 
     def _open(self) -> None:
@@ -107,6 +107,13 @@ class DayHub(PageHub):
 
     def now(self, clock: str, day: date = DAY) -> None:
         self.clock.ahead_ms += ms_at(clock, day) - self.store.clock.now_ms()
+
+    def later(self) -> str:
+        """A minute later than now and than this ever said, though the clock was set back; its hour and minute."""
+        now_ms = self.store.clock.now_ms()
+        self._late_ms = max(now_ms, self._late_ms) + 60_000
+        self.clock.ahead_ms += self._late_ms - now_ms
+        return datetime.fromtimestamp(self._late_ms / 1000, VIETNAM).strftime("%H:%M")
 
     def tap(self, pupil: str, clock: str, *, way: str = "in", card: str | None = None, err_ms: int = 15) -> str:
         """A pupil's card at the gate, or another card; the record's id."""

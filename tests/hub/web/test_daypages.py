@@ -139,14 +139,13 @@ def test_an_undo_brings_back_what_was_said_before(hub: DayHub, browsers: dict[Ro
 def test_signing_marks_nobody_and_says_when_something_changed_since(
     hub: DayHub, browsers: dict[Role, httpx.Client]
 ) -> None:
-    client = browsers["teacher"]
-    hub.now("07:11")
+    client, clock = browsers["teacher"], hub.later()
     before = marks(hub)
     assert send(client, f"/class/sign?class={CLASS}", **HALF).status_code == 200
     assert marks(hub) == before
     above, _ = groups(client)
-    assert "đã xác nhận lúc 07:11" in above and "có thay đổi sau đó" not in above
-    hub.now("07:12")
+    assert f"đã xác nhận lúc {clock}" in above and "có thay đổi sau đó" not in above
+    hub.later()
     send(client, f"/class/mark?class={CLASS}", act=f"{MINE[10]} unexcused", **HALF)
     assert "có thay đổi sau đó" in groups(client)[0]
     send(client, f"/class/mark?class={CLASS}", act=f"{MINE[10]} withdrawn", **HALF)
@@ -155,9 +154,9 @@ def test_signing_marks_nobody_and_says_when_something_changed_since(
 def test_a_leave_notice_that_came_or_went_after_the_signature_is_told(
     hub: DayHub, browsers: dict[Role, httpx.Client]
 ) -> None:
-    def told(clock: str) -> bool:
+    def told() -> bool:
         # The numbers of the school's page are some seconds old.
-        hub.now(clock)
+        hub.later()
         sheet = browsers["teacher"].get(f"/class?class={CLASS}&day={DAY}&half=am").text
         today = browsers["principal"].get("/today").text
         pages = "có thay đổi sau đó" in groups(browsers["teacher"])[0], "có thay đổi sau đó" in sheet
@@ -167,19 +166,19 @@ def test_a_leave_notice_that_came_or_went_after_the_signature_is_told(
     def sign() -> None:
         assert send(browsers["teacher"], f"/class/sign?class={CLASS}", **HALF).status_code == 200
 
-    hub.now("07:13")
+    hub.later()
     sign()
-    assert not told("07:14")
+    assert not told()
     record = str(hub.store.office.leave("van-thu", MINE[11], (DAY, "am"), (DAY, "am")))
-    assert told("07:15")
+    assert told()
     sign()
-    assert not told("07:16")
+    assert not told()
     hub.store.office.leave("van-thu", MINE[11], (DAY, "pm"), (DAY, "pm"))
-    assert not told("07:17"), "the notice is of another half-day"
+    assert not told(), "the notice is of another half-day"
     hub.store.office.withdraw_leave("van-thu", record)
-    assert told("07:18")
+    assert told()
     sign()
-    assert not told("07:19")
+    assert not told()
 
 
 def test_a_past_day_needs_a_reason(hub: DayHub, browsers: dict[Role, httpx.Client]) -> None:
