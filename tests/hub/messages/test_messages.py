@@ -210,6 +210,14 @@ def test_a_gate_whose_clock_runs_ahead_makes_nobody_missing_before_the_time() ->
     assert morning.look("07:41") == [] and kinds(morning.look("07:45")) == ["not-recorded"]
 
 
+def test_a_clock_that_steps_back_behind_the_marks_makes_nobody_missing_before_the_time() -> None:
+    morning = Morning()
+    morning.complete("07:46")
+    facts = morning.facts("07:46")
+    assert facts is not None and facts.marked.judged.mark == "absent"
+    assert plan(facts, morning.told(), at("07:44")).messages == () != plan(facts, morning.told(), at("07:45")).messages
+
+
 def test_a_waived_gate_frightens_nobody_and_a_named_word_is_told_at_once() -> None:
     morning = Morning()
     morning.watermarks.append(Watermark("v", "cong", "waived", at("07:46"), at("07:46"), by="thầy Minh"))
