@@ -22,6 +22,11 @@ LINKS_MAX: Final = 2_000
 """Journals followed when a boot without an anchor is set between others."""
 
 
+SPAN_MAX_MS: Final = 1 << 42
+"""139 years: no boot lasts so long, and a bound so wide bounds nothing."""
+MOMENT_MAX_MS: Final = 1 << 45
+"""The years 855 to 3084: what follows from a clock that says anything beyond can be no moment of a calendar."""
+
 Bound = Annotated[int, msgspec.Meta(ge=0)]
 """How far a time may be off, in ms, either way; a negative one would beat every honest anchor."""
 
@@ -84,16 +89,44 @@ def dated(event: Event) -> Dated | None:
     return None if clock is None else read_by(clock, event.time)
 
 
+def _certain(event: Event) -> Anchor | None:
+    """A record's own reading as a certain moment; None where it is none."""
+    found = dated(event)
+    return None if found is None else found.own
+
+
 def read_by(clock: _Clock | ClockData, time: str) -> Dated | None:
-    """What a record says whose envelope and whose clock say these; None where it can't be understood."""
+    """What a record says whose envelope and whose clock say these; None where it can't be understood.
+
+    A bound wider than SPAN_MAX_MS is none, nor is one around a moment beyond MOMENT_MAX_MS.
+    """
     try:
         stated_ms = unix_ms_of(time)
     except BadMessage:
         return None
-    if clock.err is not None and clock.err < 0:
+    if (clock.err is not None and clock.err < 0) or abs(clock.mono) > SPAN_MAX_MS:
         return None
-    own = None if clock.err is None else Anchor(clock.boot, clock.mono, stated_ms, clock.err, clock.sync)
-    return Dated(clock.boot, clock.mono, stated_ms, own)
+    own = None
+    if clock.err is not None and clock.err <= SPAN_MAX_MS and abs(stated_ms) <= MOMENT_MAX_MS:
+        own = Anchor(clock.boot, clock.mono, stated_ms, clock.err, clock.sync)
+    return Dated(clock.boot, clock.mono, _known_ms(stated_ms), own)
+
+
+def reading_of(clock: ClockData, time: str) -> Dated:
+    """The same; of a clock that can't be understood what the envelope states, if anything, under no boot."""
+    return read_by(clock, time) or Dated("", 0, _stated_ms(time), None)
+
+
+def _stated_ms(time: str) -> int:
+    try:
+        return _known_ms(unix_ms_of(time))
+    except BadMessage:
+        return 0
+
+
+def _known_ms(at_ms: int) -> int:
+    """The nearest moment within MOMENT_MAX_MS."""
+    return min(max(at_ms, -MOMENT_MAX_MS), MOMENT_MAX_MS)
 
 
 def stated_anchor(event: Event) -> Anchor | None:
@@ -102,9 +135,11 @@ def stated_anchor(event: Event) -> Anchor | None:
         return None
     try:
         found = _stated.decode(event.data)
-        return Anchor(found.boot, found.mono, unix_ms_of(found.wall), found.err, found.source)
+        anchor = Anchor(found.boot, found.mono, unix_ms_of(found.wall), found.err, found.source)
     except (msgspec.DecodeError, ValueError, BadMessage):
         return None
+    sound = max(abs(anchor.mono), anchor.err) <= SPAN_MAX_MS and abs(anchor.wall_ms) <= MOMENT_MAX_MS
+    return anchor if sound else None
 
 
 @dataclass(slots=True)
@@ -173,13 +208,9 @@ class Timeline:
         anchor = stated_anchor(event)
         if anchor is not None and self.boots.setdefault(anchor.boot, BootAnchors()).state(anchor):
             changed.add(anchor.boot)
-        found = dated(event)
-        if (
-            found is not None
-            and found.own is not None
-            and self.boots.setdefault(found.boot, BootAnchors()).read(found.own)
-        ):
-            changed.add(found.boot)
+        own = _certain(event)
+        if own is not None and self.boots.setdefault(own.boot, BootAnchors()).read(own):
+            changed.add(own.boot)
         if event.name == "journal.opened":
             self.link(event)
         return changed
@@ -196,14 +227,14 @@ class Timeline:
                 clock = _clocked.decode(event.data).clock
             except (msgspec.DecodeError, ValueError):
                 continue
-            if clock is not None and clock.err is not None:
+            if clock is not None and clock.err is not None and clock.err <= SPAN_MAX_MS:
                 readings.setdefault(clock.boot, []).append((clock.mono, clock.err, event))
         for found in readings.values():
             first, last = min(mono for mono, _, _ in found), max(mono for mono, _, _ in found)
             best = min((err, mono) for mono, err, _ in found)
             chosen = [event for mono, err, event in found if mono in (first, last) or (err, mono) == best]
-            if any(dated(event) is None for event in chosen):
-                # One of them can't be understood, so the next one counts.
+            if any(_certain(event) is None for event in chosen):
+                # One of them can't be understood, or is no certain moment, so the next one counts.
                 chosen = [event for _, _, event in found]
             for event in chosen:
                 changed |= self.learn(event)
@@ -230,10 +261,7 @@ class Timeline:
         """When a record of this source truly was made."""
         found = dated(event)
         if found is None:
-            try:
-                return Effective(unix_ms_of(event.time), None, None, "estimated")
-            except BadMessage:
-                return Effective(0, None, None, "estimated")
+            return Effective(_stated_ms(event.time), None, None, "estimated")
         return self.effective_at(event.id.partition(".")[0], found)
 
     def effective_at(self, journal: str, found: Dated) -> Effective:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
@@ -154,7 +155,18 @@ class Scribe:
             elif name in corrected and corrected[name].why == "rederived":
                 tap = tap._replace(card=corrected[name].card)
             kept.append(tap)
-        self._rows.add_taps(kept)
+        try:
+            self._rows.add_taps(kept)
+        except OverflowError:
+            # One of them says a number that no file can hold: the others aren't lost by it, nor read again and again.
+            self._one_by_one(kept)
+
+    def _one_by_one(self, taps: Iterable[TapRow]) -> None:
+        for tap in taps:
+            try:
+                self._rows.add_taps([tap])
+            except OverflowError as problem:
+                log.warning("record %d of a journal is not in the daybook: %s", tap.sequence, problem)
 
     def _card_text(self, data: TapData, device: str) -> str:
         """The text under which a tap is kept: the number where its raw read opens here, else the id that came."""

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from protocol.anchors import Timeline, dated
+from protocol.anchors import SPAN_MAX_MS, Timeline, dated
 from protocol.envelope import Event, decode_event, encode_event, rfc3339
 from protocol.taps import TapId
 from protocol.time import effective_time
@@ -33,6 +33,9 @@ def _records(rng: Random, count: int) -> list[Event]:
         boot = rng.choice(("aaaaaaaa", "bbbbbbbb"))
         # Few different values, so that ties are common.
         mono, wall_ms, err = rng.randrange(12), 1_764_000_000_000 + rng.randrange(6), rng.randrange(4)
+        if rng.random() < 0.15:
+            # What no clock can say.
+            mono, err, wall_ms = rng.choice([(1 << 70, err, wall_ms), (mono, 1 << 70, wall_ms), (mono, err, 1 << 47)])
         if rng.random() < 0.1:
             data: dict[str, object] = {
                 "boot": boot,
@@ -78,6 +81,17 @@ def test_a_record_is_dated_by_the_nearest_of_its_own_reading_and_all_that_are_ke
             continue
         every = [*line.boots[found.boot].all(), found.own]
         assert line.effective(record) == effective_time(found.boot, found.mono, found.stated_ms, every)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_clocks_say_every_time_is_a_moment_of_a_calendar(seed: int) -> None:
+    line, records = Timeline(), _records(Random(seed), 40)
+    line.learn_all(records)
+    for record in records:
+        when = line.effective(record)
+        for at_ms in (when.best_ms, when.not_before_ms, when.not_after_ms):
+            assert at_ms is None or rfc3339(at_ms)
+    assert all(one.err <= SPAN_MAX_MS for kept in line.boots.values() for one in kept.all())
 
 
 def test_a_bound_below_nothing_is_no_bound() -> None:

@@ -435,6 +435,17 @@ def test_nobody_is_absent_on_a_page_before_all_gates_said_that_everything_is_her
         assert above.count("Vắng, chưa rõ") == 4 and "Chưa biết" not in above
 
 
+@pytest.mark.parametrize("err_ms", [1 << 63, 1 << 70])
+def test_a_bound_that_no_file_can_hold_keeps_nobody_s_tap_from_the_pages(tmp_path: Path, err_ms: int) -> None:
+    with day_hub(tmp_path / "hub") as hub:
+        hub.tap(MINE[0], "06:50", err_ms=err_ms)
+        hub.tap(MINE[1], "06:51")
+        hub.deliver()
+        assert marks(hub)[MINE[1]] == "present"
+        with hub.store.database.lock:
+            assert hub.store.database.connection.execute("SELECT count(*) FROM taps").fetchone() == (2,), "none is lost"
+
+
 def test_a_principal_goes_on_without_a_gate_with_a_reason(tmp_path: Path) -> None:
     with day_hub(tmp_path / "hub") as hub:
         principal = hub.browser("principal")
