@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from protocol.meals import Face, Meal
 from protocol.taps import TAP_TYPES, ClockData, StationKind, TapData
 
 
@@ -119,11 +120,14 @@ class RecordForked(msgspec.Struct, frozen=True):
 
 
 class TapCorrection(msgspec.Struct, frozen=True):
-    """`attendance.correction` and `meal.correction`, by a hub: record `tap` of `source` is `student`'s.
+    """`attendance.correction` and `meal.correction`: record `tap` of `source` is `student`'s.
 
+    By a hub, or (`meal.correction`) by the gateway of the counter that wrote the record; then `source` is itself.
     `was`: who it was known to be before; null means nobody. `card`: the card's id as it is now known. `why`:
     `rederived`, the reader's numbers were read again under another declaration, which `detail` gives; `holder`, the
-    gateway didn't know, or didn't know any more, whose card it was at that moment. `by`: who asked; `-` for the hub.
+    gateway didn't know, or didn't know any more, whose card it was at that moment. Of servings also: `undone`, nobody
+    was served, and `done`, somebody was after all; `second`, a repeat was a second helping, and `repeat`, a second one
+    was the same tray. The newest of a record counts. `by`: who asked; `-` for the hub.
     """
 
     tap: str
@@ -131,9 +135,19 @@ class TapCorrection(msgspec.Struct, frozen=True):
     was: str | None
     student: str | None
     card: str
-    why: Literal["rederived", "holder"]
+    why: Literal["rederived", "holder", "undone", "done", "second", "repeat"]
     detail: str
     by: str
+    clock: ClockData
+
+
+class MealRated(msgspec.Struct, frozen=True):
+    """`meal.rated`: somebody touched a face at the tray return `point`; who it was stands nowhere."""
+
+    point: str
+    day: str
+    meal: Meal
+    face: Face
     clock: ClockData
 
 
@@ -294,6 +308,7 @@ DATA_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "record.forked": RecordForked,
     "attendance.correction": TapCorrection,
     "meal.correction": TapCorrection,
+    "meal.rated": MealRated,
     "attendance.rollcall": RollCall,
     "attendance.leave": LeaveNotice,
     "attendance.mark": AttendanceMark,

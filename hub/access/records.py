@@ -15,6 +15,7 @@ NEEDED: Final[Mapping[str, frozenset[Right]]] = {
     "journal.head": frozenset(),
     "boot.anchored": frozenset(),
     "device.watermark": frozenset(),
+    "meal.rated": frozenset(),
     "device.alarm": frozenset(),
     "log.gap": frozenset(),
     "record.forked": frozenset(),
