@@ -1,0 +1,251 @@
+"""The neighbours: of each other counter what it told us, what it holds of ours, and whether it hears us now.
+
+A counter is heard only while it answers: each word of ours has a number, each of theirs names the newest of ours that
+it heard, and that word must be younger than HEARD_MS. A recording can't name it. In the same way a process of a
+neighbour is believed to be its running one: the first word of it that counts is one that names a young word of ours.
+From then on its servings are taken in their places, each once and in order; what is missing is told again until it is
+held.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from edge.canteen.telling import Telling
+from protocol.served import Told, Word
+
+HEARTBEAT_MS: Final = 500
+"""A word is said so often, also where there is nothing to tell."""
+HEARD_MS: Final = 3_000
+"""A counter is heard while it named a word of ours younger than this: three lost heartbeats make no counter unheard."""
+DIRECT_MS: Final = 2_000
+"""Where a counter wasn't heard directly for this long all is said by the broker too, before it would be unheard."""
+ANSWER_MS: Final = 30
+"""What was heard is confirmed within this time, together with what else comes in it."""
+RETELL_MS: Final = 200
+"""What isn't confirmed is told again after this time, at a loss of 30 % five times within the second."""
+AHEAD_MAX: Final = 32
+"""Servings told to a counter beyond those that it confirmed; some pages, for one that comes back."""
+PAST_RUNS_MAX: Final = 16
+WORDS_KEPT_MAX: Final = 2_048
+"""Words of ours whose time is known; answers are ANSWER_MS apart, so some 300 are said within HEARD_MS."""
+
+Refusal = Literal["old", "past", "twice"]
+"""Why a genuine word doesn't count: its number was heard already, its process has ended, or its device runs twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What came of a word: `told`, new servings in order; `proven`: it named a young word of ours: no recording can.
+
+    `refused`: nothing in it counts, and why.
+    """
+
+    told: Sequence[Told] = ()
+    proven: bool = False
+    refused: Refusal | None = None
+
+
+@dataclass(slots=True)
+class _Neighbour:
+    """`run`, `number`, `place`: its process, newest word, and to where we hold its servings; `through`: its newest one.
+
+    `candidate`: the newest word of a process that didn't prove itself yet. `ended_at`: the number of our newest word
+    when its last process was found ended. `holds`: to where it holds ours; `told_to`: to where we told it, from `holds`
+    on since `told_ms`. `heard_ms`: when we said the newest word that it named; `direct_ms`: that it named directly.
+    """
+
+    run: str | None = None
+    number: int = 0
+    place: int = 0
+    through: int = 0
+    candidate: tuple[str, int] | None = None
+    past: deque[str] = field(default_factory=lambda: deque(maxlen=PAST_RUNS_MAX))
+    ended_at: int = 0
+    holds: int = 0
+    told_to: int = 0
+    told_ms: int | None = None
+    heard_ms: int | None = None
+    direct_ms: int | None = None
+
+
+class Neighbours:
+    """Pure; times are ms of CLOCK_BOOTTIME, passed in. `run` is this process's journal, `device` this gateway."""
+
+    def __init__(self, device: str, run: str, telling: Telling) -> None:
+        """No other counter is known."""
+        self._device, self._run, self._telling = device, run, telling
+        self._all: dict[str, _Neighbour] = {}
+        self._number = 0
+        self._said: deque[tuple[int, int]] = deque(maxlen=WORDS_KEPT_MAX)
+        self._said_ms: int | None = None
+        self._answer_ms: int | None = None
+
+    def know(self, devices: Iterable[str]) -> None:
+        """These are the other counters from now on; what was known of others is forgotten."""
+        wanted = set(devices) - {self._device}
+        if wanted != self._all.keys():
+            self._all = {device: self._all.get(device) or _Neighbour() for device in sorted(wanted)}
+
+    # --- hearing ------------------------------------------------------------------------------------------------
+
+    def hear(self, device: str, word: Word, now_ms: int, *, direct: bool) -> Hearing:
+        """Take a word that is proven to be `device`'s, one of those known; `direct`: it came by no broker."""
+        found = self._all[device]
+        mine = word.heard.get(self._device)
+        named = mine[1] if mine is not None and mine[0] == self._run else None
+        named_ms = None if named is None else self._when(named, now_ms)
+        if word.run in found.past:
+            # A word of ours said after its end was known can only be named by a process that goes on.
+            return Hearing(refused="twice" if named_ms is not None and (named or 0) > found.ended_at else "past")
+        if word.run != found.run:
+            if named_ms is None:
+                return self._meet(found, word, now_ms)
+            self._begin(found, word.run)
+        elif word.number <= found.number:
+            return Hearing(refused="old")
+        found.number = word.number
+        if named_ms is not None:
+            found.heard_ms = max(named_ms, found.heard_ms or 0)
+            if direct:
+                found.direct_ms = max(named_ms, found.direct_ms or 0)
+        if mine is not None and mine[0] == self._run:
+            self._confirmed(found, mine[2], now_ms)
+        return Hearing(self._taken(found, word, now_ms), named_ms is not None)
+
+    def _when(self, number: int, now_ms: int) -> int | None:
+        """When we said this word, if that is less than HEARD_MS ago."""
+        self._forget_words(now_ms)
+        if not self._said or not self._said[0][0] <= number <= self._number:
+            return None
+        return self._said[number - self._said[0][0]][1]
+
+    def _forget_words(self, now_ms: int) -> None:
+        while self._said and now_ms - self._said[0][1] >= HEARD_MS:
+            self._said.popleft()
+
+    def _meet(self, found: _Neighbour, word: Word, now_ms: int) -> Hearing:
+        """A process that may be the running one: what it says counts once it has named our answer."""
+        known = found.candidate
+        if known is not None and known[0] == word.run and word.number <= known[1]:
+            return Hearing(refused="old")
+        found.candidate = word.run, word.number
+        self._answer_by(now_ms + ANSWER_MS)
+        return Hearing()
+
+    def _begin(self, found: _Neighbour, run: str) -> None:
+        if found.run is not None:
+            found.past.append(found.run)
+            found.ended_at = self._number
+        found.run, found.number, found.place, found.through = run, 0, 0, 0
+        found.candidate = None
+        found.holds = found.told_to = 0
+        found.told_ms = None
+
+    def _confirmed(self, found: _Neighbour, place: int, now_ms: int) -> None:
+        place = max(self._telling.forgotten, min(place, self._telling.through))
+        if place == found.holds:
+            return
+        found.holds = place
+        found.told_to = max(found.told_to, place)
+        found.told_ms = now_ms if found.told_to > place else None
+
+    def _taken(self, found: _Neighbour, word: Word, now_ms: int) -> list[Told]:
+        before = found.place
+        found.through = max(found.through, word.through)
+        found.place = max(found.place, word.forgotten)
+        fresh: list[Told] = []
+        for told in word.told:
+            if told.place == found.place + 1:
+                found.place = told.place
+                fresh.append(told)
+        if found.place != before:
+            self._answer_by(now_ms + ANSWER_MS)
+        elif word.told or found.place < found.through:
+            # It doesn't know what we hold, or told another: not each time, or two would go on confirming.
+            self._answer_by(max(now_ms + ANSWER_MS, (self._said_ms or 0) + RETELL_MS))
+        return fresh
+
+    def _answer_by(self, due_ms: int) -> None:
+        self._answer_ms = due_ms if self._answer_ms is None else min(self._answer_ms, due_ms)
+
+    # --- saying -------------------------------------------------------------------------------------------------
+
+    def due_ms(self, now_ms: int) -> int | None:
+        """When `say` has something to say; None where there is nobody to say it to."""
+        if not self._all:
+            return None
+        due = [now_ms if self._said_ms is None else self._said_ms + HEARTBEAT_MS]
+        if self._answer_ms is not None:
+            due.append(self._answer_ms)
+        due += [self._tell_ms(found, now_ms) for found in self._lacking()]
+        return min(due)
+
+    def _lacking(self) -> list[_Neighbour]:
+        return [found for found in self._all.values() if found.run is not None and found.holds < self._telling.through]
+
+    def _tell_ms(self, found: _Neighbour, now_ms: int) -> int:
+        """When this neighbour, which lacks something, is to be told."""
+        if found.told_ms is None:
+            return now_ms
+        if not self._is_heard(found, now_ms):
+            return found.told_ms + HEARTBEAT_MS
+        return now_ms if self._may_go_on(found) else found.told_ms + RETELL_MS
+
+    def say(self, now_ms: int) -> list[Word]:
+        """The words that are due; each neighbour that lacks something is told one page at most."""
+        pages: list[Sequence[Told]] = []
+        due = [found for found in self._lacking() if self._tell_ms(found, now_ms) <= now_ms]
+        for behind, found in sorted(((self._behind(found, now_ms), found) for found in due), key=lambda pair: pair[0]):
+            if not pages or not pages[-1][0].place <= behind + 1 <= pages[-1][-1].place:
+                pages.append(self._telling.page(behind))
+            found.told_to = max(found.told_to, pages[-1][-1].place)
+        answer = self._answer_ms is not None and self._answer_ms <= now_ms
+        beat = self._said_ms is None or now_ms - self._said_ms >= HEARTBEAT_MS
+        if not pages and self._all and (answer or beat):
+            pages = [()]
+        return [self._word(page, now_ms) for page in pages]
+
+    def _behind(self, found: _Neighbour, now_ms: int) -> int:
+        """Behind which place this neighbour is to be told now; from the first it lacks where its patience is over."""
+        if found.told_ms is None or not self._may_go_on(found):
+            found.told_to, found.told_ms = found.holds, now_ms
+        # All that it lacks in one word, where that fits: then none of the words before it need have come.
+        whole = self._telling.page(found.holds)[-1].place == self._telling.through
+        return max(found.holds if whole else found.told_to, self._telling.forgotten)
+
+    def _may_go_on(self, found: _Neighbour) -> bool:
+        return found.told_to < self._telling.through and found.told_to - found.holds < AHEAD_MAX
+
+    def _word(self, told: Sequence[Told], now_ms: int) -> Word:
+        self._number += 1
+        self._said.append((self._number, now_ms))
+        self._forget_words(now_ms)
+        self._said_ms, self._answer_ms = now_ms, None
+        heard = {device: mark for device, found in self._all.items() if (mark := self._mark(found)) is not None}
+        telling = self._telling
+        return Word(self._run, self._number, telling.through, list(told), heard, telling.forgotten)
+
+    def _mark(self, found: _Neighbour) -> tuple[str, int, int] | None:
+        """What we heard of it last. Of two processes each gets every other word: recordings hide no live one."""
+        known = None if found.run is None else (found.run, found.number, found.place)
+        if found.candidate is None or (known is not None and self._number % 2):
+            return known
+        return *found.candidate, 0
+
+    # --- asked by others ----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _is_heard(found: _Neighbour, now_ms: int) -> bool:
+        return found.heard_ms is not None and now_ms - found.heard_ms < HEARD_MS
+
+    def heard_until(self) -> dict[str, int]:
+        """Of each counter that was ever heard, until when it counts as heard."""
+        return {device: found.heard_ms + HEARD_MS for device, found in self._all.items() if found.heard_ms is not None}
+
+    def all_direct(self, now_ms: int) -> bool:
+        """Whether every counter was heard directly so lately that no broker is needed."""
+        return all(found.direct_ms is not None and now_ms - found.direct_ms < DIRECT_MS for found in self._all.values())
