@@ -32,9 +32,6 @@ FAILED_PAUSE_MS: Final = 1_000
 IDLE_MS: Final = 1_000
 """Keys of counters may come meanwhile, and addresses of networks."""
 
-ALARMS: Final = {"budget": "word-flood", "twice": "counter-twice"}
-"""What a person is told of refused words; all others are `word-refused`."""
-
 
 class Exchange:
     """See ports.Neighbours. What a person should know is kept for `alarms`, so that this thread waits for no disk."""
@@ -59,7 +56,7 @@ class Exchange:
         self._heard_until: dict[str, int] = {}
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
-        self._ended = self._begun = False
+        self._ended = False
         self.progress_ms = now_ms()
 
     # --- called from other threads ------------------------------------------------------------------------------
@@ -123,9 +120,6 @@ class Exchange:
         """Do what is due; for how many ms nothing else will be, and whether sockets are to be left alone meanwhile."""
         now_ms = self._now_ms()
         self._talk.know(self._hears.keys())
-        if not self._begun:
-            self._begun = True
-            self._tell_again()
         for _ in range(len(self._mine)):
             self._talk.said(self._mine.popleft())
         self._open(now_ms)
@@ -147,19 +141,17 @@ class Exchange:
         wait_ms = IDLE_MS if due_ms is None else max(0, min(IDLE_MS, due_ms - now_ms))
         return (PAUSE_MS if crowded else wait_ms), crowded
 
-    def _tell_again(self) -> None:
-        """After a start others must know what we served today; what was said meanwhile is among it, or follows."""
-        for told in self._hears.ours():
-            self._talk.said(told)
-
     def _take(self, octets: bytes, source: Address | None) -> None:
         taken = self._talk.take(octets, source, self._now_ms())
         if taken.refused is not None:
             if taken.refused not in QUIET:
                 whence = "the broker" if source is None else source[0]
-                code = ALARMS.get(taken.refused, "word-refused")
+                code = "word-flood" if taken.refused == "budget" else "word-refused"
                 self._raise(code, f"{taken.refused}: {taken.device or 'a word'} from {whence}")
-        elif taken.told:
+            return
+        if taken.twice:
+            self._raise("counter-twice", f"two gateways speak as {taken.device}")
+        if taken.told:
             self._hears.heard(taken.device, taken.told)
 
     def _say(self, now_ms: int) -> None:

@@ -29,42 +29,84 @@ RETELL_MS: Final = 200
 """What isn't confirmed is told again after this time, at a loss of 30 % five times within the second."""
 AHEAD_MAX: Final = 32
 """Servings told to a counter beyond those that it confirmed; some pages, for one that comes back."""
+WINDOW: Final = 64
+"""Words may overtake each other by so many, and servings too: what comes before its turn is kept until then."""
 PAST_RUNS_MAX: Final = 16
 WORDS_KEPT_MAX: Final = 2_048
 """Words of ours whose time is known; answers are ANSWER_MS apart, so some 300 are said within HEARD_MS."""
 
-Refusal = Literal["old", "past", "twice"]
-"""Why a genuine word doesn't count: its number was heard already, its process has ended, or its device runs twice."""
+Refusal = Literal["old", "past"]
+"""Why a genuine word doesn't count: its number was heard already, or its process has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
     """What came of a word: `told`, new servings in order; `proven`: it named a young word of ours: no recording can.
 
-    `refused`: nothing in it counts, and why.
+    `twice`: the process that it is of was taken for ended, and goes on: two run with one key. `refused`: nothing in it
+    counts, and why.
     """
 
     told: Sequence[Told] = ()
     proven: bool = False
+    twice: bool = False
     refused: Refusal | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Process:
+    """One process of a neighbour: `number`, its newest word; bit n of `seen` says that word `number` - n came.
+
+    `place`: to where we hold its servings; `through`: its newest; `early`: what came before its turn, by place.
+    """
+
+    run: str
+    number: int = 0
+    seen: int = 0
+    place: int = 0
+    through: int = 0
+    early: dict[int, Told] = field(default_factory=dict)
+
+    def is_new(self, number: int) -> bool:
+        """Note the word's number; False where it came already, or is too far behind to know."""
+        ahead = number - self.number
+        if ahead > 0:
+            self.seen = (self.seen << min(ahead, WINDOW) | 1) & ((1 << WINDOW) - 1)
+            self.number = number
+            return True
+        bit = 1 << -ahead if -ahead < WINDOW else 0
+        if not bit or self.seen & bit:
+            return False
+        self.seen |= bit
+        return True
+
+    def take(self, word: Word) -> list[Told]:
+        """Its servings whose turn it is now; and none twice."""
+        self.through = max(self.through, word.through)
+        self.place = max(self.place, word.forgotten)
+        self.early |= {told.place: told for told in word.told if self.place < told.place <= self.place + WINDOW}
+        fresh: list[Told] = []
+        while (told := self.early.pop(self.place + 1, None)) is not None:
+            self.place = told.place
+            fresh.append(told)
+        if self.early:
+            self.early = {place: told for place, told in self.early.items() if place > self.place}
+        return fresh
 
 
 @dataclass(slots=True)
 class _Neighbour:
-    """`run`, `number`, `place`: its process, newest word, and to where we hold its servings; `through`: its newest one.
+    """`now`: its running process; `past`: ended ones, the newest last; `changed_at`: our newest word when that changed.
 
-    `candidate`: the newest word of a process that didn't prove itself yet. `ended_at`: the number of our newest word
-    when its last process was found ended. `holds`: to where it holds ours; `told_to`: to where we told it, from `holds`
-    on since `told_ms`. `heard_ms`: when we said the newest word that it named; `direct_ms`: that it named directly.
+    `candidate`: run and newest word of a process that didn't prove itself yet. `holds`: to where it holds our servings;
+    `told_to`: to where we told them, from `holds` on since `told_ms`. `heard_ms`: when we said the newest word that it
+    named; `direct_ms`: that it named directly.
     """
 
-    run: str | None = None
-    number: int = 0
-    place: int = 0
-    through: int = 0
+    now: _Process | None = None
+    past: deque[_Process] = field(default_factory=lambda: deque(maxlen=PAST_RUNS_MAX))
+    changed_at: int = 0
     candidate: tuple[str, int] | None = None
-    past: deque[str] = field(default_factory=lambda: deque(maxlen=PAST_RUNS_MAX))
-    ended_at: int = 0
     holds: int = 0
     told_to: int = 0
     told_ms: int | None = None
@@ -96,25 +138,33 @@ class Neighbours:
         """Take a word that is proven to be `device`'s, one of those known; `direct`: it came by no broker."""
         found = self._all[device]
         mine = word.heard.get(self._device)
-        named = mine[1] if mine is not None and mine[0] == self._run else None
-        named_ms = None if named is None else self._when(named, now_ms)
-        if word.run in found.past:
-            # A word of ours said after its end was known can only be named by a process that goes on.
-            return Hearing(refused="twice" if named_ms is not None and (named or 0) > found.ended_at else "past")
-        if word.run != found.run:
-            if named_ms is None:
-                return self._meet(found, word, now_ms)
-            self._begin(found, word.run)
-        elif word.number <= found.number:
+        mine = mine if mine is not None and mine[0] == self._run else None
+        named_ms = None if mine is None else self._when(mine[1], now_ms)
+        current, twice = found.now, False
+        if current is None or word.run != current.run:
+            known = next((one for one in found.past if one.run == word.run), None)
+            # What it heard before the last change may come late; what we said since, an ended process can't have heard.
+            if mine is None or named_ms is None or mine[1] <= found.changed_at:
+                return self._meet(found, word, now_ms) if known is None else Hearing(refused="past")
+            current, twice = known or _Process(word.run), known is not None
+            self._change(found, current)
+        newest = word.number > current.number
+        if not current.is_new(word.number):
             return Hearing(refused="old")
-        found.number = word.number
         if named_ms is not None:
             found.heard_ms = max(named_ms, found.heard_ms or 0)
             if direct:
                 found.direct_ms = max(named_ms, found.direct_ms or 0)
-        if mine is not None and mine[0] == self._run:
+        if newest and mine is not None:
             self._confirmed(found, mine[2], now_ms)
-        return Hearing(self._taken(found, word, now_ms), named_ms is not None)
+        place = current.place
+        fresh = current.take(word)
+        if current.place != place:
+            self._answer_by(now_ms + ANSWER_MS)
+        elif word.told or current.place < current.through:
+            # It doesn't know what we hold, or told another: not each time, or two would go on confirming.
+            self._answer_by(max(now_ms + ANSWER_MS, (self._said_ms or 0) + RETELL_MS))
+        return Hearing(fresh, named_ms is not None, twice)
 
     def _when(self, number: int, now_ms: int) -> int | None:
         """When we said this word, if that is less than HEARD_MS ago."""
@@ -136,12 +186,13 @@ class Neighbours:
         self._answer_by(now_ms + ANSWER_MS)
         return Hearing()
 
-    def _begin(self, found: _Neighbour, run: str) -> None:
-        if found.run is not None:
-            found.past.append(found.run)
-            found.ended_at = self._number
-        found.run, found.number, found.place, found.through = run, 0, 0, 0
-        found.candidate = None
+    def _change(self, found: _Neighbour, process: _Process) -> None:
+        """Another process of it runs now; of ours it holds what it says."""
+        if found.now is not None:
+            found.past.append(found.now)
+        if process in found.past:
+            found.past.remove(process)
+        found.now, found.changed_at, found.candidate = process, self._number, None
         found.holds = found.told_to = 0
         found.told_ms = None
 
@@ -152,22 +203,6 @@ class Neighbours:
         found.holds = place
         found.told_to = max(found.told_to, place)
         found.told_ms = now_ms if found.told_to > place else None
-
-    def _taken(self, found: _Neighbour, word: Word, now_ms: int) -> list[Told]:
-        before = found.place
-        found.through = max(found.through, word.through)
-        found.place = max(found.place, word.forgotten)
-        fresh: list[Told] = []
-        for told in word.told:
-            if told.place == found.place + 1:
-                found.place = told.place
-                fresh.append(told)
-        if found.place != before:
-            self._answer_by(now_ms + ANSWER_MS)
-        elif word.told or found.place < found.through:
-            # It doesn't know what we hold, or told another: not each time, or two would go on confirming.
-            self._answer_by(max(now_ms + ANSWER_MS, (self._said_ms or 0) + RETELL_MS))
-        return fresh
 
     def _answer_by(self, due_ms: int) -> None:
         self._answer_ms = due_ms if self._answer_ms is None else min(self._answer_ms, due_ms)
@@ -185,7 +220,7 @@ class Neighbours:
         return min(due)
 
     def _lacking(self) -> list[_Neighbour]:
-        return [found for found in self._all.values() if found.run is not None and found.holds < self._telling.through]
+        return [found for found in self._all.values() if found.now is not None and found.holds < self._telling.through]
 
     def _tell_ms(self, found: _Neighbour, now_ms: int) -> int:
         """When this neighbour, which lacks something, is to be told."""
@@ -211,7 +246,7 @@ class Neighbours:
 
     def _behind(self, found: _Neighbour, now_ms: int) -> int:
         """Behind which place this neighbour is to be told now; from the first it lacks where its patience is over."""
-        if found.told_ms is None or not self._may_go_on(found):
+        if found.told_ms is None or not self._is_heard(found, now_ms) or not self._may_go_on(found):
             found.told_to, found.told_ms = found.holds, now_ms
         # All that it lacks in one word, where that fits: then none of the words before it need have come.
         whole = self._telling.page(found.holds)[-1].place == self._telling.through
@@ -231,7 +266,7 @@ class Neighbours:
 
     def _mark(self, found: _Neighbour) -> tuple[str, int, int] | None:
         """What we heard of it last. Of two processes each gets every other word: recordings hide no live one."""
-        known = None if found.run is None else (found.run, found.number, found.place)
+        known = None if found.now is None else (found.now.run, found.now.number, found.now.place)
         if found.candidate is None or (known is not None and self._number % 2):
             return known
         return *found.candidate, 0

@@ -181,7 +181,8 @@ class Neighbours(Protocol):
     def said(self, told: Told) -> None:
         """One of our stations served, or took back: tell the others at once. From any thread; never blocks.
 
-        Its `place` is not looked at: the exchange gives it one. What was told of its record last isn't told again.
+        What was served earlier that day, by whatever process of ours, is said again first. The exchange gives it its
+        `place`, and doesn't tell again what it told of its record last.
         """
 
     def unheard(self) -> tuple[str, ...]:
@@ -200,9 +201,3 @@ class Hears(Protocol):
 
     def keys(self) -> dict[str, str]:
         """Device -> public key of every counter whose word counts, without us. From any thread, often."""
-
-    def ours(self) -> Sequence[Told]:
-        """What our own counters served today and took back, in order, whatever process wrote it.
-
-        `place` is not looked at. Asked once, when the exchange begins; what is served meanwhile may also be said.
-        """

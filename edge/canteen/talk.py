@@ -23,10 +23,14 @@ QUIET: Final[frozenset[Fault | Refusal]] = frozenset({"own", "copy", "old", "for
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What came of some bytes: new servings of `device`, in order; or why nothing did, in `refused`."""
+    """What came of some bytes: new servings of `device`, in order; or why nothing did, in `refused`.
+
+    `twice`: two processes run with that device's key.
+    """
 
     device: str = ""
     told: Sequence[Told] = ()
+    twice: bool = False
     refused: Fault | Refusal | None = None
 
 
@@ -46,6 +50,7 @@ class Talk:
         self.topic = device_topic(school, device, "served")
         self.addresses = Addresses(peers)
         self.refused: Counter[Fault | Refusal] = Counter()
+        self.twice = 0
         self._identity = identity
         self._telling = Telling()
         self._neighbours = Neighbours(device, run, self._telling)
@@ -74,9 +79,10 @@ class Talk:
         if hearing.refused is not None:
             self.refused[hearing.refused] += 1
             return Taken(found.device, refused=hearing.refused)
+        self.twice += hearing.twice
         if source is not None:
             self.addresses.came(found.device, source, now_ms, proven=hearing.proven)
-        return Taken(found.device, hearing.told)
+        return Taken(found.device, hearing.told, twice=hearing.twice)
 
     def due_ms(self, now_ms: int) -> int | None:
         """When `say` has something to say; None where no other counter is known."""

@@ -32,7 +32,7 @@ class Telling:
     def add(self, told: Told) -> bool:
         """Give it the next place, whatever it has; False where that is what was told of this record last.
 
-        So servings read back at the start may also have been said meanwhile.
+        So servings of the day may be said again at a start, while others are said.
         """
         known = self._last.get(told.tap)
         if known is not None and known.taken_back == told.taken_back:
