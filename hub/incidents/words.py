@@ -261,6 +261,8 @@ ORIGIN_WORDS: Final[Mapping[Language, Phrases]] = {
         "none-accepted": "chưa có quầy nào",
         "open-meal": "bữa chưa kết thúc",
         "no-names": "không mở được danh sách tên: {0}",
+        "counters-unknown": "không có danh sách các quầy: không rõ còn quầy nào khác",
+        "too-much": "không đọc hết: {0}",
     },
     "en": {
         "no-watermark": "the journal doesn't say how far it is complete",
@@ -278,6 +280,8 @@ ORIGIN_WORDS: Final[Mapping[Language, Phrases]] = {
         "none-accepted": "no counter is known",
         "open-meal": "the meal isn't over",
         "no-names": "the list of names can't be opened: {0}",
+        "counters-unknown": "no list of counters: nobody knows whether there are others",
+        "too-much": "not read to its end: {0}",
     },
 }
 
