@@ -136,6 +136,8 @@ class Gateway:
                 self._link.tend()
             try:
                 self._look_at_readers()
+                if self.assembly.counter is not None:
+                    self.assembly.counter.tend()
             except Exception:
                 # Nobody's tap depends on this look; the others' threads go on, and so does the next look.
                 log.exception("the look after the readers failed")

@@ -53,7 +53,8 @@ class Entry:
     """One serving, or one card that was referred to staff, as the staff's list has it; newest first there.
 
     `kind`: `served`; `referred` still waits for staff; `answered` was served by hand. `time`: local HH:MM:SS. `how`:
-    card, name or stranger. `undone`: taken back. `reason`: why a card was referred, from the closed list.
+    card, name or stranger. `undone`: taken back. `reason`: why a card was referred, from the closed list. `repeat`: the
+    record of the serving that this one is the same tray as; what has it counts nowhere until it is flipped.
     """
 
     tap: str
@@ -71,8 +72,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The numbers of a sitting over all counters that are heard. `strangers` were served and nobody knows who they are.
+    """The numbers of a sitting over all counters that are heard: of pupils whose class eats in its shift.
 
+    `served`: pupils who had a first tray, expected or not; `strangers` were served and nobody knows who they are, and
+    count neither there nor against `expected`; the trays handed out are served + strangers + seconds.
     `left` = expected - served of those expected, never below 0. `unheard`: other counters whose word is old.
     """
 
@@ -120,11 +123,13 @@ class CounterView:
 class Done:
     """What came of something asked at a screen: `code` None where it was done, else why not (docs/reference/errors.md).
 
-    `tap`: the record that was made.
+    `tap`: the record that was made; of a serving that was asked for twice at once, the first one's. `wait_s`: with
+    `pin-wait`, in how many seconds a PIN is looked at again.
     """
 
     code: str | None = None
     tap: str | None = None
+    wait_s: int = 0
 
 
 class Counter(Protocol):
@@ -144,7 +149,8 @@ class Counter(Protocol):
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Have `heard(station)` called, from any thread, after whatever changes its view; returns how to end it.
 
-        It must not block: the caller may be a lane.
+        It must not block, nor ask for a view itself: the caller may be a lane. Ages and what others do grow old
+        without a call; what changes by itself (reader, link, sitting) is looked at every two seconds.
         """
 
     def find(self, words: str, limit: int = 8) -> Sequence[Eater]:
