@@ -53,7 +53,8 @@ class Entry:
     """One serving, or one card that was referred to staff, as the staff's list has it; newest first there.
 
     `kind`: `served`; `referred` still waits for staff; `answered` was served by hand. `time`: local HH:MM:SS. `how`:
-    card, name or stranger. `undone`: taken back. `reason`: why a card was referred, from the closed list.
+    card, name or stranger. `undone`: taken back. `reason`: why a card was referred, from the closed list. `repeat`: the
+    record of the serving that this one is the same tray as; what has it counts nowhere until it is flipped.
     """
 
     tap: str
@@ -120,11 +121,13 @@ class CounterView:
 class Done:
     """What came of something asked at a screen: `code` None where it was done, else why not (docs/reference/errors.md).
 
-    `tap`: the record that was made.
+    `tap`: the record that was made; of a serving that was asked for twice at once, the first one's. `wait_s`: with
+    `pin-wait`, in how many seconds a PIN is looked at again.
     """
 
     code: str | None = None
     tap: str | None = None
+    wait_s: int = 0
 
 
 class Counter(Protocol):
