@@ -44,10 +44,12 @@ class Exchange:
         *,
         listen: Address | None = None,
         publish: Callable[[str, bytes], bool] | None = None,
+        lan: Callable[[Address], Lan] = Lan,
     ) -> None:
         """`now_ms` of CLOCK_BOOTTIME; without `listen` only the broker carries words, without `publish` none does."""
         self._talk, self._hears, self._now_ms = talk, hears, now_ms
         self._listen, self.publish = listen, publish
+        self._opened = lan
         self._lan: Lan | None = None
         self._open_ms = 0
         self._mine: deque[Told] = deque()
@@ -169,7 +171,7 @@ class Exchange:
         if self._listen is None or self._lan is not None or now_ms < self._open_ms:
             return
         try:
-            self._lan = Lan(self._listen)
+            self._lan = self._opened(self._listen)
         except OSError as problem:
             self._open_ms = now_ms + OPEN_AGAIN_MS
             self._raise("counters-port", f"{self._listen[0]}:{self._listen[1]} can't be opened: {problem}")
