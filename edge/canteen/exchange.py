@@ -58,7 +58,7 @@ class Exchange:
         self._heard_until: dict[str, int] = {}
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
-        self._ended = False
+        self._ended = self._running = False
         self.progress_ms = now_ms()
 
     # --- called from other threads ------------------------------------------------------------------------------
@@ -93,9 +93,12 @@ class Exchange:
         return None if lan is None else lan.address
 
     def stop(self) -> None:
-        """End `run` soon."""
+        """End `run` soon, or for good where it didn't begin."""
         self._ended = True
-        self._poke()
+        if self._running:
+            self._poke()
+        else:
+            self._close()
 
     def _poke(self) -> None:
         with self._lock, suppress(OSError):
@@ -107,6 +110,7 @@ class Exchange:
 
     def run(self) -> None:
         """Carry words until stopped; a fault of ours costs a pause, and no tap."""
+        self._running = True
         while not self._ended:
             self.progress_ms = self._now_ms()
             try:
@@ -194,5 +198,6 @@ class Exchange:
             self._lan.close()
             self._lan = None
         with self._lock:
-            os.close(self._wake)
-            self._wake = -1
+            if self._wake >= 0:
+                os.close(self._wake)
+                self._wake = -1
