@@ -15,6 +15,7 @@ from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
 from hub.days.daybook import Daybook
+from hub.days.mealbook import MealBook
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
 from hub.desks.cardview import CardBook
@@ -34,6 +35,7 @@ from hub.store.anchorrows import AnchorRows
 from hub.store.auditrows import AuditRows
 from hub.store.boardrows import BoardRows
 from hub.store.cardrows import CardRows
+from hub.store.counterrows import CounterRows
 from hub.store.coveragerows import CoverageRows
 from hub.store.database import Database
 from hub.store.dayrows import DayRows
@@ -42,6 +44,7 @@ from hub.store.devices import Devices
 from hub.store.forwardrows import ForwardRows
 from hub.store.ledger import Ledger
 from hub.store.listrows import ListRows
+from hub.store.mealplanrows import MealPlanRows
 from hub.store.messagerows import MessageRows
 from hub.store.notes import CalendarBack, Notes, Regain
 from hub.store.ownjournal import OwnJournal
@@ -98,6 +101,8 @@ class Store:
         self.forward = ForwardRows(self.ledger, self.anchors, config.city.hold_ms)
         self.cards = CardRows(self.ledger, self.anchors)
         self.people = PeopleRows(self.database)
+        self.mealplans = MealPlanRows(self.database)
+        self.counters = CounterRows(self.database)
         self.days = DayRows(self.database.connection)
         self.holders = Holders(self.days, self.secrets, self.devices, self.roster)
         self.releases = Releases(self.people, self.holders)
@@ -121,6 +126,7 @@ class Store:
             self.words,
             self.clock.now_ms,
         )
+        self.mealbook = MealBook(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from protocol.mealrecords import MEAL_TYPES
 from protocol.meals import Face, Meal
 from protocol.taps import TAP_TYPES, ClockData, StationKind, TapData
 
@@ -315,5 +316,6 @@ DATA_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "card.changed": CardChanged,
     "consent.changed": ConsentChanged,
     "files.sent": FilesSent,
+    **MEAL_TYPES,
 }
 """The shape of each record type that gateways and hubs write now; the other types of EVENT_TYPES are reserved."""

@@ -25,6 +25,13 @@ NEEDED: Final[Mapping[str, frozenset[Right]]] = {
     "attendance.mark": frozenset({"see-class"}),
     "attendance.correction": frozenset({"see-pupil"}),
     "meal.correction": frozenset({"see-pupil"}),
+    # Who eats at school, and who doesn't today; what is cooked for a pupil may be about health.
+    **dict.fromkeys(
+        ("meal.enrolled", "meal.cut", "meal.service", "meal.adjusted", "meal.month"), frozenset[Right]({"see-class"})
+    ),
+    "meal.portion": frozenset({"see-reasons"}),
+    "meal.closed": frozenset({"see-portions"}),
+    "meal.sheet.locked": frozenset({"see-portions"}),
     "card.changed": frozenset({"check-card"}),
     "consent.changed": frozenset({"messages"}),
     "watermark.waived": frozenset({"see-today"}),

@@ -9,6 +9,18 @@ import msgspec
 
 from protocol.cards import parse_card
 from protocol.envelope import digest, encode_event, rfc3339
+from protocol.mealrecords import (
+    MealAdjusted,
+    MealClosed,
+    MealCut,
+    MealDays,
+    MealEnrolled,
+    MealMonth,
+    MealPortion,
+    MealService,
+    Portions,
+    SheetLocked,
+)
 from protocol.records import (
     AttendanceMark,
     CardChanged,
@@ -148,6 +160,39 @@ def _said() -> Iterator[tuple[str, msgspec.Struct, str | None]]:
         ),
         None,
     )
+    yield from _meals()
+
+
+def _meals() -> Iterator[tuple[str, msgspec.Struct, str | None]]:
+    """What is said of one lunch, from its enrolment to its month."""
+    day, at = "2026-11-23", clock(5_000)
+    yield "meal.enrolled", MealEnrolled(PUPIL, "2026-09-07", None, [0, 1, 2, 3, 4], ["lunch"], "co-hoa", at), PUPIL
+    yield "meal.portion", MealPortion(PUPIL, day, day, "porridge", "co-hoa", at), PUPIL
+    yield "meal.cut", MealCut(PUPIL, day, day, ["lunch"], None, "phone", "co-hoa", at), PUPIL
+    yield "meal.closed", MealClosed(day, ["snack"], closed=True, by="thay-minh", reason="mất nước", clock=at), None
+    yield "meal.service", MealService("3/2", day, "lunch", [PUPIL], rfc3339(WALL_MS), "co-lan", at), None
+    sheet, digest_hex = {"3/2": Portions(38, 2, 33, 1, 2)}, "5d" * 32
+    due = f"{day}T08:00:00.000+07:00"
+    yield (
+        "meal.sheet.locked",
+        SheetLocked(day, "lunch", "final", 2, due, rfc3339(WALL_MS), "m1", 1, 1, sheet, digest_hex, "-", at),
+        None,
+    )
+    yield (
+        "meal.adjusted",
+        MealAdjusted(
+            day, "lunch", 2, 1, "follows", {"3/2": Portions(cut=1, regular=-1)}, "-", "", at, students=[PUPIL]
+        ),
+        None,
+    )
+    yield (
+        "meal.month",
+        MealMonth(
+            "2026-11", "lunch", 2, "m1", 1, 1, {PUPIL: MealDays(21, 2, 1, 17, 1, chargeable=19)}, "a7" * 32,
+            "ke-toan", at, differs={PUPIL: MealDays(card=1, hand=-1)}, reason="khiếu nại ngày 12",
+        ),
+        None,
+    )  # fmt: skip
 
 
 def hub_records() -> dict[str, bytes]:

@@ -29,6 +29,18 @@ from protocol.envelope import (
     encode_event,
     rfc3339,
 )
+from protocol.mealrecords import (
+    MealAdjusted,
+    MealClosed,
+    MealCut,
+    MealDays,
+    MealEnrolled,
+    MealMonth,
+    MealPortion,
+    MealService,
+    Portions,
+    SheetLocked,
+)
 from protocol.meals import ByHand, MealTap
 from protocol.rawread import RawRead
 from protocol.receipts import HubTime, JournalMarks, Mark, Receipt
@@ -140,6 +152,8 @@ SHAPES: Final = (
         HubState,
     ),
     *(Release, Signal, Page, Item, EffectiveText, RangeDigest, CityAnswer, CityResult, CityProblem, RawRead),
+    *(MealEnrolled, MealPortion, MealCut, MealClosed, MealService, SheetLocked, Portions, MealAdjusted),
+    *(MealMonth, MealDays),
     *(MealTap, ByHand, MealRated, Word, Told, SealedSheet, CounterSheet, MealPlan, Shift, Eater),
 )
 """Every type of a message, named in docs/reference/messages.md with its fields."""
@@ -155,6 +169,7 @@ MOMENT: Final = {"pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d
 DAY: Final = {"pattern": r"^\d{4}-\d\d-\d\d$"}
 CARD: Final = {"pattern": "^hk[0-9]+:[A-Za-z0-9_-]{11}$"}
 SOURCE: Final = {"pattern": "^urn:k12edge:(dev|hub):[a-z0-9-]+$"}
+SHA256: Final = {"pattern": "^[0-9a-f]{64}$"}
 NATURAL: Final = {"minimum": 0}
 PLACE: Final = {"minimum": 1, "maximum": SEQUENCE_MAX}
 THROUGH: Final = {"minimum": 0, "maximum": SEQUENCE_MAX}
@@ -255,6 +270,16 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ByHand.of": TAP_ID,
     "MealTap.day": DAY,
     "MealRated.day": DAY,
+    **dict.fromkeys(("MealEnrolled.first", "MealEnrolled.last", "MealPortion.first", "MealPortion.last"), DAY),
+    **dict.fromkeys(("MealCut.first", "MealCut.last", "MealClosed.day", "MealService.day"), DAY),
+    **dict.fromkeys(("SheetLocked.day", "MealAdjusted.day"), DAY),
+    "MealCut.withdraws": TAP_ID,
+    "MealService.seen": MOMENT,
+    "SheetLocked.due": MOMENT,
+    "SheetLocked.frozen": MOMENT,
+    "SheetLocked.digest": SHA256,
+    "MealMonth.month": {"pattern": r"^\d{4}-\d\d$"},
+    "MealMonth.evidence": SHA256,
     "Word.run": JOURNAL,
     "Told.tap": TAP_ID,
     "CounterSheet.made": MOMENT,
@@ -438,8 +463,7 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
                 12,
                 1,
                 [Told(1, f"{JOURNAL_ID_SHOWN}.3", card, "st-5f0c2b7e", "2026-11-23", "lunch")],
-                echo={"quay-b": ("91c4e07ab35d6f20", 7)},
-                asks={"quay-b": ("91c4e07ab35d6f20", 3)},
+                heard={"quay-b": ("91c4e07ab35d6f20", 7, 3)},
             )
         ),
         "sheet": encode(SealedSheet(1_795_392_000, SEALED_RAW)),

@@ -1,0 +1,161 @@
+"""`k12edge incident`: the pack of a meal's eaters from the counters' own journals, where no hub can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from edge.pile import Pile, pile_of
+from edge.sheetbeside import sheet_beside
+from host.machine import Machine
+from hub.incidents.asking import HOURS, IncidentRefused, Scope, meals_between, scope_of, ticks_from
+from hub.incidents.files import FORMS, File, Form, files_of
+from hub.incidents.journals import Found, Volume, known_of, plans_of
+from hub.incidents.manifest import Manifest, manifest_bytes, manifest_from, manifest_of
+from hub.incidents.pack import Asked, Pack, incident_pack
+from hub.incidents.tables import Issue
+from hub.incidents.versions import difference, kept_of
+from hub.incidents.words import origin_text
+from hub.meals.sittings import DAY_MS, MealPlans, day_of, midnight_of
+from hub.papers import PaperRefused, read_paper, write_paper
+from protocol.countersheet import CounterSheet
+from protocol.errors import BadMessage
+
+HOUR_MS: Final = 3_600_000
+LIBRARIES: Final[Mapping[Form, str]] = {"pdf": "reportlab", "xlsx": "xlsxwriter"}
+"""What a file needs beside the program; a gateway has neither, and its CSV says all."""
+MANIFESTS_MAX: Final = 1_000
+"""Manifests that are looked through in a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What the command was asked; `ill` is the file of ticks."""
+
+    paths: Sequence[Path]
+    out: Path
+    words: Mapping[str, str | None]
+    ill: Path | None
+    drill: bool
+    by: str
+
+
+def incident(asking: Asking, machine: Machine | None = None) -> Iterator[str]:
+    """Make the files; what was made as lines. Raises IncidentRefused."""
+    machine = machine or Machine()
+    began_ns, now_ms = machine.boottime_ns(), machine.wall_ns() // 1_000_000
+    words = dict(asking.words)
+    if not any(words.get(name) for name in ("meal", "last_hours")):
+        words["last_hours"] = str(HOURS)
+    scope = scope_of(words, day_of(now_ms))
+    sheets, troubles = _sheets(asking.paths)
+    plans = plans_of(sheets)
+    from_ms, until_ms, asked = _span(scope, plans, now_ms)
+    pile = pile_of(asking.paths, from_ms, until_ms)
+    pack = _pack(pile, sheets, troubles, asked, asking.ill)
+    before = _before(asking.out, scope, asking.drill)
+    issue = Issue(
+        1 if before is None else before.number + 1,
+        sheets[0].school if sheets else "–",
+        now_ms,
+        asking.by,
+        (machine.boottime_ns() - began_ns) // 1_000_000,
+        asking.drill,
+        f"{scope.hours} h" if scope.kind == "hours" else "",
+        "journals",
+        None if before is None else tuple(difference(before.kept, kept_of(pack))),
+    )
+    forms = [form for form in FORMS if form not in LIBRARIES or find_spec(LIBRARIES[form]) is not None]
+    files = files_of(pack, issue, scope.stem(issue.number, drill=asking.drill), forms=forms)
+    took_ms = (machine.boottime_ns() - began_ns) // 1_000_000
+    manifest = manifest_of(scope, pack, issue, files, took_ms)
+    files.append(File(f"{scope.stem(issue.number, drill=asking.drill)}.json", manifest_bytes(manifest)))
+    written = write_files(asking.out, files)
+    yield from _told(pack, written, took_ms, sorted(set(FORMS) - set(forms)))
+
+
+def _span(scope: Scope, plans: MealPlans, now_ms: int) -> tuple[int, int, list[Asked]]:
+    """From when to when records matter, and the meals."""
+    if scope.kind == "meal":
+        assert scope.meal is not None
+        midnight_ms = midnight_of(scope.day)
+        return midnight_ms, midnight_ms + DAY_MS, [(scope.day, scope.meal)]
+    from_ms = now_ms - scope.hours * HOUR_MS
+    return from_ms, now_ms, meals_between(plans, from_ms, now_ms)
+
+
+def _sheets(paths: Sequence[Path]) -> tuple[list[CounterSheet], list[tuple[str, str, str]]]:
+    found = [sheet_beside(path) for path in paths]
+    sheets = sorted((sheet for sheet, _ in found if sheet is not None), key=lambda sheet: -sheet.version)
+    # Where one gateway's sheet opens, nobody misses another's.
+    return sheets, [] if sheets else [("*", "no-names", why) for _, why in found if why]
+
+
+def _pack(
+    pile: Pile,
+    sheets: Sequence[CounterSheet],
+    troubles: Sequence[tuple[str, str, str]],
+    asked: Sequence[Asked],
+    ill: Path | None,
+) -> Pack:
+    volumes = [
+        Volume(
+            book.journal,
+            book.source,
+            book.held.last if book.held else book.pruned_through,
+            book.near,
+            book.pruned_through,
+            tuple(book.holes()),
+            book.before,
+            book.opened,
+        )
+        for book in pile.books.values()
+    ]
+    faults = [(fault.where, str(fault.code), fault.about) for fault in pile.faults]
+    known = known_of(Found(volumes, pile.timelines, (*faults, *troubles), sheets), asked)
+    if ill is not None:
+        known = replace(known, ill=ticks_from(str(ill), read_paper(ill), known.roll))
+    try:
+        return incident_pack(known)
+    except ValueError as problem:
+        raise IncidentRefused(str(problem), hint="Ask meal by meal.") from problem
+
+
+def _before(out: Path, scope: Scope, drill: bool) -> Manifest | None:
+    """The newest version of the same in the folder where the files go; a drill and the real thing count apart."""
+    found: Manifest | None = None
+    for path in sorted(out.glob("*.json"))[:MANIFESTS_MAX]:
+        try:
+            manifest = manifest_from(path.read_bytes())
+        except (BadMessage, OSError):
+            continue
+        if (manifest.scope, manifest.drill) == (scope.key, drill) and (found is None or manifest.number > found.number):
+            found = manifest
+    return found
+
+
+def write_files(out: Path, files: Sequence[File]) -> list[Path]:
+    """New files in a folder that is made where it is missing; only their owner reads them. Raises PaperRefused."""
+    try:
+        out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as problem:
+        raise PaperRefused(f"{out} can't be made: {problem.strerror}") from problem
+    for file in files:
+        write_paper(out / file.name, file.octets)
+    return [out / file.name for file in files]
+
+
+def _told(pack: Pack, written: Sequence[Path], took_ms: int, missing: Sequence[str]) -> Iterator[str]:
+    """What was made, and what is missing, for whoever stands there."""
+    counts = pack.counts()
+    yield f"{counts['pupils']} học sinh đã ăn / pupils ate ({took_ms / 1000:.1f} s)"
+    yield ", ".join(f"{name} {count}" for name, count in counts.items() if count and name != "pupils")
+    for origin in pack.known.origins:
+        text = "đủ / complete" if origin.complete else origin_text(origin.words, "vi")
+        yield f"  {origin.name}: {text}"
+    yield from (str(path) for path in written)
+    if missing:
+        yield f"{', '.join(missing)}: cần thư viện của máy chủ / needs the hub's libraries (k12edge[hub]); CSV says all"
