@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
@@ -181,9 +182,23 @@ def _canteen(file: str, settings: Settings) -> tuple[str | None, Address | None,
     if found[0] and not is_loopback(found[0][0][0]):
         # The pages show names and what children mustn't eat; whoever sits at this machine sees them, nobody else.
         raise ConfigError(f'{file}: [kiosk]: listen = "{listen}" is not on loopback, such as 127.0.0.1:8077')
+    for host, port in (*found[1], *found[2]):
+        # A name would have to be asked for, on a network that may have nobody to ask.
+        if not _is_ipv4(host):
+            raise ConfigError(f"{file}: [counters]: {host}:{port} is not an IPv4 address with a port")
     if any(not port for _, port in found[2]):
         raise ConfigError(f"{file}: [counters]: peers: port 0 is nobody's")
+    if found[2] and not found[1]:
+        raise ConfigError(f"{file}: [counters]: peers are asked from the port of listen, which is missing")
     return listen, next(iter(found[1]), None), tuple(found[2])
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _device(reader: str) -> tuple[str, str]:
