@@ -29,13 +29,11 @@ from host.lock import InstanceLock
 from host.watchdog import Watchdog, notify, waits
 from protocol.errors import ConfigError, JournalFailed, JournalFull, ReaderRefused
 from protocol.settings import is_loopback
-from protocol.topics import device_topic
 
 if TYPE_CHECKING:
     from edge.canteen.counter import GatewayCounter
     from edge.canteen.exchange import Exchange
     from edge.kiosk.keeper import Kiosk
-    from edge.canteen.exchange import Exchange
     from edge.mqtt import MqttLink
 
 log = logging.getLogger("k12edge.gateway")
@@ -102,13 +100,10 @@ class Gateway:
         """A canteen's screens and its exchange with other counters; other gateways load nothing of them."""
         config = self.config
         if config.uplink_url is not None or config.counters_listen is not None:
-            from edge.canteen.exchange import Exchange
-            from edge.canteen.talk import Talk
+            from edge.canteen.opening import open_exchange
 
-            journal, identity = self.assembly.journal.journal, self.assembly.keys.identity
-            talk = Talk(config.school, config.gateway_id, journal, identity, config.counters_peers)
-            self._exchange = Exchange(talk, counter, self._mono_ms, listen=config.counters_listen)
-            counter.join(self._exchange)
+            parts = self.assembly
+            self._exchange = open_exchange(config, parts.keys, parts.journal.journal, parts.clock, counter)
         if config.kiosk_listen is not None:
             from edge.kiosk.keeper import Kiosk
 
@@ -116,18 +111,6 @@ class Gateway:
 
     def _mono_ms(self) -> int:
         return self.assembly.clock.mono_ns() // 1_000_000
-        self.exchange = self._exchange()
-
-    def _exchange(self) -> Exchange | None:
-        """What tells other counters; gates never load it."""
-        parts = self.assembly
-        if parts.counter is None:
-            return None
-        from edge.canteen.opening import open_exchange
-
-        exchange = open_exchange(self.config, parts.keys, parts.journal.journal, parts.clock, parts.counter)
-        self._parts.callback(exchange.stop)
-        return exchange
 
     def _reader(self, lane: Lane, url: str) -> ReaderSupervisor:
         name = lane.station.plan.name
@@ -163,8 +146,6 @@ class Gateway:
         _thread("watchdog", watchdog.run, self.stop)
         delivery = _thread("delivery", self._deliver)
         beside = [_thread(name, part.run) for name, part in self._beside()]
-        if self.exchange is not None:
-            _thread("counters", self.exchange.run)
         notify("READY=1")
         log.info(
             "gateway %s of %s: journal %s, %d stations",
@@ -180,10 +161,6 @@ class Gateway:
             try:
                 self._look_at_readers()
                 self._look_at_counter()
-                if self.assembly.counter is not None:
-                    self.assembly.counter.tend()
-                for code, detail in {} if self.exchange is None else self.exchange.alarms().items():
-                    self.assembly.alarm(code, detail)
             except Exception:
                 # Nobody's tap depends on this look; the others' threads go on, and so does the next look.
                 log.exception("the look after the readers failed")
@@ -249,12 +226,11 @@ class Gateway:
                 log.warning("plain-link: the link to %s is not encrypted; anybody on this network can read it", host)
             kinds = {plan.kind for plan in self.config.stations}
             school, device = self.config.school, self.config.gateway_id
-            others = [] if self.exchange is None else [device_topic(school, "+", "served")]
             link = MqttLink(
                 url,
                 f"{school}-{device}",
                 Random(secrets.randbits(64)),
-                [*Delivery.subscriptions(school, device, kinds), *others],
+                Delivery.subscriptions(school, device, kinds),
                 lambda: will_message(school, device, self.assembly.keys),
             )
             link.on_room = self.delivery.nudge
@@ -262,8 +238,6 @@ class Gateway:
             self.delivery.use(link)
             if self._exchange is not None:
                 self._exchange.publish = link.publish
-            if self.exchange is not None:
-                self.exchange.publish = link.publish
             link.start(self._on_message, self.delivery.on_state)
         try:
             self.delivery.run()
@@ -274,7 +248,6 @@ class Gateway:
     def _on_message(self, topic: str, payload: bytes, retained: bool) -> None:
         """A counter's word is the exchange's, all else the delivery's."""
         if self._exchange is None or not self._exchange.by_broker(topic, payload):
-        if self.exchange is None or not self.exchange.by_broker(topic, payload):
             self.delivery.on_message(topic, payload, retained)
 
     def _watch_patience(self) -> None:
@@ -295,9 +268,6 @@ class Gateway:
             watchdog.watch(f"reader {keeper.name}", _progress(keeper), READER_PATIENCE_S)
         for lane in self.lanes:
             watchdog.watch(f"lane {lane.station.plan.name}", lane.progress, LANE_PATIENCE_S)
-        exchange = self.exchange
-        if exchange is not None:
-            watchdog.watch("counters", lambda: exchange.progress_ms, LANE_PATIENCE_S)
         watchdog.watch("delivery", lambda: self.delivery.progress_mono_ns, DELIVERY_PATIENCE_S)
         return watchdog
 
