@@ -29,10 +29,11 @@ from host.lock import InstanceLock
 from host.watchdog import Watchdog, notify, waits
 from protocol.errors import ConfigError, JournalFailed, JournalFull, ReaderRefused
 from protocol.settings import is_loopback
-from protocol.topics import device_topic
 
 if TYPE_CHECKING:
+    from edge.canteen.counter import GatewayCounter
     from edge.canteen.exchange import Exchange
+    from edge.kiosk.keeper import Kiosk
     from edge.mqtt import MqttLink
 
 log = logging.getLogger("k12edge.gateway")
@@ -65,6 +66,8 @@ class Gateway:
         self._link: MqttLink | None = None
         self._stuck: set[str] = set()
         self._states: dict[str, str] = {}
+        self._exchange: Exchange | None = None
+        self._kiosk: Kiosk | None = None
         self._parts = ExitStack()
         try:
             self._open()
@@ -90,18 +93,28 @@ class Gateway:
         self.assembly.readers = lambda: {keeper.name: keeper.state for keeper in self.supervisors}
         self.assembly.sights = lambda: [keeper.sight() for keeper in self.supervisors]
         self.assembly.counters = lambda: {keeper.name: keeper.counters() for keeper in self.supervisors}
-        self.exchange = self._exchange()
+        if self.assembly.counter is not None:
+            self._open_counter(self.assembly.counter)
 
-    def _exchange(self) -> Exchange | None:
-        """What tells other counters; gates never load it."""
-        parts = self.assembly
-        if parts.counter is None:
-            return None
-        from edge.canteen.opening import open_exchange
+    def _open_counter(self, counter: GatewayCounter) -> None:
+        """A canteen's screens and its exchange with other counters; other gateways load nothing of them."""
+        config = self.config
+        if config.uplink_url is not None or config.counters_listen is not None:
+            from edge.canteen.exchange import Exchange
+            from edge.canteen.talk import Talk
 
-        exchange = open_exchange(self.config, parts.keys, parts.journal.journal, parts.clock, parts.counter)
-        self._parts.callback(exchange.stop)
-        return exchange
+            journal, identity = self.assembly.journal.journal, self.assembly.keys.identity
+            talk = Talk(config.school, config.gateway_id, journal, identity, config.counters_peers)
+            self._exchange = Exchange(talk, counter, self._mono_ms, listen=config.counters_listen)
+            self._parts.callback(self._exchange.stop)
+            counter.join(self._exchange)
+        if config.kiosk_listen is not None:
+            from edge.kiosk.keeper import Kiosk
+
+            self._kiosk = Kiosk(counter, config.kiosk_listen, self._mono_ms)
+
+    def _mono_ms(self) -> int:
+        return self.assembly.clock.mono_ns() // 1_000_000
 
     def _reader(self, lane: Lane, url: str) -> ReaderSupervisor:
         name = lane.station.plan.name
@@ -136,8 +149,7 @@ class Gateway:
         watchdog = self._watchdog()
         _thread("watchdog", watchdog.run, self.stop)
         delivery = _thread("delivery", self._deliver)
-        if self.exchange is not None:
-            _thread("counters", self.exchange.run)
+        beside = [_thread(name, part.run) for name, part in self._beside()]
         notify("READY=1")
         log.info(
             "gateway %s of %s: journal %s, %d stations",
@@ -152,10 +164,7 @@ class Gateway:
                 self._link.tend()
             try:
                 self._look_at_readers()
-                if self.assembly.counter is not None:
-                    self.assembly.counter.tend()
-                for code, detail in {} if self.exchange is None else self.exchange.alarms().items():
-                    self.assembly.alarm(code, detail)
+                self._look_at_counter()
             except Exception:
                 # Nobody's tap depends on this look; the others' threads go on, and so does the next look.
                 log.exception("the look after the readers failed")
@@ -163,7 +172,21 @@ class Gateway:
         if not self.again:
             # Beginning anew is no end: systemd would take the word for it, and kill what goes on.
             notify("STOPPING=1")
-        self._end(readers, lanes, delivery)
+        for _, part in self._beside():
+            part.stop()
+        self._end(readers, lanes, [delivery, *beside])
+
+    def _beside(self) -> list[tuple[str, Exchange | Kiosk]]:
+        """What runs beside the road of a tap, and may fail or end without it."""
+        found: list[tuple[str, Exchange | Kiosk | None]] = [("exchange", self._exchange), ("kiosk", self._kiosk)]
+        return [(name, part) for name, part in found if part is not None]
+
+    def _look_at_counter(self) -> None:
+        if self.assembly.counter is not None:
+            self.assembly.counter.tend()
+        if self._exchange is not None:
+            for code, detail in self._exchange.alarms().items():
+                self.assembly.alarm(code, detail)
 
     def _look_at_readers(self) -> None:
         states = self.assembly.readers()
@@ -176,7 +199,9 @@ class Gateway:
             self.assembly.alarm("reader-stuck", f"station {name}: its driver has not returned for some seconds")
         self._stuck = stuck
 
-    def _end(self, readers: list[threading.Thread], lanes: list[threading.Thread], delivery: threading.Thread) -> None:
+    def _end(
+        self, readers: list[threading.Thread], lanes: list[threading.Thread], others: list[threading.Thread]
+    ) -> None:
         deadline = time.monotonic() + END_S
         for thread in readers:
             thread.join(max(0.0, min(1.0, deadline - time.monotonic())))
@@ -187,7 +212,8 @@ class Gateway:
         # Before the storage, which may hold up the end until it is forced: a lamp mustn't stay lit then.
         self.signals.darken(max(0.0, min(GRACE_S, deadline - time.monotonic())))
         self.delivery.stop()
-        delivery.join(max(0.1, deadline - time.monotonic()))
+        for thread in others:
+            thread.join(max(0.1, deadline - time.monotonic()))
         self.assembly.busy.set()
         self._parts.close()
 
@@ -204,19 +230,18 @@ class Gateway:
                 log.warning("plain-link: the link to %s is not encrypted; anybody on this network can read it", host)
             kinds = {plan.kind for plan in self.config.stations}
             school, device = self.config.school, self.config.gateway_id
-            others = [] if self.exchange is None else [device_topic(school, "+", "served")]
             link = MqttLink(
                 url,
                 f"{school}-{device}",
                 Random(secrets.randbits(64)),
-                [*Delivery.subscriptions(school, device, kinds), *others],
+                Delivery.subscriptions(school, device, kinds),
                 lambda: will_message(school, device, self.assembly.keys),
             )
             link.on_room = self.delivery.nudge
             self._link = link
             self.delivery.use(link)
-            if self.exchange is not None:
-                self.exchange.publish = link.publish
+            if self._exchange is not None:
+                self._exchange.publish = link.publish
             link.start(self._on_message, self.delivery.on_state)
         try:
             self.delivery.run()
@@ -225,7 +250,8 @@ class Gateway:
                 link.stop()
 
     def _on_message(self, topic: str, payload: bytes, retained: bool) -> None:
-        if self.exchange is None or not self.exchange.by_broker(topic, payload):
+        """A counter's word is the exchange's, all else the delivery's."""
+        if self._exchange is None or not self._exchange.by_broker(topic, payload):
             self.delivery.on_message(topic, payload, retained)
 
     def _watch_patience(self) -> None:
@@ -246,9 +272,6 @@ class Gateway:
             watchdog.watch(f"reader {keeper.name}", _progress(keeper), READER_PATIENCE_S)
         for lane in self.lanes:
             watchdog.watch(f"lane {lane.station.plan.name}", lane.progress, LANE_PATIENCE_S)
-        exchange = self.exchange
-        if exchange is not None:
-            watchdog.watch("counters", lambda: exchange.progress_ms, LANE_PATIENCE_S)
         watchdog.watch("delivery", lambda: self.delivery.progress_mono_ns, DELIVERY_PATIENCE_S)
         return watchdog
 

@@ -80,8 +80,7 @@ class Delivery:
         self._early: dict[str, tuple[bytes, bool]] = {}
         self._reader: BookReader | None = None
         self._failed_until_ms = 0
-        self._wake = threading.Event()
-        self._stop = threading.Event()
+        self._wake, self._stop = threading.Event(), threading.Event()
         self._connections = self._served = 0
         self._connected = False
         self._hub: HubState | None = None
@@ -98,8 +97,9 @@ class Delivery:
     @staticmethod
     def subscriptions(school: str, device: str, kinds: set[StationKind]) -> list[str]:
         """What a gateway with stations of these kinds listens to."""
-        leaves = ("receipt", "cmd", "cfg", "sheet") if "canteen" in kinds else ("receipt", "cmd", "cfg")
-        topics = [device_topic(school, device, leaf) for leaf in leaves]
+        topics = [device_topic(school, device, leaf) for leaf in ("receipt", "cmd", "cfg")]
+        if "canteen" in kinds:
+            topics += [device_topic(school, device, "sheet"), device_topic(school, "+", "served")]
         return [hub_state_topic(school), *topics, *(roster_topic(school, kind) for kind in sorted(kinds))]
 
     # --- called from other threads ----------------------------------------------------------------------------

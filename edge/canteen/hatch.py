@@ -81,6 +81,7 @@ class Hatch:
         self._neighbours: Neighbours | None = None
         self._failed: tuple[str, int] | None = None
         self._listeners: list[Callable[[str], None]] = []
+        self._others: dict[str, str] = {}
         self.sheet: CounterSheet | None = None
 
     # --- put together ---------------------------------------------------------------------------------------------
@@ -98,6 +99,7 @@ class Hatch:
         census, sittings = Census(sheet), Sittings(sheet)
         with self._lock:
             self.sheet, self._census, self._sittings = sheet, census, sittings
+            self._others = {name: key for name, key in sorted(sheet.counters.items()) if name != self._device}
             self._book.rebuild(census)
         self.changed()
 
@@ -303,17 +305,16 @@ class Hatch:
 
     def keys(self) -> dict[str, str]:
         """See Hears.keys."""
-        sheet = self.sheet
-        return {} if sheet is None else {name: key for name, key in sheet.counters.items() if name != self._device}
+        return self._others
 
     def unheard(self) -> tuple[str, ...]:
         """Other counters of the sheet that aren't heard; all of them where there is no exchange."""
         neighbours = self._neighbours
         if neighbours is None:
-            return tuple(sorted(self.keys()))
+            return tuple(self._others)
         with suppress(Exception):
             return neighbours.unheard()
-        return tuple(sorted(self.keys()))
+        return tuple(self._others)
 
     def _say(self, serving: Serving) -> None:
         """Tell the other counters, in the order of places; under the lock. Outside of every meal there is no word."""
