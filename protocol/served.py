@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from protocol.countersheet import COUNTERS_MAX
 from protocol.errors import BadMessage
 from protocol.meals import Meal
 
@@ -18,7 +19,11 @@ SERVINGS_MAX: Final = 200
 WORD_BYTES_MAX: Final = 48 * 1024
 """A signed word; it must fit one datagram (65,507 bytes of UDP over IPv4)."""
 
+PLACE_MAX: Final = 2**53 - 1
+"""The largest whole number that every JSON reader takes exactly (RFC 8259, 6)."""
+
 Short = Annotated[str, msgspec.Meta(max_length=80)]
+Place = Annotated[int, msgspec.Meta(ge=1, le=PLACE_MAX)]
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,7 +33,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     `taken_back`: it didn't happen after all.
     """
 
-    place: Annotated[int, msgspec.Meta(ge=1)]
+    place: Place
     tap: Short
     card: Short
     student: Short | None
@@ -41,16 +46,17 @@ class Word(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of dev/<device>/served, signed by the device's key.
 
     `run`: the journal of the teller's process, so places begin anew with it. `number`: grows with each word of a run.
-    `through`: the newest place there is. `told`: some servings, newest last. `echo`: device -> [run, number] of the
-    newest word heard of each other counter; `asks`: device -> [run, place]: tell me what lies behind that place.
+    `through`: the newest place there is; `forgotten`: what lies at or below it is of days past, and told no more.
+    `told`: some servings, by place without a hole. `heard`: device -> [run, number, place] of each other counter: the
+    newest word heard of it, which proves that this word is no recording, and to where everything is held.
     """
 
     run: Short
-    number: Annotated[int, msgspec.Meta(ge=1)]
-    through: Annotated[int, msgspec.Meta(ge=0)]
+    number: Place
+    through: Annotated[int, msgspec.Meta(ge=0, le=PLACE_MAX)]
     told: list[Told] = []
-    echo: dict[str, tuple[Short, int]] = {}
-    asks: dict[str, tuple[Short, int]] = {}
+    heard: dict[str, tuple[Short, int, int]] = {}
+    forgotten: Annotated[int, msgspec.Meta(ge=0, le=PLACE_MAX)] = 0
 
 
 _decoder = msgspec.json.Decoder(Word)
@@ -64,6 +70,12 @@ def decode_word(body: bytes) -> Word:
         word = _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as problem:
         raise BadMessage(f"not a counter's word: {problem}") from problem
-    if len(word.told) > SERVINGS_MAX or len(word.echo) > SERVINGS_MAX or len(word.asks) > SERVINGS_MAX:
-        raise BadMessage(f"a counter's word tells of more than {SERVINGS_MAX} servings or counters")
+    if len(word.told) > SERVINGS_MAX or len(word.heard) > COUNTERS_MAX:
+        raise BadMessage(f"a word tells of more than {SERVINGS_MAX} servings, or hears over {COUNTERS_MAX} counters")
+    if word.forgotten > word.through:
+        raise BadMessage("a word forgets more than there is")
+    if any(told.place != word.told[0].place + after for after, told in enumerate(word.told)):
+        raise BadMessage("a word's servings have a hole")
+    if word.told and not word.forgotten < word.told[0].place <= word.told[-1].place <= word.through:
+        raise BadMessage("a word tells of places that there are not")
     return word

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from protocol.countersheet import Eater
 from protocol.meals import Face, Meal
-from protocol.served import Told, Word
+from protocol.served import Told
 
 Shape = Literal["idle", "accepted", "second", "repeated", "refused", "wait", "alarm"]
 """What a screen shows of the last thing that happened; a second helping is accepted, and says so kindly."""
@@ -53,7 +53,8 @@ class Entry:
     """One serving, or one card that was referred to staff, as the staff's list has it; newest first there.
 
     `kind`: `served`; `referred` still waits for staff; `answered` was served by hand. `time`: local HH:MM:SS. `how`:
-    card, name or stranger. `undone`: taken back. `reason`: why a card was referred, from the closed list.
+    card, name or stranger. `undone`: taken back. `reason`: why a card was referred, from the closed list. `repeat`: the
+    record of the serving that this one is the same tray as; what has it counts nowhere until it is flipped.
     """
 
     tap: str
@@ -120,11 +121,13 @@ class CounterView:
 class Done:
     """What came of something asked at a screen: `code` None where it was done, else why not (docs/reference/errors.md).
 
-    `tap`: the record that was made.
+    `tap`: the record that was made; of a serving that was asked for twice at once, the first one's. `wait_s`: with
+    `pin-wait`, in how many seconds a PIN is looked at again.
     """
 
     code: str | None = None
     tap: str | None = None
+    wait_s: int = 0
 
 
 class Counter(Protocol):
@@ -179,21 +182,25 @@ class Neighbours(Protocol):
     """What a counter's core asks of the exchange with other counters. See edge/canteen/neighbours.py."""
 
     def said(self, told: Told) -> None:
-        """One of our stations served, or took back: tell the others at once. From any thread; never blocks."""
+        """One of our stations served, or took back: tell the others at once. From any thread; never blocks.
+
+        What was served earlier that day, by whatever process of ours, is said again first. The exchange gives it its
+        `place`, and doesn't tell again what it told of its record last.
+        """
 
     def unheard(self) -> tuple[str, ...]:
-        """Counters of the sheet, without us, of which no word was heard lately; empty where all were."""
+        """Counters of the sheet, without us, that didn't answer us lately; empty where all did. From any thread."""
 
 
 class Hears(Protocol):
     """What the exchange with other counters tells the counter's core."""
 
     def heard(self, device: str, told: Sequence[Told]) -> None:
-        """What another counter served, proven to be its word, each place once and in order. From any thread."""
+        """What another counter served, proven to be its word, each place of a run once and in order.
+
+        A counter that was started anew tells its day again, in new places: know them by `tap`, and the newest word on a
+        `tap` counts. From the exchange's thread, which must not wait long.
+        """
 
     def keys(self) -> dict[str, str]:
-        """Device -> public key of every counter whose word counts, without us."""
-
-
-Publish = Callable[[Word], bool]
-"""Say our word by the broker; False where there is no connection."""
+        """Device -> public key of every counter whose word counts, without us. From any thread, often."""

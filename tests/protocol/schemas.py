@@ -463,8 +463,7 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
                 12,
                 1,
                 [Told(1, f"{JOURNAL_ID_SHOWN}.3", card, "st-5f0c2b7e", "2026-11-23", "lunch")],
-                echo={"quay-b": ("91c4e07ab35d6f20", 7)},
-                asks={"quay-b": ("91c4e07ab35d6f20", 3)},
+                heard={"quay-b": ("91c4e07ab35d6f20", 7, 3)},
             )
         ),
         "sheet": encode(SealedSheet(1_795_392_000, SEALED_RAW)),
