@@ -102,7 +102,19 @@ def _pack(
     asked: Sequence[Asked],
     ill: Path | None,
 ) -> Pack:
-    volumes = [
+    faults = [(fault.where, str(fault.code), fault.about) for fault in pile.faults]
+    known = known_of(Found(volumes_of(pile), pile.timelines, (*faults, *troubles), sheets), asked)
+    if ill is not None:
+        known = replace(known, ill=ticks_from(str(ill), read_paper(ill), known.roll))
+    try:
+        return incident_pack(known)
+    except ValueError as problem:
+        raise IncidentRefused(str(problem), hint="Ask meal by meal.") from problem
+
+
+def volumes_of(pile: Pile) -> list[Volume]:
+    """The journals of a pile as a pack is made of them."""
+    return [
         Volume(
             book.journal,
             book.source,
@@ -115,14 +127,6 @@ def _pack(
         )
         for book in pile.books.values()
     ]
-    faults = [(fault.where, str(fault.code), fault.about) for fault in pile.faults]
-    known = known_of(Found(volumes, pile.timelines, (*faults, *troubles), sheets), asked)
-    if ill is not None:
-        known = replace(known, ill=ticks_from(str(ill), read_paper(ill), known.roll))
-    try:
-        return incident_pack(known)
-    except ValueError as problem:
-        raise IncidentRefused(str(problem), hint="Ask meal by meal.") from problem
 
 
 def _before(out: Path, scope: Scope, drill: bool) -> Manifest | None:
