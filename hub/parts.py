@@ -32,6 +32,7 @@ from hub.desks.userdesk import ACTIONS as USER_ACTIONS
 from hub.desks.userdesk import UserDesk
 from hub.parents.consents import Consents
 from hub.releases import Releases
+from hub.reporting.mealwords import MEAL_ACTIONS, MealWords
 from hub.reporting.reportdesk import REPORT_ACTIONS, ReportDesk
 from hub.reports.labels import labels_of
 from hub.rostersync.mirror import Mirror
@@ -222,6 +223,8 @@ class Store:
             return ReportDesk(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
+        if action in MEAL_ACTIONS:
+            return MealWords(self).carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:
