@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hub.days.mealmonths import MealMonths
-from hub.meals.mealdays import evidence_digest, month_of
-from hub.meals.servings import CounterTap
+from hub.days.classbook import today_at
+from hub.days.mealmonths import month_days
+from hub.days.office import EntryRefused
+from hub.meals.mealdays import PupilMeal, evidence_digest, meals_of, month_of
+from hub.meals.servings import CounterTap, Serving
 from hub.recount.archive import zipped
 from hub.recount.counting import Count, Month
 from hub.recount.facts import Boots, Facts, Held, Member, Notice
@@ -25,19 +28,28 @@ from hub.recount.records import Sealed
 from hub.recount.verdict import Verdict, verify_contents
 from hub.store.packrows import PackRows
 from protocol.envelope import decode_event
-from protocol.meals import MEALS
+from protocol.meals import MEALS, Meal
 from protocol.taps import parse_tap_id
 from protocol.topics import hub_source
 
 if TYPE_CHECKING:
     from hub.attendance.evidence import Leave
     from hub.attendance.schoolday import Binding
-    from hub.days.mealmonths import CountedMonth
     from hub.parts import Store
     from hub.store.books import Book
 
 KEYED: Final = "hk"
 """What the text of a card begins with that nobody reads a number from."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedMonth:
+    """Everything of a span: servings by time; of each meal that was planned or served its meal days."""
+
+    first: date
+    last: date
+    servings: tuple[Serving, ...]
+    meals: Mapping[Meal, tuple[PupilMeal, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +70,8 @@ class MonthPack:
 
     def make(self, by: str, month: str) -> MadePack:
         """The pack of a month, to today. Raises EntryRefused."""
-        months = MealMonths(self._store)
         with self._store.database.lock:
-            counted = months.counted(*months.span(month))
+            counted = self._count(*self._span(month))
             contents = self._contents(by, month, counted)
         return MadePack(zipped(contents), verify_contents(contents, self._store.secrets.identity().key))
 
@@ -73,6 +84,26 @@ class MonthPack:
         hub = hub_source(store.config.school, store.config.hub_id)
         mine = partial(_counted, counted, aliases)
         return contents_of(store.secrets.identity(), hub, by, facts, volumes, mine)
+
+    def _span(self, month: str) -> tuple[date, date]:
+        first, last = month_days(month)
+        today = today_at(self._store.clock.now_ms())
+        if first > today:
+            raise EntryRefused(f"month: {month} has no meals that were")
+        return first, min(last, today)
+
+    def _count(self, first: date, last: date) -> CountedMonth:
+        """Every serving and meal day of a span, as everything that is held says it now."""
+        book = self._store.mealbook
+        servings: list[Serving] = []
+        meals: dict[Meal, list[PupilMeal]] = {}
+        for said in book.said_of(first, last):
+            mine = book.served(said.day).servings
+            servings += mine
+            for meal in MEALS:
+                if said.plan.of(meal) is not None or any(one.meal == meal for one in mine):
+                    meals.setdefault(meal, []).extend(meals_of(said, meal, mine))
+        return CountedMonth(first, last, tuple(servings), {meal: tuple(some) for meal, some in meals.items() if some})
 
     # --- which records ------------------------------------------------------------------------------------------------
 

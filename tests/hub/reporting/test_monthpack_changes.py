@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.days.mealmonths import MealMonths
 from hub.recount.archive import unzipped
 from hub.recount.manifest import MANIFEST, MEALS, SERVINGS, SIGNATURE
 from hub.recount.verdict import BAD, VALID, verify_contents
@@ -21,7 +20,7 @@ from protocol.taps import TapData, tap_type
 from tests.hub.days.test_daybook import AN, BE, CHI, STRANGE, mono_at
 from tests.hub.days.test_mealbook import Canteen
 from tests.hub.handmade import Run
-from tests.hub.reporting.monthschool import MONTH
+from tests.hub.reporting.monthschool import MONTH, on
 from tests.hub.reporting.test_monthpack import Files, resigned
 
 CARDS = {AN: "st-an", BE: "st-be", CHI: "st-chi", STRANGE: None}
@@ -31,6 +30,7 @@ CHANGES = 60
 
 def random_month(canteen: Canteen, rng: random.Random) -> None:
     """A week of lunches: cards, hands, strangers, unsure clocks, words on servings, cuts, leave, class lists, locks."""
+    on(canteen, date(2026, 11, 27))
     office, store = canteen.store.mealoffice, canteen.store
     for pupil in ("st-an", "st-be", "st-chi"):
         office.enrol("van-phong", pupil, DAYS[0], None, reason="x")
@@ -75,7 +75,8 @@ def random_month(canteen: Canteen, rng: random.Random) -> None:
     office.close("hieu-truong", rng.choice(DAYS), ["lunch"], "x")
     canteen.read()
     store.kitchen.work()
-    MealMonths(store).state("ke-toan", MONTH)
+    on(canteen, date(2026, 12, 1))
+    store.mealmonths.state("ke-toan", MONTH, "lunch")
     canteen.read()
 
 
