@@ -1,4 +1,4 @@
-"""`k12edge hub meal-days`, `meal-slip`, `meal-report`, `complaint` and `audit`: the words of a month's meals."""
+"""`k12edge hub audit`: a month's meals handed over."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 
 def add_months(actions: argparse._SubParsersAction[argparse.ArgumentParser], asking: Callable[..., Command]) -> None:
     """Each of them; `asking` makes what a command runs."""
-    days = actions.add_parser("meal-days", help="a month's meals pupil by pupil, as counted now and as stated")
-    _month(days)
-    days.add_argument("--json", action="store_true", help="print one JSON object")
-    days.add_argument("--state", action="store_true", help="state what counts otherwise than it was stated; a record")
-    days.add_argument("--reason", metavar="TEXT", help="why a month is stated anew; it needs one")
-    add_config(days, asking("meal-days", "month", "json", "state", "reason", "by"))
     audit = actions.add_parser("audit", help="a month's meals as a zip that `k12edge verify` counts again, offline")
     _month(audit)
     audit.add_argument(
