@@ -283,4 +283,5 @@ class Assembly:
             "readers": self.readers(),
             "counters": self.counters(),
             "partials": self.partials,
+            "sheet": None if self.counter is None else self.counter.store.version,
         }
