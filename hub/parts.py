@@ -18,12 +18,14 @@ from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
 from hub.days.mealdesk import MealDesk
+from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
 from hub.desks.cardview import CardBook
 from hub.desks.desk import Desk, Outcome
 from hub.desks.eraser import Eraser
+from hub.desks.incidentdesk import INCIDENT_ACTIONS, IncidentDesk
 from hub.desks.issuing import Issuing
 from hub.desks.listdesk import IMPORT_ACTION, LIST_ACTIONS, ListDesk
 from hub.desks.otherlists import OtherLists
@@ -45,6 +47,7 @@ from hub.store.dayrows import DayRows
 from hub.store.deskrows import DeskRows
 from hub.store.devices import Devices
 from hub.store.forwardrows import ForwardRows
+from hub.store.incidentrows import IncidentRows
 from hub.store.ledger import Ledger
 from hub.store.listrows import ListRows
 from hub.store.mealplanrows import MealPlanRows
@@ -114,6 +117,7 @@ class Store:
         self.timetables = TimetableRows(self.database)
         self.messages = MessageRows(self.database)
         self.sent = SentRows(self.database)
+        self.incidents = IncidentRows(self.database)
         self.labels = labels_of(config.labels)
         self.coverage = CoverageRows(self.ledger, self.anchors)
         self._known: tuple[tuple[object, ...], Sequence[Watermark]] | None = None
@@ -133,6 +137,7 @@ class Store:
         self.kitchen = Kitchen(self)
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
+        self.mealmonths = MealMonths(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:
@@ -170,6 +175,7 @@ class Store:
         )  # fmt: skip
         self.deskrows = DeskRows(self.database)
         self.cardbook = CardBook(self)
+        self.incidentdesk = IncidentDesk(self)
         self.issuing = Issuing(self, self.cardbook)
         self.desk = Desk(
             config.school,
@@ -208,6 +214,8 @@ class Store:
         """
         if action == "recompute":
             return Outcome(recompute_told(self, words))
+        if action == "meal-days":
+            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action == "retention":
             return Eraser(self).carry_out(words)
         if action == IMPORT_ACTION:
@@ -216,6 +224,8 @@ class Store:
             return Outcome(self.listdesk.carry_out(action, words))
         if action in REPORT_ACTIONS:
             return ReportDesk(self).carry_out(action, words)
+        if action in INCIDENT_ACTIONS:
+            return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:

@@ -68,6 +68,8 @@ Right = Literal[
     "see-audit",
     "see-backup",
     "backup",
+    "see-incident",
+    "incident",
 ]
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 MEANINGS: Final[Mapping[Right, str]] = {
@@ -100,6 +102,8 @@ MEANINGS: Final[Mapping[Right, str]] = {
     "see-audit": "Who looked at what, and who changed what.",
     "see-backup": "When the last backup was made.",
     "backup": "Make a backup.",
+    "see-incident": "Who ate a meal and when, by name; which incident packs were made.",
+    "incident": "Make an incident pack, hold a drill, send a pack to the city.",
 }
 READING: Final[frozenset[Right]] = frozenset(
     {
@@ -117,6 +121,7 @@ READING: Final[frozenset[Right]] = frozenset(
         "see-users",
         "see-audit",
         "see-backup",
+        "see-incident",
     }
 )
 """Rights that change nothing; `account` changes only what is one's own."""
@@ -134,6 +139,8 @@ PERSONAL: Final[frozenset[Right]] = frozenset(
         "roster",
         "reports",
         "messages",
+        "see-incident",
+        "incident",
     }
 )
 """Rights by which one sees pupils' names: every such look is written into the audit."""
@@ -177,7 +184,7 @@ MATRIX: Final[Mapping[Role, frozenset[Right]]] = {
     "supervisor": frozenset({"see-class", "see-onsite", "see-portions", "check-card"}),
     "canteen": frozenset({"see-portions", "check-card"}),
     "kitchen": frozenset({"see-portions"}),
-    "nurse": frozenset({"see-class", "see-reasons", "leave", "see-onsite", "see-pupil"}),
+    "nurse": frozenset({"see-class", "see-reasons", "leave", "see-onsite", "see-pupil", "see-incident"}),
     "accountant": frozenset({"see-portions", "reports"}),
     "guard": frozenset({"see-gate", "admit-at-gate", "see-onsite", "check-card"}),
     "auditor": frozenset(
