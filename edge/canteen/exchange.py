@@ -159,7 +159,12 @@ class Exchange:
         if taken.twice:
             self._alarm("counter-twice", f"two gateways speak as {taken.device}")
         if taken.told:
-            self._hears.heard(taken.device, taken.told)
+            try:
+                self._hears.heard(taken.device, taken.told)
+            except Exception as problem:
+                # What others told in the same moment must still be handed on.
+                log.exception("servings of %s could not be taken", taken.device)
+                self._alarm("internal-fault", f"servings of {taken.device} were not taken: {type(problem).__name__}")
 
     def _say(self, now_ms: int) -> None:
         for _ in range(SAY_MAX):
