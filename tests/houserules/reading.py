@@ -125,6 +125,18 @@ def gateway_alarms() -> set[str]:
     return found
 
 
+def counter_codes() -> set[str]:
+    """What a counter's core answers its screens where something was not done, beside errors' codes and alarms."""
+    return {
+        code
+        for path, tree in trees("edge").items()
+        if path.startswith("edge/canteen/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args
+        for code in texts(node.args[0])
+    }
+
+
 def parking_reasons() -> set[str]:
     """Why a record or a whole message is set aside at the hub; a state message's own error code is `bad-message`."""
     faults = set(get_args(Fault))
@@ -333,6 +345,7 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "error code": lambda: {kind.code for kind in error_classes()},
     "gateway alarm": gateway_alarms,
     "waiting code": lambda: warned("wait"),
+    "counter code": counter_codes,
     "hub alarm": hub_alarms,
     "hub warning": hub_warnings,
     "roster discrepancy": lambda: set(get_args(NoteCode)),
