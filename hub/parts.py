@@ -18,7 +18,6 @@ from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
 from hub.days.mealdesk import MealDesk
-from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
@@ -33,6 +32,7 @@ from hub.desks.userdesk import ACTIONS as USER_ACTIONS
 from hub.desks.userdesk import UserDesk
 from hub.parents.consents import Consents
 from hub.releases import Releases
+from hub.reporting.mealwords import MEAL_ACTIONS, MealWords
 from hub.reporting.reportdesk import REPORT_ACTIONS, ReportDesk
 from hub.reports.labels import labels_of
 from hub.rostersync.mirror import Mirror
@@ -137,7 +137,6 @@ class Store:
         self.kitchen = Kitchen(self)
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
-        self.mealmonths = MealMonths(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:
@@ -214,8 +213,6 @@ class Store:
         """
         if action == "recompute":
             return Outcome(recompute_told(self, words))
-        if action == "meal-days":
-            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action == "retention":
             return Eraser(self).carry_out(words)
         if action == IMPORT_ACTION:
@@ -226,6 +223,8 @@ class Store:
             return ReportDesk(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
+        if action in MEAL_ACTIONS:
+            return MealWords(self).carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:
