@@ -14,6 +14,7 @@ from hub.cards.holders import Holders
 from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
+from hub.days.complaints import Complaints
 from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
@@ -139,6 +140,7 @@ class Store:
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
         self.mealmonths = MealMonths(self)
+        self.complaints = Complaints(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:
