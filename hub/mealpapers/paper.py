@@ -67,7 +67,7 @@ def _heads(paper: Paper, stamp: Stamp, language: Language) -> tuple[str, ...]:
 
 def _pages(paper: Paper, stamp: Stamp, language: Language) -> bytes:
     out = io.BytesIO()
-    head = Table("", "", (_heads(paper, stamp, language)[0],), (WIDE_MM,), tuple(
+    head = Table("", paper.title, (_heads(paper, stamp, language)[0],), (WIDE_MM,), tuple(
         (line,) for line in _heads(paper, stamp, language)[1:]
     ))  # fmt: skip
     signs: tuple[Table, ...] = ()
