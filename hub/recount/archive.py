@@ -18,6 +18,8 @@ from protocol.errors import BadMessage
 ZIP_BYTES_MAX: Final = 128 * 1024 * 1024
 UNPACKED_BYTES_MAX: Final = 384 * 1024 * 1024
 """A month of 20,000 pupils takes about a third of it."""
+RATIO_MAX: Final = 100
+"""How many times its packed size a pack may unpack to, beyond a first MiB; records and counts come to below 20."""
 ENTRIES_MAX: Final = 1_000
 DIRECTORY_BYTES_MAX: Final = 256 * 1024
 """What lists the entries; 1,000 of them take about 100 KiB."""
@@ -55,7 +57,7 @@ def unzipped(octets: bytes) -> dict[str, bytes]:
     _hold_directory(octets)
     try:
         with zipfile.ZipFile(io.BytesIO(octets)) as archive:
-            return _read(archive)
+            return _read(archive, min(UNPACKED_BYTES_MAX, 1024 * 1024 + RATIO_MAX * len(octets)))
     except (
         zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError,
     ) as problem:  # fmt: skip
@@ -74,9 +76,9 @@ def _hold_directory(octets: bytes) -> None:
         raise PackRefused("the zip file is of the kind for huge files, which no pack is")
 
 
-def _read(archive: zipfile.ZipFile) -> dict[str, bytes]:
+def _read(archive: zipfile.ZipFile, most: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    left = UNPACKED_BYTES_MAX
+    left = most
     for entry in archive.infolist():
         name = entry.filename
         if len(name) > NAME_CHARACTERS_MAX or NAME.fullmatch(name) is None:
@@ -89,5 +91,5 @@ def _read(archive: zipfile.ZipFile) -> dict[str, bytes]:
             found[name] = packed.read(left + 1)
         left -= len(found[name])
         if left < 0:
-            raise PackRefused(f"unpacked it has more than {UNPACKED_BYTES_MAX} bytes")
+            raise PackRefused(f"unpacked it has more than {most} bytes")
     return found

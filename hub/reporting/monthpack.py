@@ -9,58 +9,47 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hub.days.mealmonths import MealMonths
-from hub.meals.mealdays import evidence_digest, month_of
-from hub.meals.portions import MEAL_RULES
-from hub.meals.servings import CounterTap
+from hub.days.classbook import today_at
+from hub.days.mealmonths import month_days
+from hub.days.office import EntryRefused
+from hub.meals.mealdays import PupilMeal, evidence_digest, meals_of, month_of
+from hub.meals.servings import CounterTap, Serving
 from hub.recount.archive import zipped
-from hub.recount.counting import Count, Month, count
-from hub.recount.facts import Boots, Facts, Held, Member, Notice, facts_bytes
-from hub.recount.manifest import (
-    FACTS,
-    FORM,
-    INDEX,
-    LINES,
-    READ_ME,
-    RECORDS,
-    SIGNED,
-    Extent,
-    Manifest,
-    listed,
-    signed_manifest,
-)
-from hub.recount.records import Sealed, index_bytes, read_records, signatures_bytes, unsigned_of
-from hub.recount.verdict import Verdict, counted_files, counts_of, verify_contents
+from hub.recount.counting import Count, Month
+from hub.recount.facts import Boots, Facts, Held, Member, Notice
+from hub.recount.packing import Volume, contents_of
+from hub.recount.records import Sealed
+from hub.recount.verdict import Verdict, verify_contents
 from hub.store.packrows import PackRows
-from protocol.envelope import decode_event, text_of
-from protocol.meals import MEALS
+from protocol.envelope import decode_event
+from protocol.meals import MEALS, Meal
 from protocol.taps import parse_tap_id
 from protocol.topics import hub_source
 
 if TYPE_CHECKING:
     from hub.attendance.evidence import Leave
     from hub.attendance.schoolday import Binding
-    from hub.days.mealmonths import CountedMonth
     from hub.parts import Store
     from hub.store.books import Book
 
 KEYED: Final = "hk"
 """What the text of a card begins with that nobody reads a number from."""
-TOLD: Final = """k12edge: hồ sơ kiểm toán bữa ăn bán trú / audit pack of school meals
 
-k12edge verify FILE.zip --hub-key KEY
 
-records/*.jsonl   bản ghi nguyên gốc, mỗi dòng một bản ghi / exact records, a line each
-signatures.json   chữ ký của thiết bị trên từng lô / the devices' signatures over batches
-index.json        mã băm bản ghi của máy chủ trường / digests of the hub's own records
-facts.json        thực đơn giờ ăn, lớp, thẻ: chỉ mã số, không tên / plans, classes, cards: keys only, no names
-counted/          kết quả máy chủ đã đếm / what the hub counted
-manifest.json     danh sách tệp và mã băm, có chữ ký / every file's SHA-256, signed
-"""
+@dataclass(frozen=True, slots=True)
+class CountedMonth:
+    """Everything of a span: servings by time; of each meal that was planned or served its meal days."""
+
+    first: date
+    last: date
+    servings: tuple[Serving, ...]
+    meals: Mapping[Meal, tuple[PupilMeal, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,48 +70,40 @@ class MonthPack:
 
     def make(self, by: str, month: str) -> MadePack:
         """The pack of a month, to today. Raises EntryRefused."""
-        months = MealMonths(self._store)
         with self._store.database.lock:
-            counted = months.counted(*months.span(month))
+            counted = self._count(*self._span(month))
             contents = self._contents(by, month, counted)
         return MadePack(zipped(contents), verify_contents(contents, self._store.secrets.identity().key))
 
     def _contents(self, by: str, month: str, counted: CountedMonth) -> dict[str, bytes]:
         store = self._store
         taps, words = self._taps(counted)
-        journals = self._journals({*taps, *words, *self._said(counted, month)})
-        files: dict[str, bytes] = {READ_ME: TOLD.encode()}
-        extents, sealed, index = self._records(files, journals)
+        volumes = self._volumes({*taps, *words, *self._said(counted, month)})
         aliases = _aliases(taps.values(), self._cards(taps))
-        facts = self._facts(month, counted, taps, aliases, sealed, extents)
-        files |= {
-            FACTS: facts_bytes(facts),
-            SIGNED: signatures_bytes(sealed),
-            INDEX: index_bytes(index),
-        }
-        for journal, extent in extents.items():
-            if not extent.own:
-                lines = files[f"{RECORDS}{journal}{LINES}"]
-                unsigned = unsigned_of(lines, journal, extent, sealed[journal], facts.keys[extent.source])
-                extents[journal] = msgspec.structs.replace(extent, unsigned=unsigned)
-        events = read_records(files, extents, facts.keys).events
-        recount = count(facts, events)
-        mine = self._counted(counted, aliases, recount)
-        files |= counted_files(mine)
-        identity = store.secrets.identity()
-        manifest = Manifest(
-            FORM,
-            store.config.school,
-            hub_source(store.config.school, store.config.hub_id),
-            identity.key,
-            month,
-            MEAL_RULES,
-            by,
-            extents,
-            counts_of(mine, len(events)),
-            {name: listed(octets) for name, octets in files.items()},
-        )
-        return files | signed_manifest(identity, manifest)
+        facts = self._facts(month, counted, taps, aliases, volumes)
+        hub = hub_source(store.config.school, store.config.hub_id)
+        mine = partial(_counted, counted, aliases)
+        return contents_of(store.secrets.identity(), hub, by, facts, volumes, mine)
+
+    def _span(self, month: str) -> tuple[date, date]:
+        first, last = month_days(month)
+        today = today_at(self._store.clock.now_ms())
+        if first > today:
+            raise EntryRefused(f"month: {month} has no meals that were")
+        return first, min(last, today)
+
+    def _count(self, first: date, last: date) -> CountedMonth:
+        """Every serving and meal day of a span, as everything that is held says it now."""
+        book = self._store.mealbook
+        servings: list[Serving] = []
+        meals: dict[Meal, list[PupilMeal]] = {}
+        for said in book.said_of(first, last):
+            mine = book.served(said.day).servings
+            servings += mine
+            for meal in MEALS:
+                if said.plan.of(meal) is not None or any(one.meal == meal for one in mine):
+                    meals.setdefault(meal, []).extend(meals_of(said, meal, mine))
+        return CountedMonth(first, last, tuple(servings), {meal: tuple(some) for meal, some in meals.items() if some})
 
     # --- which records ------------------------------------------------------------------------------------------------
 
@@ -149,39 +130,22 @@ class MonthPack:
         yield from self._rows.frozen(counted.first, counted.last)
         yield from self._rows.months(month)
 
-    def _journals(self, names: Iterable[str]) -> dict[str, list[int]]:
-        """Journal -> the sequences that are needed of it."""
-        found: dict[str, set[int]] = defaultdict(set)
-        for text in names:
-            name = parse_tap_id(text)
-            if name is not None:
-                found[name.journal].add(name.sequence)
-        return {journal: sorted(some) for journal, some in sorted(found.items())}
-
-    def _records(
-        self, files: dict[str, bytes], journals: Mapping[str, Sequence[int]]
-    ) -> tuple[dict[str, Extent], dict[str, list[Sealed]], dict[str, dict[str, str]]]:
-        """The records' files: of a counter's journal all from the first to the last needed, to the batch's end."""
-        extents: dict[str, Extent] = {}
-        sealed: dict[str, list[Sealed]] = {}
-        index: dict[str, dict[str, str]] = {}
-        for journal, needed in journals.items():
+    def _volumes(self, names: Iterable[str]) -> dict[str, Volume]:
+        """The records by journal: of a counter's all from the first to the last needed, to the batches' ends."""
+        volumes = {}
+        for journal, needed in _journals(names).items():
             book = self._store.ledger.books.find(journal)
             assert book is not None, "a record that is held has its journal"
-            first, last = needed[0], needed[-1]
-            own = book.device is None
-            if own:
-                wanted = set(needed)
+            first, last, wanted = needed[0], needed[-1], set(needed)
+            if book.device is None:
                 rows = [row for row in self._rows.raws(book.number, first, last) if row[0] in wanted]
-                index[journal] = {str(sequence): text_of(digest) for sequence, _, digest in rows}
-                missing = []
+                volumes[journal] = Volume(book.source, first, last, rows, own=True)
             else:
-                first, last, sealed[journal] = self._batches(book, first, last)
-                rows = list(self._rows.raws(book.number, first, last))
-                missing = _holes(first, last, [sequence for sequence, _, _ in rows])
-            files[f"{RECORDS}{journal}{LINES}"] = b"".join(raw + b"\n" for _, raw, _ in rows)
-            extents[journal] = Extent(book.source, first, last, own, missing)
-        return extents, sealed, index
+                first, last, sealed = self._batches(book, first, last)
+                volumes[journal] = Volume(
+                    book.source, first, last, list(self._rows.raws(book.number, first, last)), sealed
+                )
+        return volumes
 
     def _batches(self, book: Book, first: int, last: int) -> tuple[int, int, list[Sealed]]:
         """A span widened to the ends of the batches it lies in, and these batches' signatures."""
@@ -209,23 +173,12 @@ class MonthPack:
         counted: CountedMonth,
         taps: Mapping[str, CounterTap],
         aliases: _Aliases,
-        sealed: Mapping[str, Sequence[Sealed]],
-        extents: Mapping[str, Extent],
+        volumes: Mapping[str, Volume],
     ) -> Facts:
         store = self._store
         first, last = counted.first, counted.last
         days = list(store.mealbook.said_of(first, last))
-        sources = {extent.source for extent in extents.values() if not extent.own}
-        keys: dict[str, set[str]] = {source: set() for source in sources}
-        devices = {}
-        for journal, extent in extents.items():
-            book = store.ledger.books.find(journal)
-            assert book is not None, journal
-            if book.device is not None:
-                devices[extent.source] = book.device
-                known = store.devices.find(book.device)
-                keys[extent.source] |= set() if known is None else {one.key for one in known.keys}
-                keys[extent.source] |= {one.key for one in sealed.get(journal, ())}
+        devices, keys = self._devices(volumes)
         notices = {one.leave.id: _notice(one.leave, one.gone_ms, one.gone) for day in days for one in day.excuses}
         return Facts(
             store.config.school,
@@ -244,9 +197,22 @@ class MonthPack:
             aliases.cards,
             self._received(taps),
             devices,
-            {source: sorted(some) for source, some in keys.items()},
-            {source: self._boots(source, extents) for source in sources},
+            keys,
+            {source: self._boots(source, volumes) for source in devices},
         )
+
+    def _devices(self, volumes: Mapping[str, Volume]) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """The counters by source: their names, and the keys that they signed with."""
+        devices: dict[str, str] = {}
+        keys: dict[str, set[str]] = defaultdict(set)
+        for journal, volume in volumes.items():
+            book = self._store.ledger.books.find(journal)
+            if book is not None and book.device is not None:
+                devices[volume.source] = book.device
+                known = self._store.devices.find(book.device)
+                keys[volume.source] |= set() if known is None else {one.key for one in known.keys}
+                keys[volume.source] |= {one.key for one in volume.sealed}
+        return devices, {source: sorted(some) for source, some in keys.items()}
 
     def _received(self, taps: Mapping[str, CounterTap]) -> dict[str, int]:
         """When records came here that no clock bounds."""
@@ -259,27 +225,15 @@ class MonthPack:
                 found |= {} if received_ms is None else {name: received_ms}
         return found
 
-    def _boots(self, source: str, extents: Mapping[str, Extent]) -> Boots:
+    def _boots(self, source: str, volumes: Mapping[str, Volume]) -> Boots:
         """What is certain of the boots of a counter: of those that its journals here ran in; of all where one isn't."""
         timeline = self._store.anchors.of(source)
         ran, before = timeline.ran(), timeline.order()
-        mine = {ran.get(journal, "") for journal, extent in extents.items() if extent.source == source}
+        mine = {ran.get(journal, "") for journal, volume in volumes.items() if volume.source == source}
         if all(timeline.anchored(boot) for boot in mine):
             ran = {journal: boot for journal, boot in ran.items() if boot in mine}
             return Boots({boot: timeline.boots[boot] for boot in mine}, ran, {})
         return Boots(dict(timeline.boots), ran, before)
-
-    # --- what was counted ---------------------------------------------------------------------------------------------
-
-    def _counted(self, counted: CountedMonth, aliases: _Aliases, recount: Count) -> Count:
-        """What the hub's tables say, as a recount says it; notes are the recount's, since they speak of records."""
-        servings = tuple(msgspec.structs.replace(one, card=aliases.of(one.card)) for one in counted.servings)
-        meals = sorted(
-            (one for some in counted.meals.values() for one in some),
-            key=lambda one: (one.day, MEALS.index(one.meal), one.school_class, one.pupil),
-        )
-        months = {meal: Month(month_of(some), evidence_digest(some)) for meal, some in counted.meals.items()}
-        return Count(servings, tuple(meals), months, recount.notes)
 
 
 class _Carded(msgspec.Struct):
@@ -325,11 +279,22 @@ def _notice(leave: Leave, gone_ms: int | None, gone: str | None) -> Notice:
     return Notice(leave.id, leave.at_ms, leave.pupil, *leave.first, *leave.last, gone_ms, gone)
 
 
-def _holes(first: int, last: int, there: Sequence[int]) -> list[tuple[int, int]]:
-    """What is missing of a span."""
-    found, at = [], first
-    for sequence in [*there, last + 1]:
-        if sequence > at:
-            found.append((at, sequence - 1))
-        at = sequence + 1
-    return found
+def _journals(names: Iterable[str]) -> dict[str, list[int]]:
+    """Journal -> the sequences that are needed of it."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for text in names:
+        name = parse_tap_id(text)
+        if name is not None:
+            found[name.journal].add(name.sequence)
+    return {journal: sorted(some) for journal, some in sorted(found.items())}
+
+
+def _counted(counted: CountedMonth, aliases: _Aliases, recount: Count) -> Count:
+    """What the hub's tables say, as a recount says it; the notes are the recount's, since they speak of records."""
+    servings = tuple(msgspec.structs.replace(one, card=aliases.of(one.card)) for one in counted.servings)
+    meals = sorted(
+        (one for some in counted.meals.values() for one in some),
+        key=lambda one: (one.day, MEALS.index(one.meal), one.school_class, one.pupil),
+    )
+    months = {meal: Month(month_of(some), evidence_digest(some)) for meal, some in counted.meals.items()}
+    return Count(servings, tuple(meals), months, recount.notes)

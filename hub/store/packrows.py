@@ -40,13 +40,13 @@ class PackRows:
             ]
         return found
 
-    def raws(self, journal: int, first: int, last: int) -> Iterator[tuple[int, bytes, bytes]]:
-        """Sequence, exact bytes and digest of what is held of a journal, in order."""
-        for sequence, raw, digest in self._run(
-            "SELECT sequence, raw, digest FROM events WHERE journal = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
+    def raws(self, journal: int, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        """Sequence and exact bytes of what is held of a journal, in order."""
+        for sequence, raw in self._run(
+            "SELECT sequence, raw FROM events WHERE journal = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
             (journal, first, last),
         ):
-            yield sequence, bytes(raw), bytes(digest)
+            yield sequence, bytes(raw)
 
     def headers(self, journal: int, first: int, last: int) -> Iterator[tuple[int, int, str, str]]:
         """First, last, key and signature of every batch that reaches into a span of a journal."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from hub.days.mealmonths import MealMonths
+from hub.days.classbook import midnight_ms
 from protocol.mealrecords import Portions
 from protocol.meals import ByHand
 from tests.hub.days.test_daybook import AN, BE, CHI, DAY, STRANGE
@@ -15,6 +15,7 @@ MONTH = "2026-11"
 
 def lived(canteen: Canteen) -> Canteen:
     """A lunch with a second helping, a stranger, an undone serving, a late cut, leave, a class list."""
+    on(canteen, date(2026, 11, 27))
     office, store = canteen.store.mealoffice, canteen.store
     for pupil in ("st-an", "st-be", "st-chi"):
         office.enrol("van-phong", pupil, date(2026, 11, 2), None, reason="nhập đầu năm")
@@ -41,9 +42,15 @@ def lived(canteen: Canteen) -> Canteen:
 
 def stated(canteen: Canteen) -> Canteen:
     """The same, and the month stated."""
-    MealMonths(canteen.store).state("ke-toan", MONTH)
+    on(canteen, date(2026, 12, 1))
+    canteen.store.mealmonths.state("ke-toan", MONTH, "lunch")
     canteen.read()
     return canteen
+
+
+def on(canteen: Canteen, day: date) -> None:
+    """The hub's clock shows 10:00 of a day."""
+    canteen.machine.at_ms = midnight_ms(day) + 10 * 3_600_000
 
 
 __all__ = ["BE", "MONTH", "lived", "stated"]
