@@ -16,6 +16,8 @@ from python_calamine import CalamineWorkbook
 
 from hub.desks.incidentdesk import IncidentNotSent
 from hub.incidents.asking import IncidentRefused, Scope
+from hub.incidents.compare import comparison
+from hub.incidents.versions import kept_of, packed, unpacked
 from hub.store.mealplanrows import Dish
 from protocol.envelope import EVENT_BYTES_MAX, decode_data, decode_event
 from protocol.meals import ByHand
@@ -113,8 +115,6 @@ def test_who_ate_of_a_large_school_travels_in_parts_that_fit_a_record(school: Lu
         replace(line, who=replace(line.who, key=f"st-{number:032}"), record=f"{'a' * 16}.{number}")
         for number in range(900)
     ]
-    from hub.incidents.versions import kept_of, packed, unpacked
-
     kept = kept_of(replace(pack, lines=tuple(many)))
     assert unpacked(packed(kept)) == kept
     desk.make(LUNCH, "co-hieu-truong")
@@ -144,8 +144,6 @@ def test_a_later_binding_makes_a_new_version_that_names_whose_the_card_was(schoo
 def test_ill_and_well_are_compared_by_what_they_had(school: Lunch) -> None:
     ticks = "ma,tinh\nst-00,ốm\nst-02,ill\nst-01,well\nst-08;khỏe\n".encode()
     made = school.store.incidentdesk.make(LUNCH, "y-te", ill=("om.csv", ticks))
-    from hub.incidents.compare import comparison
-
     rows = {
         (row.by, row.label): (row.had.ill, row.had.well, row.not_had.ill, row.not_had.well)
         for row in comparison(made.pack)
