@@ -234,9 +234,18 @@ def _tap(read: _Read, event: Event, device: str, when: Effective) -> None:
         data.decision,
         data.reason,
         moment_of(when),
-        None if data.meal is msgspec.UNSET else data.meal,
+        None if data.meal is msgspec.UNSET or not _is_day(data.meal.day) else data.meal,
         None if data.hand is msgspec.UNSET else data.hand,
     )
+
+
+def _is_day(text: str) -> bool:
+    """Whether a counter named a day; what it believed of any other counts for nothing."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 # --- what is missing ------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Fram
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
 from sim.fuzz.lists import Books, Lists, OneRosters
 from sim.fuzz.numbers import CardForms, SerialLines
+from sim.fuzz.packs import Packs
 from sim.fuzz.parser import Parser
 from sim.fuzz.proofs import RawReads
 from sim.fuzz.queries import Queries
@@ -37,7 +38,7 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         Witnesses, RawReads,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
         Lists, OneRosters, Books,
-        Queries, DriverLine,
+        Queries, DriverLine, Packs,
     )
 }  # fmt: skip
 """Every parser. The first seven, and those of the readers, take whatever a stranger's line, card or server can send."""
