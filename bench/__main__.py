@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.burst import measure_burst
+from bench.counters import measure_counters
 from bench.drain import measure_drain
 from bench.durable import measure_durable_tap
 from bench.figure import Figure
@@ -46,6 +47,7 @@ MEASUREMENTS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "roster": measure_roster,
     "pages": measure_staff_pages,
     "schoolyear": measure_school_year,
+    "counters": measure_counters,
 }
 FOLDER = Path(__file__).parents[1] / "build"
 """On the repository's disk: a temporary directory may live in memory, where a sync costs nothing."""

@@ -91,7 +91,7 @@ class Pile:
 
 
 def pile_of(paths: Iterable[Path], from_ms: int, until_ms: int) -> Pile:
-    """The journals of these files and data directories, for what happened between two moments; never raises for them."""
+    """The journals of these files and data directories, for what happened between two moments; raises nothing."""
     return _Laying(from_ms, until_ms).all(paths)
 
 

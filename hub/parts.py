@@ -15,7 +15,10 @@ from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
 from hub.days.daybook import Daybook
+from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
+from hub.days.mealdesk import MealDesk
+from hub.days.mealoffice import MealOffice
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
 from hub.desks.cardview import CardBook
@@ -130,6 +133,9 @@ class Store:
             self.clock.now_ms,
         )
         self.mealbook = MealBook(self)
+        self.kitchen = Kitchen(self)
+        self.mealoffice = MealOffice(self)
+        self.mealdesk = MealDesk(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:

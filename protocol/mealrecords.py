@@ -1,4 +1,4 @@
-"""The data of the records of meals that hubs write: who eats, who doesn't, what was frozen, and what a month came to."""
+"""The data of the records of meals that hubs write: who eats, what was frozen, and what a month came to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ Why = Annotated[str, msgspec.Meta(max_length=200)]
 class MealEnrolled(msgspec.Struct, frozen=True, omit_defaults=True):
     """`meal.enrolled`, by a hub: from `first` to `last` (null: until further notice) `student` eats at school.
 
-    `meals` on `weekdays` (0 is Monday). Of several words that speak of a day the newest counts, whole; one without meals ends it.
+    `meals` on `weekdays` (0 is Monday). Of several words that speak of a day the newest counts, whole; one without
+    meals ends it. `reason`: why days that were are changed.
     """
 
     student: str
@@ -30,6 +31,7 @@ class MealEnrolled(msgspec.Struct, frozen=True, omit_defaults=True):
     meals: Annotated[list[Meal], msgspec.Meta(max_length=4)]
     by: By
     clock: ClockData
+    reason: Why = ""
 
 
 class MealPortion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,6 +46,7 @@ class MealPortion(msgspec.Struct, frozen=True, omit_defaults=True):
     portion: Portion
     by: By
     clock: ClockData
+    reason: Why = ""
 
 
 class MealCut(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -44,10 +44,12 @@ class Exchange:
         *,
         listen: Address | None = None,
         publish: Callable[[str, bytes], bool] | None = None,
+        lan: Callable[[Address], Lan] = Lan,
     ) -> None:
         """`now_ms` of CLOCK_BOOTTIME; without `listen` only the broker carries words, without `publish` none does."""
         self._talk, self._hears, self._now_ms = talk, hears, now_ms
         self._listen, self.publish = listen, publish
+        self._opened = lan
         self._lan: Lan | None = None
         self._open_ms = 0
         self._mine: deque[Told] = deque()
@@ -56,7 +58,7 @@ class Exchange:
         self._heard_until: dict[str, int] = {}
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
-        self._ended = False
+        self._ended = self._running = False
         self.progress_ms = now_ms()
 
     # --- called from other threads ------------------------------------------------------------------------------
@@ -91,9 +93,12 @@ class Exchange:
         return None if lan is None else lan.address
 
     def stop(self) -> None:
-        """End `run` soon."""
+        """End `run` soon, or for good where it didn't begin."""
         self._ended = True
-        self._poke()
+        if self._running:
+            self._poke()
+        else:
+            self._close()
 
     def _poke(self) -> None:
         with self._lock, suppress(OSError):
@@ -105,6 +110,7 @@ class Exchange:
 
     def run(self) -> None:
         """Carry words until stopped; a fault of ours costs a pause, and no tap."""
+        self._running = True
         while not self._ended:
             self.progress_ms = self._now_ms()
             try:
@@ -169,7 +175,7 @@ class Exchange:
         if self._listen is None or self._lan is not None or now_ms < self._open_ms:
             return
         try:
-            self._lan = Lan(self._listen)
+            self._lan = self._opened(self._listen)
         except OSError as problem:
             self._open_ms = now_ms + OPEN_AGAIN_MS
             self._raise("counters-port", f"{self._listen[0]}:{self._listen[1]} can't be opened: {problem}")
@@ -192,5 +198,6 @@ class Exchange:
             self._lan.close()
             self._lan = None
         with self._lock:
-            os.close(self._wake)
-            self._wake = -1
+            if self._wake >= 0:
+                os.close(self._wake)
+                self._wake = -1

@@ -72,8 +72,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The numbers of a sitting over all counters that are heard. `strangers` were served and nobody knows who they are.
+    """The numbers of a sitting over all counters that are heard: of pupils whose class eats in its shift.
 
+    `served`: pupils who had a first tray, expected or not; `strangers` were served and nobody knows who they are, and
+    count neither there nor against `expected`; the trays handed out are served + strangers + seconds.
     `left` = expected - served of those expected, never below 0. `unheard`: other counters whose word is old.
     """
 
@@ -147,7 +149,8 @@ class Counter(Protocol):
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Have `heard(station)` called, from any thread, after whatever changes its view; returns how to end it.
 
-        It must not block: the caller may be a lane.
+        It must not block, nor ask for a view itself: the caller may be a lane. Ages and what others do grow old
+        without a call; what changes by itself (reader, link, sitting) is looked at every two seconds.
         """
 
     def find(self, words: str, limit: int = 8) -> Sequence[Eater]:

@@ -77,6 +77,7 @@ class Kiosk:
         with socket.socket(family, socket.SOCK_STREAM) as listener, ThreadPoolExecutor(WORKERS, "kiosk") as workers:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(self._address)
+            listener.listen()
             self.port = listener.getsockname()[1]
             screens = {
                 station: StationScreens(self._counter, station, self._mono_ms, self._pupil)

@@ -14,6 +14,8 @@ from edge.kiosk.words import Language, age, say
 RECENT_MAX: Final = 5
 WAITING_SHOWN_MAX: Final = 2
 """Cards that wait, with a button each on the main screen; further ones are in their list, key 2."""
+TROUBLES_SHOWN_MAX: Final = 2
+"""In words; of further ones the codes are shown. A notice takes the room of one."""
 OLD_SHEET_S: Final = 20 * 3600
 """A sheet older than this is not of this morning, whatever day the clock believes in."""
 KEY_WORDS: Final = (
@@ -95,6 +97,7 @@ class StaffScreen:
     numbers: tuple[tuple[str, int], ...]
     small: tuple[str, ...]
     troubles: tuple[Trouble, ...]
+    more_troubles: str
     waiting: tuple[Row, ...]
     waiting_more: int
     recent: tuple[Row, ...]
@@ -116,7 +119,8 @@ def staff_screen(view: CounterView, desk: Desk, language: Language) -> StaffScre
         ) + (f" · {sitting.hall}" if sitting.hall else "")
     tally = view.tally
     small = [say(language, "strangers", count=tally.strangers)] if tally.strangers else []
-    last = _last(view.shown, language)
+    last, found = _last(view.shown, language), troubles(view, language)
+    room = TROUBLES_SHOWN_MAX - (desk.notice is not None)
     return StaffScreen(
         view.station,
         say(language, "closed") if view.closed else words,
@@ -125,7 +129,8 @@ def staff_screen(view: CounterView, desk: Desk, language: Language) -> StaffScre
         last,
         tuple((say(language, name), getattr(tally, name)) for name in ("expected", "served", "seconds", "left")),
         tuple(small),
-        troubles(view, language),
+        found[:room],
+        " ".join(f"[{one.code}]" for one in found[room:]),
         tuple(_waiting(entry, language) for entry in view.waiting[:WAITING_SHOWN_MAX]),
         max(0, len(view.waiting) - WAITING_SHOWN_MAX),
         tuple(_recent(entry, language) for entry in view.recent[:RECENT_MAX]),

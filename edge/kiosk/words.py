@@ -122,6 +122,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Chưa nghe quầy khác. Cứ phát: phần thêm được đối chiếu sau",
             "Other counters aren't heard. Go on: seconds are compared later",
         ),
+        "trouble-more": ("Và:", "And:"),
         "trouble-screen": (
             "Màn hình gặp lỗi. Thẻ vẫn được ghi: nhìn đèn; màn hình tự mở lại",
             "The screen failed. Cards are still recorded: watch the light; it reopens by itself",

@@ -152,7 +152,7 @@ def registered(said: Said, meal: Meal, until: Until = NOW) -> list[Expected]:
     if planned is None or is_closed(said, meal, until):
         return []
     enrolled = _newest((one for one in said.enrolments if one.speaks_of(said.day)), until)
-    cooked = _newest((one for one in said.portions if one.speaks_of(said.day)), until)
+    cooked = portions_of(said, until)
     cuts = _cuts(said, planned, until)
     found = []
     for pupil, word in enrolled.items():
@@ -162,9 +162,15 @@ def registered(said: Said, meal: Meal, until: Until = NOW) -> list[Expected]:
             continue
         if weekday not in planned.weekdays:
             continue
-        portion = cooked[pupil].portion if pupil in cooked else "regular"
+        portion = cooked.get(pupil, "regular")
         found.append(Expected(pupil, school_class, portion, tuple(cuts.get(pupil, ()))))
     return sorted(found, key=lambda one: (one.school_class, one.pupil))
+
+
+def portions_of(said: Said, until: Until = NOW) -> dict[str, Portion]:
+    """Pupil -> what is cooked for them that day, where anybody said so."""
+    cooked = _newest((one for one in said.portions if one.speaks_of(said.day)), until)
+    return {pupil: one.portion for pupil, one in cooked.items()}
 
 
 def _newest(words: Iterable[W], until: Until) -> dict[str, W]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from sim.fuzz.counters import CounterWords
 from sim.fuzz.driver import DriverLine
 from sim.fuzz.files import KeyStores, Pages, Witnesses
 from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Frames, Receipts, Replays
@@ -35,7 +36,7 @@ PARSERS: Final[dict[str, type[Parser]]] = {
     for parser in (
         Pn532Frames, Batches, Records, Receipts, Rosters, Configurations, CityAnswers, DeviceStates, HubStates,
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
-        Witnesses, RawReads,
+        Witnesses, RawReads, CounterWords,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
         Lists, OneRosters, Books,
         Queries, DriverLine, Packs,

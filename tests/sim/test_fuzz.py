@@ -21,6 +21,7 @@ import protocol.cardforms
 import protocol.envelope
 import protocol.receipts
 import protocol.roster
+import protocol.served
 from protocol.errors import BadMessage
 from sim.fuzz import running
 from sim.fuzz.__main__ import PARSERS, main
@@ -57,6 +58,7 @@ def test_every_parser_takes_or_refuses_and_the_next_room_takes_what_it_took(name
         ("roster", protocol.roster, "unpack_release"),
         ("state", hub.road.states, "checked_state"),
         ("batch", protocol.batch, "decode_batch"),
+        ("served", protocol.served, "decode_word"),
         ("raw", hub.cards.sun, "parse_sun"),
         ("raw", hub.cards.sun, "_octets"),
         ("pcsc", edge.readers.pcscwords, "choose_reader"),
