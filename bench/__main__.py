@@ -20,6 +20,7 @@ from bench.drain import measure_drain
 from bench.durable import measure_durable_tap
 from bench.figure import Figure
 from bench.footprint import measure_footprint
+from bench.incident import measure_incident
 from bench.intake import measure_intake
 from bench.lists import measure_lists
 from bench.machine import describe_machine
@@ -47,6 +48,7 @@ MEASUREMENTS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "roster": measure_roster,
     "pages": measure_staff_pages,
     "schoolyear": measure_school_year,
+    "incident": measure_incident,
     "counters": measure_counters,
 }
 FOLDER = Path(__file__).parents[1] / "build"
