@@ -92,7 +92,8 @@ def _measured(shop: Workshop, name: str, words: list[str]) -> list[Figure]:
         if f"{PUPILS} " not in told or len(list(out.glob("*.pdf"))) != 1:
             raise Broken(f"{name}: not everybody is in the pack: {told[:200]}")
     each_s = (_spent_s() - before_s) / len(took_s)
-    note = f"{each_s:.1f} s of processor time each; {PUPILS:,} pupils, {PUPILS // SECOND_EVERY} seconds, {len(COUNTERS)} counters; {size / 1e6:.2f} MB"
+    whom = f"{PUPILS:,} pupils, {PUPILS // SECOND_EVERY} seconds, {len(COUNTERS)} counters"
+    note = f"{each_s:.1f} s of processor time each; {whom}; {size / 1e6:.2f} MB"
     return [
         Figure(ROW, f"incident pack, three files, from the {name}", median(took_s), "s", REACH_S,
                low=min(took_s), high=max(took_s), note=note),

@@ -104,6 +104,11 @@ class Gateway:
 
             parts = self.assembly
             self._exchange = open_exchange(config, parts.keys, parts.journal.journal, parts.clock, counter)
+            journal, identity = self.assembly.journal.journal, self.assembly.keys.identity
+            talk = Talk(config.school, config.gateway_id, journal, identity, config.counters_peers)
+            self._exchange = Exchange(talk, counter, self._mono_ms, listen=config.counters_listen)
+            self._parts.callback(self._exchange.stop)
+            counter.join(self._exchange)
         if config.kiosk_listen is not None:
             from edge.kiosk.keeper import Kiosk
 

@@ -18,6 +18,7 @@ from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
 from hub.days.mealdesk import MealDesk
+from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
@@ -136,6 +137,7 @@ class Store:
         self.kitchen = Kitchen(self)
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
+        self.mealmonths = MealMonths(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:
@@ -212,6 +214,8 @@ class Store:
         """
         if action == "recompute":
             return Outcome(recompute_told(self, words))
+        if action == "meal-days":
+            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action == "retention":
             return Eraser(self).carry_out(words)
         if action == IMPORT_ACTION:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from host.machine import Machine
 from hub.days.mealbook import MealBook
 from hub.store.dayrows import PROJECTED
 from hub.store.mealrows import MEAL_PROJECTED
@@ -18,8 +20,24 @@ from protocol.taps import ClockData, TapData, tap_type
 from tests.hub.days.test_daybook import AN, BE, DAY, STRANGE, School, mono_at
 
 
+class SetClock(Machine):
+    """A machine whose wall clock stands where a test sets it, and is synchronised."""
+
+    at_ms: int | None = None
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() if self.at_ms is None else self.at_ms * 1_000_000
+
+    def error_ms(self) -> int | None:
+        return 5
+
+
 class Canteen(School):
     """The same hub and box, whose station is a counter."""
+
+    def __init__(self, folder: Path) -> None:
+        self.machine = SetClock()
+        super().__init__(folder, machine=self.machine)
 
     def serve(
         self,
@@ -31,10 +49,11 @@ class Canteen(School):
         nth: int = 1,
         hand: ByHand | None = None,
         reason: Any = None,
+        day: date = DAY,
     ) -> str:
         key = self.store.secrets.card_keys()[-1]
         keyed = key.keyed(parse_card(card)) if hand is None else key.keyed_hand(student or card)
-        said = MealTap(DAY.isoformat(), "lunch", 1, nth)
+        said = MealTap(day.isoformat(), "lunch", 1, nth)
 
         def data(at: ClockData) -> TapData:
             more: dict[str, Any] = {} if hand is None else {"hand": hand}
@@ -42,7 +61,7 @@ class Canteen(School):
                 "canteen", "quay-1", None, keyed, student, decision, reason, "ok", "r-1", at, meal=said, **more
             )
 
-        self.run.add(tap_type("canteen", decision), data, mono_ms=mono_at(clock))
+        self.run.add(tap_type("canteen", decision), data, mono_ms=mono_at(clock, day))
         return f"{self.run.journal}.{len(self.run.lines)}"
 
     def correct(self, tap: str, why: Any, clock: str) -> None:
