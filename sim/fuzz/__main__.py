@@ -40,6 +40,8 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
         Lists, OneRosters, Books, Packs,
         Queries, DriverLine,
+        Lists, OneRosters, Books,
+        Queries, DriverLine, Packs,
     )
 }  # fmt: skip
 """Every parser. The first seven, and those of the readers, take whatever a stranger's line, card or server can send."""
