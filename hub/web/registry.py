@@ -56,10 +56,11 @@ class Page:
 
 
 TODAY: Final = N_("Hôm nay")
+MEALTIMES: Final = N_("Bữa ăn")
 LISTS: Final = N_("Danh sách")
 MACHINES: Final = N_("Thiết bị")
 PEOPLE: Final = N_("Người dùng")
-MENUS: Final = (TODAY, LISTS, MACHINES, PEOPLE)
+MENUS: Final = (TODAY, MEALTIMES, LISTS, MACHINES, PEOPLE)
 """Groups of the menu, in their order."""
 
 PAGES: Final = (
@@ -77,6 +78,7 @@ PAGES: Final = (
     Page("/guard", "see-gate", N_("Cho vào không thẻ"), menu=TODAY),
     Page("/onsite", "see-onsite", N_("Đang ở trường"), of="class", menu=TODAY),
     Page("/pupil/{key}", "see-pupil", N_("Một ngày của học sinh"), of="object"),
+    Page("/meals", "see-portions", N_("Suất ăn và phiếu bếp"), menu=MEALTIMES),
     Page("/roster", "roster", N_("Danh sách học sinh"), menu=LISTS),
     Page("/calendar", "calendar", N_("Lịch và giờ học"), menu=LISTS),
     Page("/paper", "see-class", N_("Danh sách để in"), of="class", menu=LISTS),
