@@ -62,6 +62,7 @@ ACTS: Final = {
     "meal closed": N_("đổi việc có bữa ăn trong ngày"),
     "meal sheet adjusted": N_("điều chỉnh phiếu bếp"),
     "meal sheet locked": N_("chốt phiếu bếp"),
+    "serving settled": N_("xác định một lượt phục vụ"),
     "month sheet taken": N_("tải sổ điểm danh tháng"),
     "new login link": N_("tạo lại liên kết đăng nhập"),
     "offline script": N_("tải phần xem khi mất mạng"),

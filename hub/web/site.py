@@ -27,6 +27,7 @@ from hub.web.pages.gatepages import add_gate_pages
 from hub.web.pages.listpages import add_list_pages
 from hub.web.pages.loginpages import add_login_pages
 from hub.web.pages.mealpages import add_meal_pages
+from hub.web.pages.mealservingpages import add_serving_pages
 from hub.web.pages.messagepages import add_message_pages
 from hub.web.pages.onsitepages import add_onsite_pages
 from hub.web.pages.paperpages import add_paper_pages
@@ -81,6 +82,7 @@ def make_app(
         add_message_pages,
         add_list_pages,
         add_meal_pages,
+        add_serving_pages,
     ):
         add(web)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
