@@ -10,6 +10,7 @@ from fastapi import Form, Query
 
 from hub.attendance.knowndays import FIRST_DAY, LAST_DAY
 from hub.dayview.mealday import first_meal
+from hub.meals.sittings import plan_on
 from hub.web.dayforms import words
 from hub.web.registry import N_
 from protocol.meals import Meal, Portion
@@ -50,6 +51,12 @@ LOCKS: Final = {
 def meal_asked(web: Web, day: date, meal: Meal | None) -> Meal:
     """The meal that an address names, or the day's main one."""
     return first_meal(web.store, day) if meal is None else meal
+
+
+def meals_of_day(web: Web, day: date) -> list[Meal]:
+    """The meals that a day's plan has."""
+    with web.store.database.lock:
+        return [one.meal for one in plan_on(web.store.mealbook.plans(), day).meals]
 
 
 def meal_words(web: Web, visit: Visit) -> dict[str, Callable[..., Any] | dict[str, str]]:

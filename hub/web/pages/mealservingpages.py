@@ -13,10 +13,10 @@ from hub.dayview.mealevents import MealEvents, at_school, counters_now, meal_eve
 from hub.dayview.namesakes import called
 from hub.meals.conflicts import CONFLICT_KINDS, conflicts
 from hub.meals.publicsheet import counter_lines, public_sheet
-from hub.meals.sittings import plan_on, shift_of
+from hub.meals.sittings import shift_of
 from hub.web.dayforms import AskedDay, done, shown_names, words
 from hub.web.ground import Web
-from hub.web.mealforms import AskedMeal, FormRecord, MealDate, meal_asked, meal_words, meals_path
+from hub.web.mealforms import AskedMeal, FormRecord, MealDate, meal_asked, meal_words, meals_of_day, meals_path
 from hub.web.pages.cardpages import classes_of, name_of, tap_named
 from hub.web.registry import N_
 from hub.web.visits import Visitor
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from hub.attendance.schoolday import Pupil
     from hub.meals.servings import Aside, Serving
-    from protocol.meals import Meal
 
 ROWS_MAX: Final = 100
 """Of each list of the live page; more are counted."""
@@ -168,7 +167,7 @@ def _add_public(web: Web) -> None:
             counters=counter_lines(when, found.meal, found.servings),
             dishes=[one for one in dishes if kinds or one.portion == "regular"],
             complete=found.complete(visit.now_ms),
-            meals=_meals_of(web, when),
+            meals=meals_of_day(web, when),
             words=meal_words(web, visit),
         )
 
@@ -207,16 +206,10 @@ def _add_conflicts(web: Web) -> None:
             kinds=words(web, visit, KINDS),
             hows=words(web, visit, HOWS),
             classes=[] if own else classes_of(web, visit),
-            meals=_meals_of(web, when),
+            meals=meals_of_day(web, when),
             pupil_too=visit.may("see-pupil"),
             words=meal_words(web, visit),
         )
-
-
-def _meals_of(web: Web, day: date) -> list[Meal]:
-    """The meals that a day's plan has."""
-    with web.store.database.lock:
-        return [one.meal for one in plan_on(web.store.mealbook.plans(), day).meals]
 
 
 def _people(web: Web, day: date) -> Mapping[str, Pupil]:

@@ -8,11 +8,15 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
+
+from hub.access.rights import Role
 from protocol.cards import parse_card
 from protocol.meals import ByHand, MealTap
 from protocol.taps import ClockData, TapData, tap_type
 from tests.hub.handmade import T0_MS
 from tests.hub.web.dayhub import DAY, DayHub, ms_at
+from tests.hub.web.pagehub import BOUND, CLASS
 
 LUNCH = "lunch"
 
@@ -26,6 +30,18 @@ class MealHub(DayHub):
         for row in self.rows:
             self.store.mealoffice.enrol("van.thu", row.pupil_key, DAY - timedelta(days=6), None)
         self.now("06:50")
+
+    def who(self, role: Role, school_class: str = CLASS) -> httpx.Client:
+        """Somebody of a role, of this class where the role has one; logged in anew each time, as the clock moves."""
+        known: dict[str, httpx.Client] = self.__dict__.setdefault("known", {})
+        more = {**BOUND.get(role, {}), "class": school_class} if role in BOUND else {}
+        name = f"{role}.{school_class.replace('/', '-')}" if more else f"{role}.user"
+        if name not in known:
+            known[name] = self.browser(role, name, **more)
+        secret = self.store.sessions.begin(name, "test", self.store.clock.now_ms())
+        assert secret is not None
+        known[name].cookies.set("k12", secret)
+        return known[name]
 
     def serve(
         self,

@@ -64,7 +64,9 @@ def test_the_counters_live_and_what_staff_settle(hub: MealHub) -> None:
     assert teacher.post("/meals/settle", data=fields).status_code == 403
     fields |= {"csrf": csrf_in(canteen.get("/me")), "tap": "0123456789abcdef.1"}
     assert canteen.post("/meals/settle", data=fields).status_code == 409
-    looks = [one for one in hub.audit() if one.what.startswith("see") and "live" in one.what and one.outcome == "allowed"]
+    looks = [
+        one for one in hub.audit() if one.what.startswith("see") and "live" in one.what and one.outcome == "allowed"
+    ]
     assert looks, "a look at names stands in the audit"
 
 
