@@ -100,10 +100,14 @@ class Gateway:
         """A canteen's screens and its exchange with other counters; other gateways load nothing of them."""
         config = self.config
         if config.uplink_url is not None or config.counters_listen is not None:
-            from edge.canteen.opening import open_exchange
+            from edge.canteen.exchange import Exchange
+            from edge.canteen.talk import Talk
 
-            parts = self.assembly
-            self._exchange = open_exchange(config, parts.keys, parts.journal.journal, parts.clock, counter)
+            journal, identity = self.assembly.journal.journal, self.assembly.keys.identity
+            talk = Talk(config.school, config.gateway_id, journal, identity, config.counters_peers)
+            self._exchange = Exchange(talk, counter, self._mono_ms, listen=config.counters_listen)
+            self._parts.callback(self._exchange.stop)
+            counter.join(self._exchange)
         if config.kiosk_listen is not None:
             from edge.kiosk.keeper import Kiosk
 

@@ -99,6 +99,18 @@ def handed_out(config: HubConfig, action: str) -> bytes:
     return unwrapped(reply.paper)
 
 
+def exchanged(
+    config: HubConfig, action: str, words: Mapping[str, str | None], paper: bytes | None = None
+) -> tuple[str, bytes | None]:
+    """Ask the running hub, or do it here, handing `paper` over; the answer for people, and what came back as a file.
+
+    Raises NeedsHands.
+    """
+    given = {} if paper is None else {"paper": wrapped(paper)}
+    reply = _answered(config, action, {**words, **given})
+    return reply.text, None if reply.paper is None else unwrapped(reply.paper)
+
+
 def _answered(config: HubConfig, action: str, words: Mapping[str, str | None]) -> Reply:
     reply = _ask(socket_path(config.data_dir), Request(action, dict(words))) or _alone(config, action, words)
     if reply.code is not None:

@@ -25,6 +25,7 @@ from hub.days.recompute import recompute_told
 from hub.desks.cardview import CardBook
 from hub.desks.desk import Desk, Outcome
 from hub.desks.eraser import Eraser
+from hub.desks.incidentdesk import INCIDENT_ACTIONS, IncidentDesk
 from hub.desks.issuing import Issuing
 from hub.desks.listdesk import IMPORT_ACTION, LIST_ACTIONS, ListDesk
 from hub.desks.otherlists import OtherLists
@@ -46,6 +47,7 @@ from hub.store.dayrows import DayRows
 from hub.store.deskrows import DeskRows
 from hub.store.devices import Devices
 from hub.store.forwardrows import ForwardRows
+from hub.store.incidentrows import IncidentRows
 from hub.store.ledger import Ledger
 from hub.store.listrows import ListRows
 from hub.store.mealplanrows import MealPlanRows
@@ -115,6 +117,7 @@ class Store:
         self.timetables = TimetableRows(self.database)
         self.messages = MessageRows(self.database)
         self.sent = SentRows(self.database)
+        self.incidents = IncidentRows(self.database)
         self.labels = labels_of(config.labels)
         self.coverage = CoverageRows(self.ledger, self.anchors)
         self._known: tuple[tuple[object, ...], Sequence[Watermark]] | None = None
@@ -172,6 +175,7 @@ class Store:
         )  # fmt: skip
         self.deskrows = DeskRows(self.database)
         self.cardbook = CardBook(self)
+        self.incidentdesk = IncidentDesk(self)
         self.issuing = Issuing(self, self.cardbook)
         self.desk = Desk(
             config.school,
@@ -220,6 +224,8 @@ class Store:
             return Outcome(self.listdesk.carry_out(action, words))
         if action in REPORT_ACTIONS:
             return ReportDesk(self).carry_out(action, words)
+        if action in INCIDENT_ACTIONS:
+            return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -11,7 +13,7 @@ from typing import Final
 from edge.pile import Pile, pile_of
 from edge.sheetbeside import sheet_beside
 from host.machine import Machine
-from hub.incidents.asking import HOURS, IncidentRefused, Scope, meals_between, scope_of, ticks_from
+from hub.incidents.asking import HOURS, IncidentRefused, Scope, hours_before, meals_between, scope_of, ticks_from
 from hub.incidents.files import FORMS, File, Form, files_of
 from hub.incidents.journals import Found, Volume, known_of, plans_of
 from hub.incidents.manifest import Manifest, manifest_bytes, manifest_from, manifest_of
@@ -24,7 +26,6 @@ from hub.papers import PaperRefused, read_paper, write_paper
 from protocol.countersheet import CounterSheet
 from protocol.errors import BadMessage
 
-HOUR_MS: Final = 3_600_000
 LIBRARIES: Final[Mapping[Form, str]] = {"pdf": "reportlab", "xlsx": "xlsxwriter"}
 """What a file needs beside the program; a gateway has neither, and its CSV says all."""
 MANIFESTS_MAX: Final = 1_000
@@ -83,8 +84,8 @@ def _span(scope: Scope, plans: MealPlans, now_ms: int) -> tuple[int, int, list[A
         assert scope.meal is not None
         midnight_ms = midnight_of(scope.day)
         return midnight_ms, midnight_ms + DAY_MS, [(scope.day, scope.meal)]
-    from_ms = now_ms - scope.hours * HOUR_MS
-    return from_ms, now_ms, meals_between(plans, from_ms, now_ms)
+    from_ms, until_ms = hours_before(scope, now_ms)
+    return from_ms, until_ms, meals_between(plans, from_ms, until_ms)
 
 
 def _sheets(paths: Sequence[Path]) -> tuple[list[CounterSheet], list[tuple[str, str, str]]]:
@@ -101,7 +102,19 @@ def _pack(
     asked: Sequence[Asked],
     ill: Path | None,
 ) -> Pack:
-    volumes = [
+    faults = [(fault.where, str(fault.code), fault.about) for fault in pile.faults]
+    known = known_of(Found(volumes_of(pile), pile.timelines, (*faults, *troubles), sheets), asked)
+    if ill is not None:
+        known = replace(known, ill=ticks_from(str(ill), read_paper(ill), known.roll))
+    try:
+        return incident_pack(known)
+    except ValueError as problem:
+        raise IncidentRefused(str(problem), hint="Ask meal by meal.") from problem
+
+
+def volumes_of(pile: Pile) -> list[Volume]:
+    """The journals of a pile as a pack is made of them."""
+    return [
         Volume(
             book.journal,
             book.source,
@@ -114,14 +127,6 @@ def _pack(
         )
         for book in pile.books.values()
     ]
-    faults = [(fault.where, str(fault.code), fault.about) for fault in pile.faults]
-    known = known_of(Found(volumes, pile.timelines, (*faults, *troubles), sheets), asked)
-    if ill is not None:
-        known = replace(known, ill=ticks_from(str(ill), read_paper(ill), known.roll))
-    try:
-        return incident_pack(known)
-    except ValueError as problem:
-        raise IncidentRefused(str(problem), hint="Ask meal by meal.") from problem
 
 
 def _before(out: Path, scope: Scope, drill: bool) -> Manifest | None:
@@ -159,3 +164,9 @@ def _told(pack: Pack, written: Sequence[Path], took_ms: int, missing: Sequence[s
     yield from (str(path) for path in written)
     if missing:
         yield f"{', '.join(missing)}: cần thư viện của máy chủ / needs the hub's libraries (k12edge[hub]); CSV says all"
+
+
+def unzipped(archive: bytes) -> list[File]:
+    """The files that a hub handed over as one."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as found:
+        return [File(Path(entry.filename).name, found.read(entry)) for entry in found.infolist()]

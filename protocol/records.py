@@ -297,6 +297,33 @@ class FilesSent(msgspec.Struct, frozen=True):
     clock: ClockData
 
 
+class IncidentPack(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`incident.pack`, by a hub: a list of who ate was `made`, or `by` had it `sent` to the city.
+
+    `scope`: of what, such as `meal lunch 2026-11-23`; `number`: its version, counted for each scope, an exercise
+    (`drill`) apart. `took`: ms. `waiting`: counters of which something may be missing; `complete`: none. `counts`:
+    lines of each list. `files`: name -> SHA-256 (hex). `kept`: SHA-256 (hex) of what the hub remembers of this version.
+    Only `sent` names pupils: `lists`, list -> their opaque keys, in `parts` records of which this is `part`.
+    """
+
+    what: Literal["made", "sent"]
+    scope: Annotated[str, msgspec.Meta(max_length=200)]
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    drill: bool
+    made: str
+    took: Annotated[int, msgspec.Meta(ge=0)]
+    complete: bool
+    counts: dict[str, int]
+    kept: str
+    by: str
+    clock: ClockData
+    waiting: list[str] = []
+    files: dict[str, str] = {}
+    part: Annotated[int, msgspec.Meta(ge=1)] = 1
+    parts: Annotated[int, msgspec.Meta(ge=1)] = 1
+    lists: dict[str, list[str]] = {}
+
+
 DATA_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     **dict.fromkeys(TAP_TYPES, TapData),
     "journal.opened": JournalOpened,

@@ -68,7 +68,7 @@ class GatewayCounter:
         self._lanes: dict[str, Lane] = {}
         self._backlog: Backlog | None = None
         self._correcting, self._logging_in, self._indexing = threading.Lock(), threading.Lock(), threading.Lock()
-        self._finder: tuple[object, Finder] | None = None
+        self._finder: tuple[object, object, Finder] | None = None
         self._seen: dict[str, object] = {}
         if store.current is not None:
             hatch.lay(store.current)
@@ -131,16 +131,16 @@ class GatewayCounter:
         return finder.find(words, limit, lambda eater: self.hatch.expects(key, eater.student))
 
     def _index(self) -> Finder:
-        """Of the sheet's pupils; where no sheet ever came, of the roster's, who may have more cards than one."""
+        """Of the sheet's pupils, and of those whom only the roster knows: somebody may have come today."""
         sheet, release = self.hatch.sheet, self._roster()
-        of = sheet if sheet is not None else release
         with self._indexing:
-            if self._finder is None or self._finder[0] is not of:
+            if self._finder is None or self._finder[0] is not sheet or self._finder[1] is not release:
                 rows = (
                     {} if release is None else {row[0]: Eater(row[0], row[1], row[2]) for row in release.cards.values()}
                 )
-                self._finder = of, Finder(rows.values() if sheet is None else sheet.eaters)
-            return self._finder[1]
+                rows |= {} if sheet is None else {eater.student: eater for eater in sheet.eaters}
+                self._finder = sheet, release, Finder(rows.values())
+            return self._finder[2]
 
     def _meal(self, station: str) -> MealKey:
         sitting = self.hatch.sitting(station, self._clock.read())

@@ -10,19 +10,18 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Literal
-
-import msgspec
+from typing import Final
 
 from edge.canteen.census import NO_MEAL, Census, MealKey
-from edge.canteen.ports import Entry, Neighbours, Shape, Shown, Sitting, Tally
+from edge.canteen.ports import Entry, Neighbours, Shown, Sitting, Tally
 from edge.canteen.servings import Book, Serving
+from edge.canteen.showing import hand_of, meal_of, served_entry, shown_of, slip_of, waiting_entry
 from edge.canteen.sittings import Sittings, local_day
 from edge.canteen.slips import Slip, Slips
 from edge.config import StationPlan
 from edge.ports import HandSeen, Plate, Warning_
 from protocol.countersheet import CounterSheet, Eater
-from protocol.meals import ByHand, MealTap
+from protocol.meals import MealTap
 from protocol.roster import Release
 from protocol.served import Told
 from protocol.taps import ClockReading, TapData, TapId
@@ -158,7 +157,14 @@ class Hatch:
             return before[2] if served is None or not served.undone else None
 
     def judge(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
-        """See Meals.judge."""
+        """See Meals.judge. A fault of ours in counting costs the count, never the tray."""
+        try:
+            return self._judged(station, student, card, clock, window_ms)
+        except Exception:
+            log.exception("station %s: a touch could not be judged as a serving", station)
+            return Plate(None, False)
+
+    def _judged(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
         with self._lock:
             sitting = self._sittings.at(station, clock)
             key = _key(sitting)
@@ -171,36 +177,22 @@ class Hatch:
         return Plate(MealTap(sitting.day, sitting.meal, sitting.shift, verdict.nth, alone, asks), again)
 
     def noted(self, tap: TapId, data: TapData, asked: HandSeen | None) -> None:
-        """See Meals.noted."""
-        name = str(tap)
+        """See Meals.noted. It stands in the journal and was signalled: what fails here is only shown wrongly."""
+        try:
+            self._note(str(tap), data, asked)
+        except Exception:
+            log.exception("record %s could not be counted", tap)
+        self.changed()
+
+    def _note(self, name: str, data: TapData, asked: HandSeen | None) -> None:
         with self._lock:
             self._failed = None
             place = self._places[data.point]
             if asked is not None:
                 place.pressed = _pressed_for(asked), asked.seen_mono_ns, name
             eater, label, school_class = self._named(data)
-            meal = None if data.meal is msgspec.UNSET else data.meal
-            shape: Shape = "refused"
-            if data.decision != "refused":
-                again = data.decision == "repeated"
-                shape = "repeated" if again else "second" if meal is not None and meal.nth > 1 else "accepted"
             self._enter(name, data, data.clock.mono, label, school_class, tell=True)
-            place.slips.show(
-                Shown(
-                    0,
-                    shape,
-                    data.clock.mono,
-                    name,
-                    label,
-                    school_class,
-                    1 if meal is None else meal.nth,
-                    meal is not None and meal.alone,
-                    "regular" if eater is None else eater.portion,
-                    () if eater is None else tuple(eater.alerts),
-                    eater is not None and eater.confirmed,
-                )
-            )
-        self.changed()
+            place.slips.show(shown_of(name, data, eater, label, school_class))
 
     def recall(self, tap: str, data: TapData, at_ms: int, corrected: str | None) -> None:
         """Bring back a record of a station of ours from before a restart; `corrected`: the newest word on it."""
@@ -231,22 +223,17 @@ class Hatch:
 
     def _enter(self, tap: str, data: TapData, at_ms: int, label: str, school_class: str, *, tell: bool) -> None:
         """Put a record into book and lists; under the lock."""
-        slips = self._places[data.point].slips
-        hand = None if data.hand is msgspec.UNSET else data.hand
-        meal = None if data.meal is msgspec.UNSET else data.meal
-        time = data.clock.wall[11:19]
+        slips, meal, hand = self._places[data.point].slips, meal_of(data), hand_of(data)
+        slip = slip_of(tap, data, at_ms, label, school_class)
         if data.decision == "refused":
-            slips.referred(Slip(tap, data.card, time, at_ms, reason=data.reason))
+            slips.referred(slip)
             return
-        key = NO_MEAL if meal is None else (meal.day, meal.meal)
+        key, shift = (NO_MEAL, 1) if meal is None else ((meal.day, meal.meal), meal.shift)
         again = data.decision == "repeated"
-        shift = 1 if meal is None else meal.shift
         serving = Serving(tap, key, data.student, data.card, "", data.point, shift, at_ms, same=again)
         if self._book.note(serving) and tell and serving.counts:
             self._say(serving)
-        alone = meal is not None and meal.alone
-        how, of = _how(hand), None if hand is None else hand.of
-        slips.served(Slip(tap, data.card, time, at_ms, label, school_class, how, alone), of)
+        slips.served(slip, None if hand is None else hand.of)
 
     def _named(self, data: TapData) -> tuple[Eater | None, str, str]:
         """The eater, name and class of a record's pupil: by the sheet, else by the roster's row of the card."""
@@ -347,7 +334,7 @@ class Hatch:
                 place.slips.shown,
                 tally,
                 tuple(self._entry(slip) for slip in place.slips.recent()),
-                tuple(_waiting(slip) for slip in place.slips.waiting(clock.mono_ms)),
+                tuple(waiting_entry(slip) for slip in place.slips.waiting(clock.mono_ms)),
             )
 
     def failing(self) -> str | None:
@@ -367,17 +354,10 @@ class Hatch:
 
     def _entry(self, slip: Slip) -> Entry:
         serving = self._book.of(slip.tap)
-        nth = 1 if serving is None else self._book.nth(serving)
-        undone = serving is not None and serving.undone
-        repeat = self._book.before(serving) if serving is not None and serving.same else None
-        name, school_class = slip.name, slip.school_class
-        return Entry(
-            slip.tap, "served", slip.time, name, school_class, nth, slip.how, slip.alone, undone, slip.reason, repeat
-        )
-
-
-def _waiting(slip: Slip) -> Entry:
-    return Entry(slip.tap, "referred", slip.time, slip.name, slip.school_class, 1, "card", reason=slip.reason)
+        if serving is None:
+            return served_entry(slip, 1, undone=False, repeat=None)
+        repeat = self._book.before(serving) if serving.same else None
+        return served_entry(slip, self._book.nth(serving), undone=serving.undone, repeat=repeat)
 
 
 def _key(sitting: Sitting | None) -> MealKey:
@@ -387,7 +367,3 @@ def _key(sitting: Sitting | None) -> MealKey:
 def _pressed_for(asked: HandSeen) -> str | None:
     """Whom a press is for; without a card to be answered, strangers are all the same."""
     return asked.student or asked.hand.of
-
-
-def _how(hand: ByHand | None) -> Literal["card", "name", "stranger"]:
-    return "card" if hand is None else hand.how

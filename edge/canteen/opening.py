@@ -1,4 +1,4 @@
-"""The opening of a gateway's counter and of its exchange with others: their parts chosen and put together."""
+"""The opening of a gateway's counter: its parts chosen and put together."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from edge.canteen.counter import GatewayCounter
-from edge.canteen.exchange import Exchange
 from edge.canteen.hatch import Hatch
 from edge.canteen.sheetstore import SheetStore
 from edge.canteen.shifts import Shifts
-from edge.canteen.talk import Talk
 from protocol.topics import device_source
 
 if TYPE_CHECKING:
@@ -53,13 +51,3 @@ def open_counter(
     )
     made.append(counter)
     return counter
-
-
-def open_exchange(
-    config: GatewayConfig, keys: DeviceKeys, run: str, clock: SystemClock, counter: GatewayCounter
-) -> Exchange:
-    """The counter's exchange with others, joined and not running yet; `run` is the journal."""
-    talk = Talk(config.school, config.gateway_id, run, keys.identity, config.counters_peers)
-    exchange = Exchange(talk, counter, lambda: clock.mono_ns() // 1_000_000, listen=config.counters_listen)
-    counter.join(exchange)
-    return exchange

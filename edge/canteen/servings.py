@@ -200,8 +200,16 @@ class Book:
         serving.same = serving.same if same is None else same
         person.counted += serving.counts
         self._share(meal, serving.key, person, 1)
-        if not serving.device and serving.counts:
+        if serving.device:
+            return
+        if serving.counts:
             self._remember(serving)
+        elif self._here.get((serving.station, serving.who)) is serving:
+            # The tray before this one is the last again.
+            del self._here[serving.station, serving.who]
+            for one in person.servings:
+                if one.counts and one.station == serving.station:
+                    self._remember(one)
 
     # --- the numbers ----------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ NEEDED: Final[Mapping[str, frozenset[Right]]] = {
     "consent.changed": frozenset({"messages"}),
     "watermark.waived": frozenset({"see-today"}),
     "files.sent": frozenset({"see-city"}),
+    "incident.pack": frozenset({"see-incident"}),
 }
 """Record type -> the rights on the whole school without which its words are withheld."""
 

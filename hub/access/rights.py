@@ -79,6 +79,8 @@ Right = Literal[
     "see-audit",
     "see-backup",
     "backup",
+    "see-incident",
+    "incident",
 ]
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 MEANINGS: Final[Mapping[Right, str]] = {
@@ -122,6 +124,8 @@ MEANINGS: Final[Mapping[Right, str]] = {
     "see-audit": "Who looked at what, and who changed what.",
     "see-backup": "When the last backup was made.",
     "backup": "Make a backup.",
+    "see-incident": "Who ate a meal and when, by name; which incident packs were made.",
+    "incident": "Make an incident pack, hold a drill, send a pack to the city.",
 }
 READING: Final[frozenset[Right]] = frozenset(
     {
@@ -142,6 +146,7 @@ READING: Final[frozenset[Right]] = frozenset(
         "see-users",
         "see-audit",
         "see-backup",
+        "see-incident",
     }
 )
 """Rights that change nothing; `account` changes only what is one's own."""
@@ -166,6 +171,8 @@ PERSONAL: Final[frozenset[Right]] = frozenset(
         "meal-months",
         "reports",
         "messages",
+        "see-incident",
+        "incident",
     }
 )
 """Rights by which one sees pupils' names: every such look is written into the audit."""
@@ -250,6 +257,7 @@ MATRIX: Final[Mapping[Role, frozenset[Right]]] = {
             "see-servings",
             "see-cuts",
             "diets",
+            "see-incident",
         }
     ),
     "accountant": frozenset({"see-portions", "see-cuts", "enrol-meals", "meal-months", "reports"}),

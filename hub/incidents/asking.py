@@ -10,7 +10,16 @@ from datetime import date
 from typing import Final, Literal
 
 from hub.incidents.pack import Asked, Diner, Menu
-from hub.meals.sittings import DAY_MS, GRACE_AFTER_MS, GRACE_BEFORE_MS, MealPlans, day_of, plan_on, sittings_of
+from hub.meals.sittings import (
+    DAY_MS,
+    GRACE_AFTER_MS,
+    GRACE_BEFORE_MS,
+    MealPlans,
+    day_of,
+    midnight_of,
+    plan_on,
+    sittings_of,
+)
 from protocol.errors import NeedsHands
 from protocol.meals import MEALS, Meal
 from protocol.names import folded, spelled
@@ -20,6 +29,7 @@ NO_NAME: Final = re.compile(r"[^a-z0-9]+")
 HOURS_MAX: Final = 240
 """Food poisoning shows within three days; ten leave room for whoever asks late."""
 HOURS: Final = 72
+HOUR_MS: Final = 3_600_000
 ILL_BYTES_MAX: Final = 1024 * 1024
 LOT_CHARACTERS_MAX: Final = 80
 TICKS: Final[Mapping[str, bool]] = {
@@ -49,7 +59,7 @@ MEAL_STEMS: Final[Mapping[Meal, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is asked: a `meal` of a day, a `lot`, or all meals of so many hours before a day's end, or now.
+    """What is asked: a `meal` of a day, a `lot` until a day, all meals of so many hours before a day's end, or now.
 
     Versions of a pack are counted for each scope by its `key`.
     """
@@ -98,16 +108,16 @@ def scope_of(words: Mapping[str, str | None], today: date) -> Scope:
     if len(given) != 1:
         raise IncidentRefused("exactly one of --meal, --lot and --last-hours must be given")
     text = words[given[0]] or ""
+    day = day_from(words.get("date") or today.isoformat())
     match given[0]:
         case "meal":
-            day = day_from(words.get("date") or today.isoformat())
             return Scope("meal", day, meal=meal_of(text))
         case "lot":
             if len(text) > LOT_CHARACTERS_MAX or not spelled(text):
                 raise IncidentRefused(f"a lot has 1 to {LOT_CHARACTERS_MAX} characters")
-            return Scope("lot", today, lot=spelled(text))
+            return Scope("lot", day, lot=spelled(text))
         case _:
-            return Scope("hours", today, hours=hours_of(text))
+            return Scope("hours", day, hours=hours_of(text))
 
 
 def meal_of(text: str) -> Meal:
@@ -142,6 +152,12 @@ def meals_between(plans: MealPlans, from_ms: int, until_ms: int) -> list[Asked]:
             if one.opens_ms - GRACE_BEFORE_MS < until_ms and from_ms < one.closes_ms + GRACE_AFTER_MS:
                 found[one.day, one.meal] = None
     return sorted(found, key=lambda asked: (asked[0], MEALS.index(asked[1])))
+
+
+def hours_before(scope: Scope, now_ms: int) -> tuple[int, int]:
+    """From when to when the hours of a scope are: they end with its day, or now."""
+    until_ms = min(now_ms, midnight_of(scope.day) + DAY_MS)
+    return until_ms - scope.hours * HOUR_MS, until_ms
 
 
 def meals_with_lot(menus: Mapping[Asked, Menu], lot: str) -> list[Asked]:

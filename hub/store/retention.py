@@ -80,6 +80,7 @@ TABLES: Final = (
     Kept("meal_plans", "technical", "ledger", "Meals, shifts, locks: past sheets rest on them."),
     Kept("diets", "health", "erasure", "What a pupil must not eat."),
     Kept("menus", "technical", "ledger", "Dishes, lots, suppliers, samples."),
+    Kept("incident_packs", "meals", "ledger", "Packs that were made: opaque keys by list, no name, nobody's illness."),
     Kept("counter_staff", "access and audit", "ledger", "Who may take a shift; PINs as hashes."),
     Kept("counter_sheets", "technical", "replaced", "The newest sheet's number."),
     Kept("timetables", "technical", "ledger", "Calendar and bells: past marks rest on them."),

@@ -234,3 +234,26 @@ def test_devices_of_two_names_are_two() -> None:
     readers = ("pcsc:ACR122U%2000", "pcsc:ACR122U%2001", "nfcpy:usb:072f:2200", "replay:ACR122U", "simulated:acr122u")
     stations = [{"name": f"s{n}", "kind": "gate", "reader": reader} for n, reader in enumerate(readers)]
     assert config_from("f", {**WHOLE, "station": stations}).readers == readers
+
+
+def _counters(listen: str | None, peers: list[str]) -> dict[str, Any]:
+    document: dict[str, Any] = {"gateway": WHOLE["gateway"], "counters": {"peers": peers}}
+    document["station"] = [{"name": "quay", "kind": "canteen", "reader": "pn532:///dev/ttyUSB0"}]
+    if listen is not None:
+        document["counters"]["listen"] = listen
+    return document
+
+
+def test_where_other_counters_are_is_an_address_and_no_name() -> None:
+    config = config_from("g.toml", _counters("0.0.0.0:8078", ["10.0.3.7:8078"]))
+    assert (config.counters_listen, config.counters_peers) == (("0.0.0.0", 8078), (("10.0.3.7", 8078),))
+    for listen, peers, named in (
+        ("quay-a.local:8078", [], "quay-a.local:8078"),
+        ("[::1]:8078", [], "::1:8078"),
+        ("0.0.0.0:8078", ["quay-b:8078"], "quay-b:8078"),
+        ("0.0.0.0:8078", ["10.0.3.7:0"], "port 0"),
+        (None, ["10.0.3.7:8078"], "listen, which is missing"),
+    ):
+        with pytest.raises(ConfigError, match=r"g\.toml: \[counters\]") as refused:
+            config_from("g.toml", _counters(listen, peers))
+        assert named in str(refused.value)

@@ -28,6 +28,7 @@ from protocol.records import (
     DayMark,
     FilesSent,
     HalfDay,
+    IncidentPack,
     LeaveNotice,
     MarkBasis,
     RecordForked,
@@ -161,6 +162,7 @@ def _said() -> Iterator[tuple[str, msgspec.Struct, str | None]]:
         None,
     )
     yield from _meals()
+    yield "incident.pack", _pack(), None
 
 
 def _meals() -> Iterator[tuple[str, msgspec.Struct, str | None]]:
@@ -193,6 +195,25 @@ def _meals() -> Iterator[tuple[str, msgspec.Struct, str | None]]:
         ),
         None,
     )  # fmt: skip
+
+
+def _pack() -> IncidentPack:
+    """A pack that was sent to the city, its only part."""
+    return IncidentPack(
+        what="sent",
+        scope="meal lunch 2026-11-23",
+        number=2,
+        drill=False,
+        made=rfc3339(WALL_MS),
+        took=2_140,
+        complete=False,
+        counts={"eaten": 1, "maybe": 0, "not-eaten": 3},
+        kept="9c" * 32,
+        by="co-hieu-truong",
+        clock=clock(5_000),
+        waiting=["quay-b"],
+        lists={"eaten": [PUPIL]},
+    )
 
 
 def hub_records() -> dict[str, bytes]:

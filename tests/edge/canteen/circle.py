@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -17,6 +18,10 @@ SCHOOL = "79000701"
 NAMES = ("quay-a", "quay-b", "quay-c", "quay-d")
 IDENTITIES = {name: Identity(bytes([at]) * 32, bytes([at + 100]) * 32) for at, name in enumerate(NAMES)}
 ADDRESSES: dict[str, Address] = {name: (f"10.0.0.{at + 1}", 7914) for at, name in enumerate(NAMES)}
+
+
+def boottime_ms() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 def keys_but(name: str) -> dict[str, str]:

@@ -19,16 +19,12 @@ from edge.canteen.neighbours import HEARD_MS
 from edge.canteen.sifting import SIGNED_BYTES_MAX
 from edge.canteen.talk import Talk
 from protocol.served import Told
-from tests.edge.canteen.circle import IDENTITIES, NAMES, SCHOOL, keys_but, told
+from tests.edge.canteen.circle import IDENTITIES, NAMES, SCHOOL, boottime_ms, keys_but, told
 from tests.patience import within
 
 A, B, C, D = NAMES
 LOOPBACK = "127.0.0.1"
 PATIENCE_S = 20.0
-
-
-def boottime_ms() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 class Quay:

@@ -70,8 +70,8 @@ class Box:
         return self.gateway.assembly.counter
 
     def unheard(self) -> tuple[str, ...]:
-        assert self.gateway is not None and self.gateway.exchange is not None
-        return self.gateway.exchange.unheard()
+        assert self.gateway is not None and self.gateway._exchange is not None
+        return self.gateway._exchange.unheard()
 
     def served(self) -> tuple[int, int]:
         """First trays and seconds of the meal, over all counters that it knows of."""

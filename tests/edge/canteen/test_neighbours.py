@@ -194,7 +194,8 @@ def test_recordings_of_earlier_processes_hide_no_live_one() -> None:
         circle.put(A, octets, ("10.0.0.66", 7))
         circle.run(40)
         in_order_and_once(circle)
-    assert {A, B} <= circle.heard_at(A) | {A} and A in circle.heard_at(B)
+    circle.run(2 * HEARD_MS)
+    assert B in circle.heard_at(A) and A in circle.heard_at(B)
 
 
 def test_a_device_that_runs_twice_is_told() -> None:
@@ -281,6 +282,46 @@ def neighbours_said_once() -> Neighbours:
     made = neighbours()
     made.say(0)
     return made
+
+
+def test_a_word_that_names_an_old_word_of_ours_proves_nothing_and_one_held_back_only_until_that_one_is_old() -> None:
+    one = neighbours_said_once()
+    page = [told("j.1")]
+    late = Word("run-b", 5, 1, page, {A: ("run-a", 1, 0)})
+    assert one.hear(B, late, HEARD_MS, direct=True).told == ()
+    assert one.heard_until() == {}
+    one = neighbours_said_once()
+    assert one.hear(B, late, HEARD_MS - 1, direct=True).told == page
+    assert one.heard_until() == {B: HEARD_MS}
+    assert one.hear(B, late, HEARD_MS - 1, direct=False).refused == "old"
+    assert one.hear(B, msgspec.structs.replace(late, number=4), HEARD_MS - 1, direct=False).refused is None
+    assert one.hear(B, msgspec.structs.replace(late, number=4), HEARD_MS - 1, direct=False).refused == "old"
+
+
+def test_what_comes_late_of_an_ended_process_brings_it_not_back() -> None:
+    one = neighbours_said_once()
+    one.say(500)
+    assert one.hear(B, Word("run-new", 1, 0, [], {A: ("run-a", 1, 0)}), 510, direct=True).proven
+    # The earlier process heard our second word before it ended; the later one hasn't had it yet.
+    assert not one.hear(B, Word("run-old", 9, 0, [], {A: ("run-a", 2, 0)}), 520, direct=True).proven
+    assert one.hear(B, Word("run-new", 2, 1, [told("j.1")], {A: ("run-a", 2, 0)}), 530, direct=True).told
+    one.say(1_000)
+    back = one.hear(B, Word("run-old", 10, 1, [told("j.2")], {A: ("run-a", 3, 0)}), 1_010, direct=True)
+    assert (
+        back.told and one.hear(B, Word("run-new", 3, 1, [], {A: ("run-a", 3, 0)}), 1_020, direct=True).refused == "past"
+    )
+
+
+def test_whoever_comes_later_learns_what_is_told_no_more_and_waits_for_none_of_it() -> None:
+    circle = Circle(Random(13))
+    for day in ("2026-11-20", "2026-11-23", "2026-11-24"):
+        for number in range(20):
+            circle.counters[A].talk.said(told(f"{day}.{number}", day))
+    circle.meet()
+    circle.run(1_000)
+    heard = circle.counters[B].heard[A]
+    assert [one.place for one in heard] == list(range(21, 61))
+    assert {one.day for one in heard} == {"2026-11-23", "2026-11-24"}
 
 
 def test_no_more_is_told_ahead_than_a_counter_may_hold_back() -> None:
