@@ -14,6 +14,7 @@ from hub.cards.holders import Holders
 from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
+from hub.days.complaints import Complaints
 from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
@@ -141,6 +142,7 @@ class Store:
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
         self.mealmonths = MealMonths(self)
+        self.complaints = Complaints(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:
@@ -227,10 +229,10 @@ class Store:
             return Outcome(self.listdesk.carry_out(action, words))
         if action in REPORT_ACTIONS:
             return ReportDesk(self).carry_out(action, words)
-        if action in INCIDENT_ACTIONS:
-            return self.incidentdesk.carry_out(action, words)
         if action in MEAL_ACTIONS:
             return MealWords(self).carry_out(action, words)
+        if action in INCIDENT_ACTIONS:
+            return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:

@@ -227,6 +227,8 @@ def test_while_words_are_read_again_nothing_is_frozen(canteen: Canteen) -> None:
     enrol(canteen)
     clock(canteen, "08:00")
     canteen.store.daybook.anew()
+    canteen.store.daybook.catch_up(canteen.store.days.newest() - 1)
+    assert len(canteen.store.mealbook.registered(MONDAY, LUNCH)) == 2, "the last word isn't read yet"
     canteen.store.kitchen.work()
     assert canteen.store.days.meals.sheets.locks(MONDAY) == []
     assert [one["lock"] for one in look(canteen) if one["day"] == "2026-11-23"] == ["final"]
