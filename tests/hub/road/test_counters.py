@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from protocol.status import DeviceState, decode_body
 from tests.hub.days.test_kitchen import MONDAY, clock, enrol
 from tests.hub.days.test_mealbook import Canteen
 from tests.hub.handmade import SCHOOL, Gateway
+from tests.hub.running import HubProcess, Wire
 
 
 class Told:
@@ -137,3 +139,38 @@ def test_of_payment_there_is_no_word() -> None:
     assert fields.isdisjoint({"paid", "debt", "balance", "free", "subsidy", "price"}) and issubclass(
         SealRefused, K12EdgeError
     )
+
+
+def test_a_running_hub_tells_a_counter_within_seconds_and_again_at_each_change(tmp_path: Path) -> None:
+    def roster(*names: str) -> str:
+        lines = [f"st-{number},{name},1A,\n" for number, name in enumerate(names)]
+        file = tmp_path / "roster.csv"
+        file.write_text("pupil_key,display_name,class,card_uid\n" + "".join(lines), encoding="utf-8")
+        return str(file)
+
+    hub = HubProcess(tmp_path).start()
+    try:
+        gateway = Gateway("quay")
+        assert hub.ask("devices", "accept", "quay").returncode == 0
+        assert hub.ask("roster", "import", roster("Nguyễn Văn An")).returncode == 0
+        wire = Wire(gateway, hub.broker_url)
+        heard: queue.Queue[CounterSheet] = queue.Queue()
+
+        def take(body: bytes) -> None:
+            sealed = msgspec.json.decode(body, type=SealedSheet).sealed
+            heard.put(unpack_sheet(gateway.identity.open(sealed)))
+
+        wire.listen(gateway.topic("sheet"), take)
+        # It is told of by its own word alone: nobody was served here yet.
+        wire.state(sheet=0)
+        first = heard.get(timeout=30)
+        assert [one.name for one in first.eaters] == ["Nguyễn Văn An"]
+        assert first.counters == {"quay": gateway.identity.key}
+        assert hub.ask("roster", "import", roster("Nguyễn Văn An", "Lê Thị Bé")).returncode == 0
+        sheet = heard.get(timeout=30)
+        while len(sheet.eaters) < 2:
+            sheet = heard.get(timeout=30)
+        assert sheet.version > first.version
+        wire.close()
+    finally:
+        hub.end()
