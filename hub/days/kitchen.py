@@ -81,16 +81,19 @@ class Kitchen(RowsWorker):
                 return BEHIND_MS
             today = today_at(store.clock.now_ms())
             seen = (today, store.days.meals.version, store.mealplans.version, store.people.version, self._timely(today))
-            leaves = store.database.connection.execute("SELECT count(*), max(at_ms) FROM leaves").fetchone()
-            gone = store.database.connection.execute("SELECT count(*) FROM leaves_withdrawn").fetchone()
-        if (seen, leaves, gone) == self._seen:
+            run = store.database.connection.execute
+            counts = tuple(
+                run(f"SELECT count(*), max({column}) FROM {table}").fetchone()
+                for table, column in (("leaves", "at_ms"), ("leaves_withdrawn", "at_ms"), ("timetables", "made_ms"))
+            )
+        if (seen, counts) == self._seen:
             # With nothing else to do, one more past day is read, from which a forecast is made.
             return LEARN_MS if store.mealday.learn() else self._wait_ms(today)
         done = 0
         for back in range(BACK_DAYS, -1, -1):
             day = today - timedelta(days=back)
             done += self._freeze_due(day) + self._follow(day)
-        self._seen = (seen, leaves, gone)
+        self._seen = (seen, counts)
         if done:
             self.on_locked()
         return self._wait_ms(today)

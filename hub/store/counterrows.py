@@ -75,9 +75,9 @@ class CounterRows:
             (one.id, one.shown, one.pin, one.card, one.since_ms, one.gone_ms),
         )
 
-    def next_sheet(self) -> int:
-        """A number for one more version of the counters' sheet."""
-        self._run("UPDATE counter_sheets SET version = version + 1")
+    def next_sheet(self, above: int) -> int:
+        """A number for one more version of the counters' sheet, higher than any before and than `above`."""
+        self._run("UPDATE counter_sheets SET version = max(version, ?) + 1", (above,))
         return self.sheet()
 
     def sheet(self) -> int:

@@ -97,7 +97,7 @@ def test_a_counter_is_told_who_eats_at_each_change_and_nobody_else_can_read_it(
     canteen.read()
     counters.work()
     second = opened(canteen, gate, link.said[-1])
-    assert len(link.said) == 2 and second.version == first.version + 1
+    assert len(link.said) == 2 and second.version > first.version
     told = {one.student: one for one in second.eaters}
     assert (told["st-an"].alerts, told["st-an"].confirmed) == (["đậu phộng"], True)
     assert told["st-be"].meals == told["st-chi"].meals == [] and told["st-be"].enrolled
@@ -131,7 +131,13 @@ def test_it_is_said_again_to_who_connects_or_is_behind_and_its_age_stays_honest(
     assert opened(canteen, gate, link.said[-1]).version == opened(canteen, gate, link.said[0]).version
     mono(canteen, 1_000 + RENEW_MS)
     counters.work()
-    assert opened(canteen, gate, link.said[-1]).version == opened(canteen, gate, link.said[0]).version + 1
+    newest = opened(canteen, gate, link.said[-1]).version
+    assert newest > opened(canteen, gate, link.said[0]).version
+    # A hub that was restored from a backup made lower versions: a counter takes none of these.
+    state = open_message(gate.identity.key, gate.topic("state"), gate.state(sheet=newest + 5_000_000))
+    canteen.room.fleet.heard(gate.device, decode_body(state, DeviceState), 2)
+    counters.work()
+    assert opened(canteen, gate, link.said[-1]).version > newest + 5_000_000
 
 
 def test_of_payment_there_is_no_word() -> None:
