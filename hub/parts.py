@@ -217,6 +217,8 @@ class Store:
         """
         if action == "recompute":
             return Outcome(recompute_told(self, words))
+        if action == "meal-days":
+            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action == "retention":
             return Eraser(self).carry_out(words)
         if action == IMPORT_ACTION:
