@@ -72,7 +72,19 @@ class IncidentBook:
         with self._store.database.lock:
             facts = self._store.coverage.facts(first_ms, last_ms)
             waivers = self._store.coverage.waivers(first_ms)
-        return replace(known, origins=tuple(counter_origins(facts, waivers, first_ms, last_ms, now_ms)))
+            kinds = self._kinds(midnight_of(days[0]), last_ms)
+        return replace(known, origins=tuple(counter_origins(facts, kinds, waivers, first_ms, last_ms, now_ms)))
+
+    def _kinds(self, first_ms: int, until_ms: int) -> dict[str, set[str]]:
+        """Device -> the kinds of its stations that cards were held to."""
+        found: dict[str, set[str]] = {}
+        for device, kind in self._store.database.connection.execute(
+            "SELECT DISTINCT device, kind FROM taps JOIN journals ON number = taps.journal"
+            " WHERE best_ms BETWEEN ? AND ? AND device IS NOT NULL",
+            (first_ms, until_ms),
+        ):
+            found.setdefault(device, set()).add(kind)
+        return found
 
     def _counters(self, days: Iterable[date]) -> Counters:
         """What counters said around some days, each record once."""
