@@ -106,7 +106,7 @@ class IncidentDesk:
             rows = self._store.incidents.latest(LISTED)
         self._note("incident packs", "-", kind="read")
         if words.get("json") == "True":
-            return Outcome(msgspec.json.encode([_row_told(row) for row in rows]).decode("utf-8"))
+            return Outcome(msgspec.json.encode([row_told(row) for row in rows]).decode("utf-8"))
         return Outcome("\n".join(map(_row_text, rows)) or "chưa có / none yet")
 
     def _note(self, what: str, about: str, *, kind: Any = "write") -> None:
@@ -312,7 +312,8 @@ def _row_text(row: PackRow) -> str:
     return "\t".join((row.scope, str(row.number), kind, moment_text(row.made_ms), row.by, took, sent))
 
 
-def _row_told(row: PackRow) -> dict[str, Any]:
+def row_told(row: PackRow) -> dict[str, Any]:
+    """A version for programs."""
     sent = None if row.sent_ms is None else rfc3339(row.sent_ms)
     return {**_written(row.summary), "record": row.record, "sent": sent}
 
