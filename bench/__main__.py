@@ -22,6 +22,7 @@ from bench.figure import Figure
 from bench.footprint import measure_footprint
 from bench.incident import measure_incident
 from bench.intake import measure_intake
+from bench.kiosk import measure_kiosk
 from bench.lists import measure_lists
 from bench.machine import describe_machine
 from bench.reaction import measure_reaction
@@ -50,6 +51,7 @@ MEASUREMENTS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "schoolyear": measure_school_year,
     "incident": measure_incident,
     "counters": measure_counters,
+    "kiosk": measure_kiosk,
 }
 FOLDER = Path(__file__).parents[1] / "build"
 """On the repository's disk: a temporary directory may live in memory, where a sync costs nothing."""

@@ -38,6 +38,8 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses, RawReads, CounterWords,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
+        Lists, OneRosters, Books, Packs,
+        Queries, DriverLine,
         Lists, OneRosters, Books,
         Queries, DriverLine, Packs,
     )
