@@ -19,6 +19,7 @@ from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
 from hub.days.mealdesk import MealDesk
+from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
@@ -226,12 +227,10 @@ class Store:
             return ReportDesk(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
+        if action == "meal-days":
+            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action in MEAL_ACTIONS:
             return MealWords(self).carry_out(action, words)
-        if action in MEAL_ACTIONS:
-            return MealWords(self).carry_out(action, words)
-        if action in INCIDENT_ACTIONS:
-            return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:

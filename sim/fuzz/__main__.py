@@ -20,6 +20,7 @@ from sim.fuzz.files import KeyStores, Pages, Witnesses
 from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Frames, Receipts, Replays
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
 from sim.fuzz.lists import Books, Lists, OneRosters
+from sim.fuzz.mealpacks import MealPacks
 from sim.fuzz.numbers import CardForms, SerialLines
 from sim.fuzz.packs import Packs
 from sim.fuzz.parser import Parser
@@ -38,7 +39,7 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses, RawReads, CounterWords,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
-        Lists, OneRosters, Books, Packs,
+        Lists, OneRosters, Books, MealPacks,
         Queries, DriverLine,
         Lists, OneRosters, Books,
         Queries, DriverLine, Packs,
