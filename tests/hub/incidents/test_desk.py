@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +14,14 @@ import pytest
 from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 
+from hub.control import ControlSocket, exchanged
 from hub.desks.incidentdesk import IncidentNotSent
 from hub.incidents.asking import IncidentRefused, Scope
 from hub.incidents.compare import comparison
 from hub.incidents.versions import kept_of, packed, unpacked
 from hub.store.counterrows import CounterStaff
 from hub.store.mealplanrows import Dish
+from k12edge.incident import unzipped
 from protocol.envelope import EVENT_BYTES_MAX, decode_data, decode_event
 from protocol.meals import ByHand
 from protocol.records import IncidentPack
@@ -227,3 +229,20 @@ def test_staff_who_ate_by_card_are_adults_by_their_names(school: Lunch) -> None:
     pack = school.store.incidentdesk.look(LUNCH)
     assert [(line.adult, line.counter) for line in pack.of("adult")] == [("Thầy Minh", "quay-a/quay-a-1")]
     assert "Thầy Minh" in "".join(texts(school.store.incidentdesk.make(LUNCH, "x").files[0].octets))
+
+
+def test_a_running_hub_hands_over_the_same_files_and_takes_the_ticks(school: Lunch) -> None:
+    def carry(action: str, words: Mapping[str, str | None]) -> tuple[str, bytes | None]:
+        outcome = school.store.carry_out(action, words)
+        return outcome.text, outcome.paper
+
+    listening = ControlSocket(school.room.config.data_dir, carry)
+    try:
+        words = {"meal": "lunch", "date": DAY.isoformat(), "by": "ky-thuat", "ill": "om.csv"}
+        text, archive = exchanged(school.room.config, "incident", words, b"st-00,ill\n")
+    finally:
+        listening.close()
+    assert "bản / version 1: 6 đã ăn" in text and archive is not None
+    files = unzipped(archive)
+    assert {file.name: file.sha256 for file in files} == records(school)[-1].files
+    assert any("So sánh ốm - khỏe" in row for row in files[1].octets.decode("utf-8-sig").splitlines())
