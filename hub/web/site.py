@@ -11,6 +11,8 @@ from fastapi.staticfiles import StaticFiles
 from hub.web.api.attendanceapi import add_attendance
 from hub.web.api.cardapi import add_card_api
 from hub.web.api.ledgerapi import add_ledger
+from hub.web.api.mealapi import add_meal_api
+from hub.web.api.mealservingapi import add_serving_api
 from hub.web.api.reportapi import add_report_api
 from hub.web.classforms import add_class_forms
 from hub.web.errors import Headed, add_errors
@@ -91,6 +93,8 @@ def make_app(
         add_diet_pages,
         add_meal_paper_pages,
         add_menu_pages,
+        add_meal_api,
+        add_serving_api,
     ):
         add(web)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
