@@ -45,7 +45,7 @@ LOOK_MS: Final = 20_000
 WAIT_MS: Final = 5_000
 """While the clock isn't set, or records are regained."""
 BEHIND_MS: Final = 250
-"""While the daybook reads."""
+"""While the daybook reads again what people said."""
 FAILED_PAUSE_MS: Final = 10_000
 BACK_DAYS: Final = 7
 """A hub that was away longer freezes no sheet of before; nobody cooks by it, and what was eaten counts all the same."""
@@ -75,7 +75,7 @@ class Kitchen(RowsWorker):
         with store.database.lock:
             if store.clock.error_ms() is None or store.regaining() or store.calendar_in_doubt() is not None:
                 return WAIT_MS
-            if store.days.cursor() < store.days.newest():
+            if store.daybook.rereading:
                 return BEHIND_MS
             today = today_at(store.clock.now_ms())
             seen = (today, store.days.meals.version, store.mealplans.version, store.people.version, self._timely(today))

@@ -89,8 +89,8 @@ class Counters(RowsWorker):
         """Make and send what is due; the ms to wait before the next look."""
         store, mono_ms = self._store, self._store.clock.mono_ms()
         with store.database.lock:
-            if store.clock.error_ms() is None or store.days.cursor() < store.days.newest():
-                # By a clock that isn't set it would be some other day's.
+            if store.clock.error_ms() is None or store.daybook.rereading:
+                # By a clock that isn't set it would be some other day's; half of the words would say that nobody eats.
                 return LOOK_MS
             if mono_ms - self._looked_ms >= STATIONS_MS or self._anew.is_set() or self._greeted:
                 self._told, self._looked_ms = self._with_counters(), mono_ms

@@ -77,6 +77,7 @@ PAGES: Final = (
     Page("/gate", "see-gate", N_("Bảng cổng"), menu=TODAY),
     Page("/guard", "see-gate", N_("Cho vào không thẻ"), menu=TODAY),
     Page("/onsite", "see-onsite", N_("Đang ở trường"), of="class", menu=TODAY),
+    Page("/incident", "see-incident", N_("Ai đã ăn"), menu=TODAY),
     Page("/pupil/{key}", "see-pupil", N_("Một ngày của học sinh"), of="object"),
     Page("/meals", "see-portions", N_("Suất ăn và phiếu bếp"), menu=MEALTIMES),
     Page("/meals/live", "see-servings", N_("Quầy đang phục vụ"), menu=MEALTIMES),

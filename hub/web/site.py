@@ -26,6 +26,7 @@ from hub.web.pages.deskpages import add_desk_pages
 from hub.web.pages.devicepages import add_device_pages
 from hub.web.pages.filepages import add_file_pages
 from hub.web.pages.gatepages import add_gate_pages
+from hub.web.pages.incidentpages import add_incident_pages
 from hub.web.pages.listpages import add_list_pages
 from hub.web.pages.loginpages import add_login_pages
 from hub.web.pages.mealcutpages import add_cut_pages
@@ -85,6 +86,7 @@ def make_app(
         add_report_pages,
         add_report_api,
         add_file_pages,
+        add_incident_pages,
         add_message_pages,
         add_list_pages,
         add_meal_pages,

@@ -223,6 +223,15 @@ def test_who_takes_a_shift_is_known_by_a_slow_hash_and_a_card_that_is_nobody_els
         desk.dismiss_staff("it", "co-hoa")
 
 
+def test_while_words_are_read_again_nothing_is_frozen(canteen: Canteen) -> None:
+    enrol(canteen)
+    clock(canteen, "08:00")
+    canteen.store.daybook.anew()
+    canteen.store.kitchen.work()
+    assert canteen.store.days.meals.sheets.locks(MONDAY) == []
+    assert [one["lock"] for one in look(canteen) if one["day"] == "2026-11-23"] == ["final"]
+
+
 def test_a_month_is_stated_and_stated_again_with_what_changed(canteen: Canteen) -> None:
     store = canteen.store
     enrol(canteen, MONDAY - timedelta(days=3))
