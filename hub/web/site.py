@@ -32,6 +32,7 @@ from hub.web.pages.loginpages import add_login_pages
 from hub.web.pages.mealcutpages import add_cut_pages
 from hub.web.pages.mealdietpages import add_diet_pages
 from hub.web.pages.mealmenupages import add_menu_pages
+from hub.web.pages.mealmonthpages import add_meal_month_pages
 from hub.web.pages.mealpages import add_meal_pages
 from hub.web.pages.mealpaperpages import add_meal_paper_pages
 from hub.web.pages.mealservingpages import add_serving_pages
@@ -95,6 +96,7 @@ def make_app(
         add_diet_pages,
         add_meal_paper_pages,
         add_menu_pages,
+        add_meal_month_pages,
         add_meal_api,
         add_serving_api,
     ):
