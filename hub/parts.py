@@ -217,6 +217,8 @@ class Store:
         """
         if action == "recompute":
             return Outcome(recompute_told(self, words))
+        if action == "meal-days":
+            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action == "retention":
             return Eraser(self).carry_out(words)
         if action == IMPORT_ACTION:
@@ -225,12 +227,10 @@ class Store:
             return Outcome(self.listdesk.carry_out(action, words))
         if action in REPORT_ACTIONS:
             return ReportDesk(self).carry_out(action, words)
-        if action in INCIDENT_ACTIONS:
-            return self.incidentdesk.carry_out(action, words)
-        if action == "meal-days":
-            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action in MEAL_ACTIONS:
             return MealWords(self).carry_out(action, words)
+        if action in INCIDENT_ACTIONS:
+            return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:

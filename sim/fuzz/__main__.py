@@ -20,10 +20,10 @@ from sim.fuzz.files import KeyStores, Pages, Witnesses
 from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Frames, Receipts, Replays
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
 from sim.fuzz.lists import Books, Lists, OneRosters
-from sim.fuzz.mealpacks import MealPacks
 from sim.fuzz.numbers import CardForms, SerialLines
 from sim.fuzz.packs import Packs
 from sim.fuzz.parser import Parser
+from sim.fuzz.piles import Piles
 from sim.fuzz.proofs import RawReads
 from sim.fuzz.queries import Queries
 from sim.fuzz.readers import OsdpLine, PcscAnswers
@@ -39,10 +39,8 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses, RawReads, CounterWords,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
-        Lists, OneRosters, Books, MealPacks,
+        Lists, OneRosters, Books, Packs, Piles,
         Queries, DriverLine,
-        Lists, OneRosters, Books,
-        Queries, DriverLine, Packs,
     )
 }  # fmt: skip
 """Every parser. The first seven, and those of the readers, take whatever a stranger's line, card or server can send."""
