@@ -132,14 +132,14 @@ class GatewayCounter:
 
     def _index(self) -> Finder:
         """Of the sheet's pupils, and of those whom only the roster knows: somebody may have come today."""
-        sheet, release = self.hatch.sheet, self._roster()
+        sheet, census, release = self.hatch.sheet, self.hatch.census, self._roster()
         with self._indexing:
-            if self._finder is None or self._finder[0] is not sheet or self._finder[1] is not release:
+            if self._finder is None or self._finder[0] is not census or self._finder[1] is not release:
                 rows = (
                     {} if release is None else {row[0]: Eater(row[0], row[1], row[2]) for row in release.cards.values()}
                 )
                 rows |= {} if sheet is None else {eater.student: eater for eater in sheet.eaters}
-                self._finder = sheet, release, Finder(rows.values())
+                self._finder = census, release, Finder(rows.values())
             return self._finder[2]
 
     def _meal(self, station: str) -> MealKey:

@@ -183,7 +183,7 @@ class Counters(RowsWorker):
     def _make(self, today: date, counters: dict[str, Device]) -> CounterSheet:
         store = self._store
         with store.database.transaction():
-            version = store.counters.next_sheet()
+            version = store.counters.next_sheet(store.clock.now_ms())
             said = store.mealbook.said(today)
             names = {one.key: one.name for one in store.people.of(today, today)}
             diets = store.counters.diets()
