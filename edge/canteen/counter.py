@@ -24,7 +24,7 @@ from protocol.errors import BadMessage, K12EdgeError
 from protocol.meals import ByHand, Face
 from protocol.records import MealRated, TapCorrection
 from protocol.served import Told
-from protocol.taps import TapData, TapId
+from protocol.taps import TapData, TapId, parse_tap_id
 
 if TYPE_CHECKING:
     import msgspec
@@ -156,6 +156,9 @@ class GatewayCounter:
 
     def serve_stranger(self, station: str, of: str | None, by: str) -> Done:
         """See Counter.serve_stranger."""
+        if of is not None and parse_tap_id(of) is None:
+            # Whatever that was, somebody stands there and eats.
+            of = None
         # Without a card each is somebody else; the press's own name keeps them apart.
         whom = of or f"stranger:{station}:{self._clock.mono_ns()}"
         return self._ask(station, ByHand("stranger", _by(by), of), whom, None)

@@ -13,6 +13,7 @@ from edge.canteen import counter as room
 from edge.canteen.shifts import FREE_TRIES
 from edge.lane import WAITING_MAX
 from edge.ports import CardSeen, Warning_
+from protocol.countersheet import Eater
 from protocol.errors import JournalFull
 from protocol.meals import Face
 from protocol.served import Told
@@ -194,6 +195,14 @@ def room_press_ns() -> int:
     from edge.canteen.hatch import PRESS_NS
 
     return PRESS_NS
+
+
+def test_whatever_a_press_says_it_answers_somebody_is_served(canteen: Canteen) -> None:
+    done = canteen.counter.serve_stranger("quay-1", "x" * 100_000, "")
+    assert done.code is None and "of" not in data_of(events(canteen.data)[-1])["hand"]
+    canteen.lay(sheet(2, eaters=[Eater("học-sinh-1", "Chi", "1A")]))
+    assert canteen.counter.serve_name("quay-1", "học-sinh-1", "k" * 1_000).code is None
+    assert canteen.view().recent[0].name == "Chi"
 
 
 def test_a_serving_that_was_taken_back_is_asked_for_again_at_once(canteen: Canteen) -> None:
