@@ -19,6 +19,7 @@ from protocol.meals import Face
 from protocol.served import Told
 from tests.edge.canteen.canteen import AN, BINH, KEY, PIN, STAFF, STRANGER, TODAY, Canteen, hashed, sheet
 from tests.edge.room import data_of, events
+from tests.edge.running import until
 
 STAFFED: dict[str, Any] = {"pins": {"u-6": hashed("135791"), "u-7": hashed(PIN)}, "cards": {KEY.keyed(STAFF): "u-8"}}
 
@@ -335,6 +336,7 @@ def test_a_full_lane_is_said_at_once(canteen: Canteen, monkeypatch: pytest.Monke
         lane.put(CardSeen(BINH, clock.mono_ns()))
     assert canteen.counter.serve_name("quay-1", "st-binh", "-").code == "lane-full"
     slow.go.set()
+    until(lambda: lane.progress() is None, "the lane is empty")
 
 
 def test_a_fault_in_counting_costs_the_count_and_never_the_tray(
