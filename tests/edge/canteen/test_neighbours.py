@@ -333,6 +333,16 @@ def test_a_word_that_names_an_old_word_of_ours_proves_nothing_and_one_held_back_
     assert one.hear(B, msgspec.structs.replace(late, number=4), HEARD_MS - 1, direct=False).refused == "old"
 
 
+def test_what_came_by_the_broker_alone_is_answered_there() -> None:
+    one = neighbours_said_once()
+    assert one.needs_broker(0), "nobody was heard directly"
+    one.hear(B, Word("run-b", 1, 0, [], {A: ("run-a", 1, 0)}), 10, direct=True)
+    assert not one.needs_broker(20)
+    one.hear(B, Word("run-new", 1, 0), 30, direct=False)
+    assert one.needs_broker(60) and one.say(60)
+    assert not one.needs_broker(70)
+
+
 def test_what_comes_late_of_an_ended_process_brings_it_not_back() -> None:
     one = neighbours_said_once()
     one.say(500)
