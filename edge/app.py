@@ -111,7 +111,7 @@ class Gateway:
         if config.kiosk_listen is not None:
             from edge.kiosk.keeper import Kiosk
 
-            self._kiosk = Kiosk(counter, config.kiosk_listen, self._mono_ms)
+            self._kiosk = Kiosk(counter, config.kiosk_listen, self._mono_ms, config.kiosk_pupil)
 
     def _mono_ms(self) -> int:
         return self.assembly.clock.mono_ns() // 1_000_000

@@ -58,6 +58,14 @@ KEYS: Final = (
         "Where the pages of the canteen's screens are, on loopback only, such as 127.0.0.1:8077; without it none are.",
     ),
     Key(
+        "kiosk",
+        "pupil",
+        "choice",
+        "How staff speak to pupils, on their screens: con where they are small, em later.",
+        "con",
+        choices=("con", "em"),
+    ),
+    Key(
         "counters",
         "listen",
         "text",
@@ -117,6 +125,7 @@ class GatewayConfig:
     kiosk_listen: str | None = None
     counters_listen: tuple[str, int] | None = None
     counters_peers: tuple[tuple[str, int], ...] = ()
+    kiosk_pupil: str = "con"
 
 
 def load_config(path: Path) -> GatewayConfig:
@@ -161,6 +170,7 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
         cast(TimeSource, time["source"]),
         time["declared_error_ms"],
         *_canteen(file, settings),
+        settings.one["kiosk"]["pupil"],
     )
 
 

@@ -14,11 +14,11 @@ from hub.cards.holders import Holders
 from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
+from hub.days.complaints import Complaints
 from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
 from hub.days.mealdesk import MealDesk
-from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
@@ -33,6 +33,7 @@ from hub.desks.userdesk import ACTIONS as USER_ACTIONS
 from hub.desks.userdesk import UserDesk
 from hub.parents.consents import Consents
 from hub.releases import Releases
+from hub.reporting.mealwords import MEAL_ACTIONS, MealWords
 from hub.reporting.reportdesk import REPORT_ACTIONS, ReportDesk
 from hub.reports.labels import labels_of
 from hub.rostersync.mirror import Mirror
@@ -138,6 +139,7 @@ class Store:
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
         self.mealmonths = MealMonths(self)
+        self.complaints = Complaints(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:
@@ -214,8 +216,6 @@ class Store:
         """
         if action == "recompute":
             return Outcome(recompute_told(self, words))
-        if action == "meal-days":
-            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action == "retention":
             return Eraser(self).carry_out(words)
         if action == IMPORT_ACTION:
@@ -224,6 +224,12 @@ class Store:
             return Outcome(self.listdesk.carry_out(action, words))
         if action in REPORT_ACTIONS:
             return ReportDesk(self).carry_out(action, words)
+        if action in INCIDENT_ACTIONS:
+            return self.incidentdesk.carry_out(action, words)
+        if action in MEAL_ACTIONS:
+            return MealWords(self).carry_out(action, words)
+        if action in MEAL_ACTIONS:
+            return MealWords(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:

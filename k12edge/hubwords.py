@@ -10,6 +10,7 @@ from k12edge.backupwords import add_backup
 from k12edge.incidentwords import add_hub_incident
 from k12edge.listwords import add_confirm, add_lists
 from k12edge.mealwords import add_meals
+from k12edge.monthwords import add_months
 from k12edge.reportwords import add_reports
 from k12edge.words import EXIT_OK, Command, add_config, configured, ending_of_signals, person, printed
 
@@ -59,7 +60,9 @@ def add_hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     again = actions.add_parser("replay-day", help="make a day's marks again from files; needs no running hub")
     again.add_argument("folder", type=Path, metavar="DIR", help="where roster.csv, taps.csv and the others lie")
     again.add_argument("--at", metavar="TIME", help="as it stood then, such as 2026-11-23T07:30:00.000+07:00")
-    again.add_argument("--into", type=Path, metavar="DIR", help="write marks.csv and counts.csv there")
+    again.add_argument(
+        "--into", type=Path, metavar="DIR", help="write marks.csv, counts.csv and the meals' files there"
+    )
     again.add_argument("--json", action="store_true", help="print the counts as one JSON array")
     again.set_defaults(run=_replay_day)
     add_hub_incident(actions, _hub_action)
@@ -81,6 +84,7 @@ def add_hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     restore.add_argument("file", type=Path, metavar="FILE", help="what `keys export` wrote")
     add_config(restore, _hub_action("keys-import", "file"))
     add_reports(actions, _hub_action)
+    add_months(actions, _hub_action)
     add_meals(actions, _hub_action)
     add_access(actions)
 

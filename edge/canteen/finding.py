@@ -13,15 +13,22 @@ from protocol.names import class_order, folded, found_by, name_order, spelled
 LIMIT_MAX: Final = 50
 WORDS_MAX: Final = 8
 CHARACTERS_MAX: Final = 100
+KEYS: Final = {
+    letter: digit
+    for digit, letters in zip("23456789", ("abc", "def", "ghi", "jkl", "mno", "pqrs", "tuv", "wxyz"), strict=True)
+    for letter in letters
+}
+"""The letters on a phone's keys (ITU-T E.161): so a numeric keypad types a name, or the class 3A as 32."""
 _PLAIN: Final = re.compile(r"[^a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A pupil, the words of the name without accents, and the class as it may be typed."""
+    """A pupil, the words of the name without accents and as keys, and the class as it may be typed."""
 
     eater: Eater
     words: tuple[str, ...]
+    keys: tuple[str, ...]
     classes: frozenset[str]
 
 
@@ -33,9 +40,9 @@ class Finder:
         ordered = sorted(eaters, key=lambda one: (name_order(one.name), class_order(one.school_class)))
         self._known = tuple(
             # 3/2 is 32 on a numeric keypad.
-            _Known(one, tuple(folded(one.name).split(" ")), frozenset((plain, _PLAIN.sub("", plain))))
+            _Known(one, words, tuple(map(as_keys, words)), frozenset((plain, _PLAIN.sub("", plain), as_keys(plain))))
             for one in ordered
-            for plain in (folded(one.school_class),)
+            for plain, words in ((folded(one.school_class), tuple(folded(one.name).split(" "))),)
         )
         self._students = frozenset(one.student for one in ordered)
 
@@ -55,7 +62,18 @@ class Finder:
         return tuple((ahead + behind)[: max(1, min(LIMIT_MAX, limit))])
 
 
+def as_keys(plain: str) -> str:
+    """A text without accents as the keys of a phone that type it: `dang` is 3264, `3a` is 32, `3/2` too."""
+    return "".join(KEYS.get(mark, mark if mark.isdecimal() else "") for mark in plain)
+
+
 def _fits(known: _Known, plain: str, typed: str) -> bool:
     if plain in known.classes:
+        return True
+    if not any(word.startswith(plain) for word in known.words):
+        return False
+    # Without accents that is all; with some, a look at each letter, which takes longer.
+    return typed.casefold() == plain or found_by(typed, known.eater.name)
+    if plain.isdecimal() and any(keys.startswith(plain) for keys in known.keys):
         return True
     return any(word.startswith(plain) for word in known.words) and found_by(typed, known.eater.name)

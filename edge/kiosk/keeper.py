@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("k12edge.kiosk")
 
-AGAIN_S: Final = 5.0
+AGAIN_S: Final = 2.0
 """Between two attempts to serve: after a port that another program has, or a fault of ours."""
 WORKERS: Final = 4
 """Threads for looks and acts: an act that waits for a slow commit holds up no other station's screen."""

@@ -15,7 +15,7 @@ RECENT_MAX: Final = 5
 WAITING_SHOWN_MAX: Final = 2
 """Cards that wait, with a button each on the main screen; further ones are in their list, key 2."""
 TROUBLES_SHOWN_MAX: Final = 2
-"""In words; of further ones the codes are shown. A notice takes the room of one."""
+"""In words; of further ones the codes are shown. A notice takes the room of one and of the codes, an alert of one."""
 OLD_SHEET_S: Final = 20 * 3600
 """A sheet older than this is not of this morning, whatever day the clock believes in."""
 KEY_WORDS: Final = (
@@ -95,7 +95,6 @@ class StaffScreen:
     signs: tuple[Sign, ...]
     last: LastPupil | None
     numbers: tuple[tuple[str, int], ...]
-    small: tuple[str, ...]
     troubles: tuple[Trouble, ...]
     more_troubles: str
     waiting: tuple[Row, ...]
@@ -118,9 +117,9 @@ def staff_screen(view: CounterView, desk: Desk, language: Language) -> StaffScre
             language, "sitting", meal=named, shift=sitting.shift, opens=sitting.opens, closes=sitting.closes
         ) + (f" · {sitting.hall}" if sitting.hall else "")
     tally = view.tally
-    small = [say(language, "strangers", count=tally.strangers)] if tally.strangers else []
     last, found = _last(view.shown, language), troubles(view, language)
-    room = TROUBLES_SHOWN_MAX - (desk.notice is not None)
+    alerted = last is not None and bool(last.alerts)
+    room = max(1, TROUBLES_SHOWN_MAX - (desk.notice is not None) - alerted)
     return StaffScreen(
         view.station,
         say(language, "closed") if view.closed else words,
@@ -128,9 +127,8 @@ def staff_screen(view: CounterView, desk: Desk, language: Language) -> StaffScre
         signs(view, language),
         last,
         tuple((say(language, name), getattr(tally, name)) for name in ("expected", "served", "seconds", "left")),
-        tuple(small),
         found[:room],
-        " ".join(f"[{one.code}]" for one in found[room:]),
+        "" if desk.notice is not None else " ".join(f"[{one.code}]" for one in found[room:]),
         tuple(_waiting(entry, language) for entry in view.waiting[:WAITING_SHOWN_MAX]),
         max(0, len(view.waiting) - WAITING_SHOWN_MAX),
         tuple(_recent(entry, language) for entry in view.recent[:RECENT_MAX]),
@@ -144,7 +142,7 @@ def staff_screen(view: CounterView, desk: Desk, language: Language) -> StaffScre
 
 
 def signs(view: CounterView, language: Language) -> tuple[Sign, ...]:
-    """What is owed, how old the lists are, whose shift it is."""
+    """What is owed, how old the lists are, whose shift it is, how many were served whom nobody knows by name."""
     if view.unsent:
         owed = Sign(
             say(language, "unsent", count=view.unsent, age=age(language, view.oldest_age_s or 0)), not view.link
@@ -157,7 +155,8 @@ def signs(view: CounterView, language: Language) -> tuple[Sign, ...]:
     shift = Sign(say(language, "shift-none"), view.needs_login)
     if view.shift_by is not None:
         shift = Sign(say(language, "shift-of", who=view.shift_by))
-    return owed, _sheet(view, language), cards, shift
+    unnamed = (Sign(say(language, "strangers", count=view.tally.strangers)),) if view.tally.strangers else ()
+    return owed, _sheet(view, language), cards, shift, *unnamed
 
 
 def _sheet(view: CounterView, language: Language) -> Sign:

@@ -21,6 +21,7 @@ from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Fram
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
 from sim.fuzz.lists import Books, Lists, OneRosters
 from sim.fuzz.numbers import CardForms, SerialLines
+from sim.fuzz.packs import Packs
 from sim.fuzz.parser import Parser
 from sim.fuzz.proofs import RawReads
 from sim.fuzz.queries import Queries
@@ -37,8 +38,10 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses, RawReads, CounterWords,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
-        Lists, OneRosters, Books,
+        Lists, OneRosters, Books, Packs,
         Queries, DriverLine,
+        Lists, OneRosters, Books,
+        Queries, DriverLine, Packs,
     )
 }  # fmt: skip
 """Every parser. The first seven, and those of the readers, take whatever a stranger's line, card or server can send."""

@@ -135,6 +135,25 @@ def counter_codes() -> set[str]:
         if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args
         for code in texts(node.args[0])
     }
+    """What a counter's screens, and what they ask, may answer instead of doing it; what stands there as a trouble."""
+    found = (
+        given({"Done", "_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
+    )
+    found |= given({"_render"}, 9, "edge", keyword="code")
+    for node in ast.walk(trees("edge")["edge/kiosk/door.py"]):
+        if isinstance(node, ast.FunctionDef) and node.name == "_refused":
+            found |= {text for part in ast.walk(node) if isinstance(part, ast.Return) for text in texts(part.value)}
+    return found
+
+
+def kiosk_routes() -> set[str]:
+    """What a kiosk answers, but for its static files."""
+    from edge.kiosk.server import Site, make_app
+
+    nothing: Any = None
+    app = make_app(Site({}, nothing, "", ""))
+    found = [route for route in app.routes if isinstance(route, APIRoute)]
+    return {f"{method} {route.path}" for route in found for method in route.methods or ()}
 
 
 def parking_reasons() -> set[str]:
@@ -344,6 +363,8 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "exit code": exit_codes,
     "error code": lambda: {kind.code for kind in error_classes()},
     "gateway alarm": gateway_alarms,
+    "counter code": counter_codes,
+    "kiosk route": kiosk_routes,
     "waiting code": lambda: warned("wait"),
     "counter code": counter_codes,
     "hub alarm": hub_alarms,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.canteen.finding import LIMIT_MAX, Finder
+from edge.canteen.finding import LIMIT_MAX, Finder, as_keys
 from protocol.countersheet import Eater
 
 EATERS = [
@@ -53,3 +53,27 @@ def test_a_limit_is_held() -> None:
 @given(st.text(max_size=300))
 def test_whatever_is_typed_only_pupils_are_found(words: str) -> None:
     assert set(found(words)) <= {"st-1", "st-2", "st-3", "st-4"}
+
+
+KEYPAD = Finder([Eater("an", "Nguyễn Thị An", "3/2"), Eater("dang", "Lê Đặng", "3A"), Eater("ten", "Trần Ân", "10A7")])
+
+
+@pytest.mark.parametrize(
+    ("typed", "students"),
+    [
+        ("32", ["an", "dang"]),
+        ("326", ["dang"]),
+        ("1027", ["ten"]),
+        ("26", ["an", "ten"]),
+        ("32 26", ["an"]),
+        ("64 26", ["an"]),
+        ("1", []),
+        ("0", []),
+    ],
+)
+def test_a_numeric_keypad_types_names_and_classes_as_a_phone_does(typed: str, students: list[str]) -> None:
+    assert [eater.student for eater in KEYPAD.find(typed, 8, lambda _: True)] == students
+
+
+def test_what_no_key_types_is_left_out() -> None:
+    assert (as_keys("dang"), as_keys("3/2"), as_keys("12a7"), as_keys("8.10")) == ("3264", "32", "1227", "810")
