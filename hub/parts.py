@@ -19,6 +19,7 @@ from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
 from hub.days.mealdesk import MealDesk
+from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
@@ -216,6 +217,8 @@ class Store:
         """
         if action == "recompute":
             return Outcome(recompute_told(self, words))
+        if action == "meal-days":
+            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action == "retention":
             return Eraser(self).carry_out(words)
         if action == IMPORT_ACTION:
@@ -224,10 +227,6 @@ class Store:
             return Outcome(self.listdesk.carry_out(action, words))
         if action in REPORT_ACTIONS:
             return ReportDesk(self).carry_out(action, words)
-        if action in INCIDENT_ACTIONS:
-            return self.incidentdesk.carry_out(action, words)
-        if action in MEAL_ACTIONS:
-            return MealWords(self).carry_out(action, words)
         if action in MEAL_ACTIONS:
             return MealWords(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:

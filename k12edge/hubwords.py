@@ -60,9 +60,7 @@ def add_hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     again = actions.add_parser("replay-day", help="make a day's marks again from files; needs no running hub")
     again.add_argument("folder", type=Path, metavar="DIR", help="where roster.csv, taps.csv and the others lie")
     again.add_argument("--at", metavar="TIME", help="as it stood then, such as 2026-11-23T07:30:00.000+07:00")
-    again.add_argument(
-        "--into", type=Path, metavar="DIR", help="write marks.csv, counts.csv and the meals' files there"
-    )
+    again.add_argument("--into", type=Path, metavar="DIR", help="write marks.csv and counts.csv there")
     again.add_argument("--json", action="store_true", help="print the counts as one JSON array")
     again.set_defaults(run=_replay_day)
     add_hub_incident(actions, _hub_action)

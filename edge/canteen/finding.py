@@ -70,10 +70,9 @@ def as_keys(plain: str) -> str:
 def _fits(known: _Known, plain: str, typed: str) -> bool:
     if plain in known.classes:
         return True
+    if plain.isdecimal() and any(keys.startswith(plain) for keys in known.keys):
+        return True
     if not any(word.startswith(plain) for word in known.words):
         return False
     # Without accents that is all; with some, a look at each letter, which takes longer.
     return typed.casefold() == plain or found_by(typed, known.eater.name)
-    if plain.isdecimal() and any(keys.startswith(plain) for keys in known.keys):
-        return True
-    return any(word.startswith(plain) for word in known.words) and found_by(typed, known.eater.name)

@@ -23,6 +23,7 @@ from sim.fuzz.lists import Books, Lists, OneRosters
 from sim.fuzz.numbers import CardForms, SerialLines
 from sim.fuzz.packs import Packs
 from sim.fuzz.parser import Parser
+from sim.fuzz.piles import Piles
 from sim.fuzz.proofs import RawReads
 from sim.fuzz.queries import Queries
 from sim.fuzz.readers import OsdpLine, PcscAnswers
@@ -38,10 +39,8 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses, RawReads, CounterWords,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
-        Lists, OneRosters, Books, Packs,
+        Lists, OneRosters, Books, Packs, Piles,
         Queries, DriverLine,
-        Lists, OneRosters, Books,
-        Queries, DriverLine, Packs,
     )
 }  # fmt: skip
 """Every parser. The first seven, and those of the readers, take whatever a stranger's line, card or server can send."""

@@ -366,7 +366,6 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "counter code": counter_codes,
     "kiosk route": kiosk_routes,
     "waiting code": lambda: warned("wait"),
-    "counter code": counter_codes,
     "hub alarm": hub_alarms,
     "hub warning": hub_warnings,
     "roster discrepancy": lambda: set(get_args(NoteCode)),

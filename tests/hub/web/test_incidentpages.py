@@ -110,9 +110,7 @@ def test_a_nurse_looks_and_makes_nothing_others_are_turned_away_and_every_look_i
     for role in ("teacher", "canteen"):
         assert browsers[role].get(f"/incident?{LUNCH}").status_code == 403
     hub.settle()
-    looks = [
-        (entry.who, entry.object, entry.outcome) for entry in hub.store.audit.page(None, 200, what="see incident")
-    ]
+    looks = [(entry.who, entry.object, entry.outcome) for entry in hub.store.audit.page(None, 200, what="see incident")]
     assert ("nurse.user", f"meal lunch {DAY.isoformat()}", "allowed") in looks
     assert any(who == "teacher.user" and outcome == "refused" for who, _, outcome in looks)
     made = [entry.object for entry in hub.store.audit.page(None, 200, what="incident pack made")]
