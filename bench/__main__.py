@@ -20,6 +20,7 @@ from bench.drain import measure_drain
 from bench.durable import measure_durable_tap
 from bench.figure import Figure
 from bench.footprint import measure_footprint
+from bench.incident import measure_incident
 from bench.intake import measure_intake
 from bench.kiosk import measure_kiosk
 from bench.lists import measure_lists
@@ -48,6 +49,7 @@ MEASUREMENTS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "roster": measure_roster,
     "pages": measure_staff_pages,
     "schoolyear": measure_school_year,
+    "incident": measure_incident,
     "counters": measure_counters,
     "kiosk": measure_kiosk,
 }

@@ -189,7 +189,7 @@ class Assembly:
         read = seen.read or CardRead(seen.card)
         return seal(self.keys.raw_box(), encode_raw(RawRead(seen.card.canonical, read.text, read.plan, read.proof)))
 
-    def _remember(self) -> None:
+    def _remember(self, *, late: bool = False) -> None:
         """Bring back the repeat windows, so that a restart makes no second tap of a card still in the hand."""
         reading = self.clock.read()
         reader = BookReader(self.journal.path)
@@ -199,7 +199,7 @@ class Assembly:
             if self.counter is not None:
                 from edge.canteen.recalling import recall
 
-                recall(self.counter, reader, count, [lane.station for lane in self.lanes], reading)
+                recall(self.counter, reader, count, [lane.station for lane in self.lanes], reading, late=late)
                 return
             for raw in reader.newest(count):
                 try:
@@ -264,7 +264,10 @@ class Assembly:
     def _salvage(self) -> None:
         if self.rescue.look():
             return
-        for row in salvage(self.config.data_dir, self.journal, self.delivery.moved):
+        rows = salvage(self.config.data_dir, self.journal, self.delivery.moved)
+        if rows and self.counter is not None:
+            self._remember(late=True)
+        for row in rows:
             log.info("journal %s of a damaged file is offered again, to record %d", row.journal, row.last)
 
     def _backup_interval_s(self) -> int:
@@ -283,4 +286,5 @@ class Assembly:
             "readers": self.readers(),
             "counters": self.counters(),
             "partials": self.partials,
+            "sheet": None if self.counter is None else self.counter.store.version,
         }

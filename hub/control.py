@@ -17,7 +17,7 @@ import msgspec
 from host.accounts import account_name, peer_uid
 from host.lock import InstanceLock
 from hub.config import HubConfig
-from hub.papers import PAPER_BYTES_MAX, read_paper, unwrapped, wrapped, write_paper
+from hub.papers import HANDED_BYTES_MAX, PAPER_BYTES_MAX, read_paper, unwrapped, wrapped, write_paper
 from protocol.errors import AlreadyRunning, BadMessage, K12EdgeError, NeedsHands
 
 log = logging.getLogger("k12edge.control")
@@ -25,6 +25,8 @@ log = logging.getLogger("k12edge.control")
 SOCKET_NAME: Final = "hub.sock"
 LINE_BYTES_MAX: Final = PAPER_BYTES_MAX * 4 // 3 + 64 * 1024
 """One paper, as it travels, and some words."""
+ANSWER_BYTES_MAX: Final = HANDED_BYTES_MAX * 4 // 3 + 64 * 1024
+"""The same of what a hub hands out."""
 TIMEOUT_S: Final = 30.0
 ASKING_S: Final = 2.0
 """Whoever connects and says nothing for so long is hung up on."""
@@ -146,7 +148,7 @@ def _ask(path: Path, request: Request) -> Reply | None:
         try:
             _connect(line, path)
             line.sendall(msgspec.json.encode(request) + b"\n")
-            answer = _line(line, LINE_BYTES_MAX)
+            answer = _line(line, ANSWER_BYTES_MAX)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as problem:

@@ -14,6 +14,7 @@ from hub.cards.holders import Holders
 from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
+from hub.days.complaints import Complaints
 from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
@@ -33,6 +34,7 @@ from hub.desks.userdesk import ACTIONS as USER_ACTIONS
 from hub.desks.userdesk import UserDesk
 from hub.parents.consents import Consents
 from hub.releases import Releases
+from hub.reporting.mealwords import MEAL_ACTIONS, MealWords
 from hub.reporting.reportdesk import REPORT_ACTIONS, ReportDesk
 from hub.reports.labels import labels_of
 from hub.rostersync.mirror import Mirror
@@ -138,6 +140,7 @@ class Store:
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
         self.mealmonths = MealMonths(self)
+        self.complaints = Complaints(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:
@@ -224,6 +227,8 @@ class Store:
             return Outcome(self.listdesk.carry_out(action, words))
         if action in REPORT_ACTIONS:
             return ReportDesk(self).carry_out(action, words)
+        if action in MEAL_ACTIONS:
+            return MealWords(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:

@@ -57,9 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print the reconciliation as one JSON object")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="work in this empty directory and leave it")
     demo.set_defaults(run=_demo)
-    verify = commands.add_parser("verify", help="prove journal files, or name the first bad record; writes nothing")
-    verify.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a journal file or a gateway's data_dir")
+    verify = commands.add_parser(
+        "verify", help="prove journal files and audit packs, or name the first bad record; writes nothing"
+    )
+    verify.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a journal file, a gateway's data_dir, or a pack's zip"
+    )
     verify.add_argument("--witness", metavar="FILE|URL", help="what the hub holds: its address, or a saved answer")
+    verify.add_argument("--hub-key", metavar="KEY", help="of a pack: the school's hub's key, or its fingerprint")
     verify.add_argument("--json", action="store_true", help="one JSON object a path")
     verify.set_defaults(run=_verify)
     journal = commands.add_parser("journal", help="print a journal's records, oldest first; writes nothing")
@@ -208,10 +213,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from edge.verify import verify_path
+    from k12edge.packs import is_pack, verify_pack
 
     worst = EXIT_OK
     for path in arguments.paths:
-        report = verify_path(path, arguments.witness)
+        pack = is_pack(path)
+        report = verify_pack(path, arguments.hub_key) if pack else verify_path(path, arguments.witness)
         if arguments.json:
             print(json.dumps(report.as_json(), ensure_ascii=False))
         else:

@@ -10,6 +10,7 @@ from k12edge.backupwords import add_backup
 from k12edge.incidentwords import add_hub_incident
 from k12edge.listwords import add_confirm, add_lists
 from k12edge.mealwords import add_meals
+from k12edge.monthwords import add_months
 from k12edge.reportwords import add_reports
 from k12edge.words import EXIT_OK, Command, add_config, configured, ending_of_signals, person, printed
 
@@ -81,6 +82,7 @@ def add_hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     restore.add_argument("file", type=Path, metavar="FILE", help="what `keys export` wrote")
     add_config(restore, _hub_action("keys-import", "file"))
     add_reports(actions, _hub_action)
+    add_months(actions, _hub_action)
     add_meals(actions, _hub_action)
     add_access(actions)
 

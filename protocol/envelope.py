@@ -45,6 +45,7 @@ EVENT_TYPES: Final = (
     "meal.adjusted",
     "meal.correction",
     "meal.month",
+    "meal.complaint",
     "card.changed",
     "consent.changed",
     "files.sent",

@@ -13,6 +13,9 @@ CLASS_PUPILS_MAX: Final = 200
 STUDENTS_NAMED_MAX: Final = 100
 """Pupils named by an adjustment; `more` counts the others."""
 
+SAYS_CHARACTERS_MAX: Final = 400
+"""Of a complaint, and of an answer."""
+
 Weekday = Annotated[int, msgspec.Meta(ge=0, le=6)]
 Why = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -212,6 +215,22 @@ class MealMonth(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: Why = ""
 
 
+class MealComplaint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`meal.complaint`, by a hub: what a parent `says` of a `student`'s meals of a month, or of a day and meal of it.
+
+    `answers`: this is the school's answer to the complaint of this id; the newest counts. It changes no number.
+    """
+
+    student: str
+    month: str
+    says: Annotated[str, msgspec.Meta(min_length=1, max_length=SAYS_CHARACTERS_MAX)]
+    by: By
+    clock: ClockData
+    day: str | None = None
+    meal: Meal | None = None
+    answers: str | None = None
+
+
 MEAL_TYPES: Final[dict[str, type[msgspec.Struct]]] = {
     "meal.enrolled": MealEnrolled,
     "meal.portion": MealPortion,
@@ -221,5 +240,6 @@ MEAL_TYPES: Final[dict[str, type[msgspec.Struct]]] = {
     "meal.sheet.locked": SheetLocked,
     "meal.adjusted": MealAdjusted,
     "meal.month": MealMonth,
+    "meal.complaint": MealComplaint,
 }
 """The shape of each of them."""

@@ -306,9 +306,9 @@ class GatewayCounter:
         """A signal that promises nothing was given."""
         self.hatch.warned(warning, self._clock.mono_ns() // 1_000_000)
 
-    def recall(self, tap: TapId, data: TapData, at_ms: int, corrected: str | None) -> None:
-        """Bring back a record from before a restart; `at_ms` on this boot's line."""
-        self.hatch.recall(str(tap), data, at_ms, corrected)
+    def recall(self, tap: TapId, data: TapData, at_ms: int, corrected: str | None, *, late: bool) -> None:
+        """Bring back a record from before a restart; `at_ms` on this boot's line. See Hatch.recall."""
+        self.hatch.recall(str(tap), data, at_ms, corrected, late=late)
 
     def tend(self) -> None:
         """Every few seconds, on no lane: end shifts, write them down, tell of what changes by itself."""

@@ -117,7 +117,7 @@ class Exchange:
                 wait_ms, crowded = self.turn()
             except Exception as problem:
                 log.exception("the exchange between counters failed")
-                self._raise("internal-fault", f"the exchange between counters failed: {type(problem).__name__}")
+                self._alarm("internal-fault", f"the exchange between counters failed: {type(problem).__name__}")
                 wait_ms, crowded = FAILED_PAUSE_MS, True
             self._wait(wait_ms, crowded)
         self._close()
@@ -152,13 +152,19 @@ class Exchange:
         if taken.refused is not None:
             if taken.refused not in QUIET:
                 whence = "the broker" if source is None else source[0]
-                code = "word-flood" if taken.refused == "budget" else "word-refused"
-                self._raise(code, f"{taken.refused}: {taken.device or 'a word'} from {whence}")
+                self._alarm(
+                    "word-flood" if taken.refused == "budget" else "word-refused", f"{taken.refused}: from {whence}"
+                )
             return
         if taken.twice:
-            self._raise("counter-twice", f"two gateways speak as {taken.device}")
+            self._alarm("counter-twice", f"two gateways speak as {taken.device}")
         if taken.told:
-            self._hears.heard(taken.device, taken.told)
+            try:
+                self._hears.heard(taken.device, taken.told)
+            except Exception as problem:
+                # What others told in the same moment must still be handed on.
+                log.exception("servings of %s could not be taken", taken.device)
+                self._alarm("internal-fault", f"servings of {taken.device} were not taken: {type(problem).__name__}")
 
     def _say(self, now_ms: int) -> None:
         for _ in range(SAY_MAX):
@@ -178,9 +184,9 @@ class Exchange:
             self._lan = self._opened(self._listen)
         except OSError as problem:
             self._open_ms = now_ms + OPEN_AGAIN_MS
-            self._raise("counters-port", f"{self._listen[0]}:{self._listen[1]} can't be opened: {problem}")
+            self._alarm("counters-port", f"{self._listen[0]}:{self._listen[1]} can't be opened: {problem}")
 
-    def _raise(self, code: str, detail: str) -> None:
+    def _alarm(self, code: str, detail: str) -> None:
         self._raised.setdefault(code, detail)
 
     def _wait(self, wait_ms: int, crowded: bool) -> None:

@@ -72,4 +72,7 @@ def _fits(known: _Known, plain: str, typed: str) -> bool:
         return True
     if plain.isdecimal() and any(keys.startswith(plain) for keys in known.keys):
         return True
-    return any(word.startswith(plain) for word in known.words) and found_by(typed, known.eater.name)
+    if not any(word.startswith(plain) for word in known.words):
+        return False
+    # Without accents that is all; with some, a look at each letter, which takes longer.
+    return typed.casefold() == plain or found_by(typed, known.eater.name)

@@ -194,13 +194,16 @@ class Hatch:
             self._enter(name, data, data.clock.mono, label, school_class, tell=True)
             place.slips.show(shown_of(name, data, eater, label, school_class))
 
-    def recall(self, tap: str, data: TapData, at_ms: int, corrected: str | None) -> None:
-        """Bring back a record of a station of ours from before a restart; `corrected`: the newest word on it."""
+    def recall(self, tap: str, data: TapData, at_ms: int, corrected: str | None, *, late: bool = False) -> None:
+        """Bring back a record of a station of ours from before a restart; `corrected`: the newest word on it.
+
+        `late`: others came since; it is counted and told, and stands in no list of the last ones.
+        """
         with self._lock:
             if data.point not in self._places:
                 return
             _, label, school_class = self._named(data)
-            self._enter(tap, data, at_ms, label, school_class, tell=False)
+            self._enter(tap, data, at_ms, label, school_class, tell=late, lists=not late)
             serving = self._book.of(tap)
             if serving is not None and corrected in COUNTS_BY:
                 undone, same = COUNTS_BY[corrected]
@@ -221,19 +224,23 @@ class Hatch:
             place.slips.show(Shown(0, warning.caution, mono_ms, code=warning.code))
         self.changed(place.plan.name)
 
-    def _enter(self, tap: str, data: TapData, at_ms: int, label: str, school_class: str, *, tell: bool) -> None:
+    def _enter(
+        self, tap: str, data: TapData, at_ms: int, label: str, school_class: str, *, tell: bool, lists: bool = True
+    ) -> None:
         """Put a record into book and lists; under the lock."""
         slips, meal, hand = self._places[data.point].slips, meal_of(data), hand_of(data)
         slip = slip_of(tap, data, at_ms, label, school_class)
         if data.decision == "refused":
-            slips.referred(slip)
+            if lists:
+                slips.referred(slip)
             return
         key, shift = (NO_MEAL, 1) if meal is None else ((meal.day, meal.meal), meal.shift)
         again = data.decision == "repeated"
         serving = Serving(tap, key, data.student, data.card, "", data.point, shift, at_ms, same=again)
         if self._book.note(serving) and tell and serving.counts:
             self._say(serving)
-        slips.served(slip, None if hand is None else hand.of)
+        if lists:
+            slips.served(slip, None if hand is None else hand.of)
 
     def _named(self, data: TapData) -> tuple[Eater | None, str, str]:
         """The eater, name and class of a record's pupil: by the sheet, else by the roster's row of the card."""

@@ -23,9 +23,18 @@ DAY_MS: Final = 20 * 3_600_000
 
 
 def recall(
-    counter: GatewayCounter, reader: BookReader, count: int, stations: Sequence[Station], now: ClockReading
+    counter: GatewayCounter,
+    reader: BookReader,
+    count: int,
+    stations: Sequence[Station],
+    now: ClockReading,
+    *,
+    late: bool = False,
 ) -> None:
-    """Bring back what the newest records say, `count` at least, on this boot's line."""
+    """Bring back what the newest records say, `count` at least, on this boot's line.
+
+    `late`: a damaged file's records came back while others were written. What is known already stays as it is.
+    """
     events = list(_events(_of_the_day(reader, count)))
     words = {}
     for event in events:
@@ -50,7 +59,7 @@ def recall(
             continue
         same_boot = data.clock.boot == now.boot
         at_ms = data.clock.mono if same_boot else now.mono_ms - (now.best_ms - unix_ms_of(event.time))
-        counter.recall(event.tap, data, at_ms, word_on_it)
+        counter.recall(event.tap, data, at_ms, word_on_it, late=late)
 
 
 def _of_the_day(reader: BookReader, count: int) -> list[bytes]:

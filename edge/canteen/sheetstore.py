@@ -43,6 +43,11 @@ class SheetStore:
         except (BadMessage, OSError) as problem:
             self.damaged.append(f"{self._aside()}: {problem}")
 
+    @property
+    def version(self) -> int:
+        """The version in force, 0 where none ever came."""
+        return 0 if self.current is None else self.current.version
+
     def _aside(self) -> str:
         """Rename what can't be read, over what was set aside before."""
         aside = out_of_the_way(self._path)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from edge.canteen.ports import Sitting
 from protocol.countersheet import CounterSheet
-from protocol.envelope import rfc3339, unix_ms_of
+from protocol.envelope import SCHOOL_ZONE, rfc3339, unix_ms_of
 from protocol.errors import BadMessage
 from protocol.taps import ClockReading
 
@@ -23,6 +24,8 @@ UNSURE_MS: Final = 2 * 3_600_000
 """What a clock that nothing vouches for is taken to be wrong by, to either side: over midnight it names no day."""
 MADE_SLACK_MS: Final = 3_600_000
 """Earlier than so long before its sheet was made, the clock is plainly wrong, such as 1970 after a boot."""
+DAY_MS: Final = 86_400_000
+ZONE_MS: Final = int(SCHOOL_ZONE.utcoffset(None).total_seconds()) * 1000
 ROWS_MAX: Final = 64
 """Shifts of a day that are looked at."""
 
@@ -44,7 +47,16 @@ def minutes_of(clock: str) -> int:
 
 def local_day(unix_ms: int) -> str:
     """The ISO day of a moment, in the school's zone."""
-    return rfc3339(unix_ms)[:10]
+    return _iso_day(_day_number(unix_ms))
+
+
+def _day_number(unix_ms: int) -> int:
+    return (unix_ms + ZONE_MS) // DAY_MS
+
+
+@lru_cache(maxsize=16)
+def _iso_day(number: int) -> str:
+    return rfc3339(number * DAY_MS)[:10]
 
 
 class Sittings:
@@ -61,13 +73,13 @@ class Sittings:
         earliest_ms, latest_ms = clock.best_ms - err_ms, clock.best_ms + err_ms
         if earliest_ms < 0 or latest_ms < self._made_ms - MADE_SLACK_MS:
             return None
-        day = local_day(clock.best_ms)
-        if local_day(earliest_ms) != day or local_day(latest_ms) != day:
+        number = _day_number(clock.best_ms)
+        if _day_number(earliest_ms) != number or _day_number(latest_ms) != number:
             return None
-        found = self._nearest(station, minutes_of(rfc3339(clock.best_ms)[11:16]))
+        found = self._nearest(station, (clock.best_ms + ZONE_MS) // 60_000 % 1440)
         if found is None:
             return None
-        return Sitting(day, found.meal, found.shift, found.opens, found.closes, found.hall)
+        return Sitting(local_day(clock.best_ms), found.meal, found.shift, found.opens, found.closes, found.hall)
 
     def _nearest(self, station: str, minute: int) -> Sitting | None:
         """Of several that are open the one that opened last; of two equally near the one that comes."""

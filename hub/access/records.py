@@ -30,6 +30,7 @@ NEEDED: Final[Mapping[str, frozenset[Right]]] = {
         ("meal.enrolled", "meal.cut", "meal.service", "meal.adjusted", "meal.month"), frozenset[Right]({"see-class"})
     ),
     "meal.portion": frozenset({"see-reasons"}),
+    "meal.complaint": frozenset({"see-class", "see-reasons"}),
     "meal.closed": frozenset({"see-portions"}),
     "meal.sheet.locked": frozenset({"see-portions"}),
     "card.changed": frozenset({"check-card"}),

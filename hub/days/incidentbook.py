@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.incidents.asking import HOURS_MAX, Scope, hours_before, meals_between, meals_with_lot
 from hub.incidents.origins import counter_origins
-from hub.incidents.pack import Asked, Diner, Known, Menu, Presence, spans_of
+from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, spans_of
 from hub.meals.servings import Counters
 from hub.meals.sittings import DAY_MS, midnight_of
 
@@ -62,17 +62,21 @@ class IncidentBook:
             known,
             roll=self._roll(days, portions),
             menus=self._menus(days[0], days[-1]),
-            present={day: self._present(day) for day in days},
+            present={day: self.present(day) for day in days},
             expected=expected,
             adults=self._adults(),
         )
         spans = [span for one in asked for span in spans_of(known, one)]
         first_ms = min((from_ms for from_ms, _ in spans), default=midnight_of(days[0]))
         last_ms = max((until_ms for _, until_ms in spans), default=midnight_of(days[-1]) + DAY_MS)
+        return replace(known, origins=self.origins(first_ms, last_ms, now_ms))
+
+    def origins(self, first_ms: int, last_ms: int, now_ms: int) -> tuple[Origin, ...]:
+        """Every counter that gives evidence for a span, and whether all its records of it are here."""
         with self._store.database.lock:
             facts = self._store.coverage.facts(first_ms, last_ms)
             waivers = self._store.coverage.waivers(first_ms)
-        return replace(known, origins=tuple(counter_origins(facts, waivers, first_ms, last_ms, now_ms)))
+        return tuple(counter_origins(facts, waivers, first_ms, last_ms, now_ms))
 
     def _counters(self, days: Iterable[date]) -> Counters:
         """What counters said around some days, each record once."""
@@ -112,7 +116,7 @@ class IncidentBook:
             for one in pupils
         }
 
-    def _present(self, day: date) -> dict[str, Presence]:
+    def present(self, day: date) -> dict[str, Presence]:
         """Who was at school that day by marks: there in any half-day; away in each that they had; else not known."""
         marks: dict[str, set[Mark]] = {}
         for marked in self._store.classbook.marks(day):

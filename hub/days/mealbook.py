@@ -18,6 +18,7 @@ from protocol.meals import Meal
 
 if TYPE_CHECKING:
     from hub.attendance.evidence import Tap
+    from hub.cards.holders import Holders
     from hub.parts import Store
     from hub.store.dayrows import DayRows, TapRow
     from protocol.taps import Decision
@@ -28,12 +29,13 @@ NEVER_MS: Final = 1 << 60
 
 
 class MealBook:
-    """See the room. Asked under the ledger's lock; `rows`: the day's rows to read, the store's own unless given."""
+    """See the room. Asked under the ledger's lock."""
 
-    def __init__(self, store: Store, rows: DayRows | None = None) -> None:
-        """Everything that is asked lives in `store`."""
+    def __init__(self, store: Store, rows: DayRows | None = None, holders: Holders | None = None) -> None:
+        """Everything that is asked lives in `store`; but `rows` of days and `holders` of cards, where given."""
         self._store = store
         self._rows = store.days if rows is None else rows
+        self._holders = store.holders if holders is None else holders
 
     # --- who was served -----------------------------------------------------------------------------------------------
 
@@ -52,7 +54,7 @@ class MealBook:
             taps = tuple(self._taps(day))
             lists = tuple(self._rows.meals.lists(day, day))
             words = tuple(self._rows.meals.words([tap.id for tap in taps]))
-            return Counters(self.plans(), taps, words, lists, store.holders.bindings(), self.staff_bindings())
+            return Counters(self.plans(), taps, words, lists, self._holders.bindings(), self.staff_bindings())
 
     def _taps(self, day: date) -> Iterator[CounterTap]:
         store, rows = self._store, self._rows
@@ -84,7 +86,7 @@ class MealBook:
         for one in store.counters.staff():
             if one.card is not None:
                 until_ms = NEVER_MS if one.gone_ms is None else one.gone_ms
-                for text in store.holders.texts([parse_card(one.card).canonical]):
+                for text in self._holders.texts([parse_card(one.card).canonical]):
                     found.setdefault(text, []).append(Binding(text, one.id, one.since_ms, until_ms))
         return found
 

@@ -9,12 +9,14 @@ import msgspec
 
 from hub.meals.portions import Closure, Cut, Enrolment, PortionWord
 from hub.meals.servings import ClassList, ServingWord
+from hub.store.complaintrows import ComplaintRow
 from hub.store.sheetrows import AdjustmentRow, LockRow, MonthRow
 from protocol.envelope import Event, decode_data, unix_ms_of
 from protocol.errors import BadMessage
 from protocol.mealrecords import (
     MealAdjusted,
     MealClosed,
+    MealComplaint,
     MealCut,
     MealEnrolled,
     MealMonth,
@@ -89,6 +91,8 @@ def note_of_hub(rows: MealRows, event: Event, at_ms: int) -> None:
             rows.sheets.adjust(_adjusted(event, at_ms))
         case "meal.month":
             rows.sheets.state_month(_month(event, at_ms))
+        case "meal.complaint":
+            rows.complaints.say(_complaint(event, at_ms))
 
 
 def _locked(event: Event, at_ms: int) -> LockRow:
@@ -132,6 +136,12 @@ def _month(event: Event, at_ms: int) -> MonthRow:
     return MonthRow(
         event.id, at_ms, one.month, one.meal, one.version, one.rules, one.evidence, one.by, one.reason, one.pupils
     )
+
+
+def _complaint(event: Event, at_ms: int) -> ComplaintRow:
+    one = decode_data(event, MealComplaint)
+    day = None if one.day is None else _day(one.day)
+    return ComplaintRow(event.id, at_ms, one.student, one.month, day, one.meal, one.says, one.answers, one.by)
 
 
 def _day(text: str) -> date:

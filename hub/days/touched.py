@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
+from hub.attendance.bounds import UNTIMED_MS
 from hub.attendance.schoolday import Binding, holders_of
-from hub.days.classbook import DAY_MS, UNTIMED_MS, days_between, today_at
+from hub.days.classbook import DAY_MS, days_between, today_at
 from hub.store.dayrows import TapRow
 from protocol.envelope import Event, decode_data, decode_event
 from protocol.errors import BadMessage

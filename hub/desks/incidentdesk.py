@@ -143,9 +143,8 @@ class IncidentDesk:
         pack = self.look(scope)
         if ill is not None:
             roll = pack.known.roll
-            ticks = ticks_from(*ill, roll) if isinstance(ill, tuple) else ill
-            pack = Pack(replace(pack.known, ill=ticks), pack.lines)
-            pack = _packed(pack.known, scope)
+            ticks = ticks_from(*ill, roll) if isinstance(ill, tuple) else {key: ill[key] for key in ill if key in roll}
+            pack = _packed(replace(pack.known, ill=ticks), scope)
         kept = kept_of(pack)
         number, before = self._number(scope, drill)
         issue = Issue(

@@ -219,22 +219,33 @@ def _take(read: _Read, event: Event, device: str, when: Effective) -> None:
 
 def _tap(read: _Read, event: Event, device: str, when: Effective) -> None:
     data = decode_data(event, TapData)
-    name = event.id
-    while name in read.taps:
-        # Two versions of one record: both are listed, the second one under a name that says so.
-        name = f"{name}*"
+    name, fork = event.id, ""
+    while name + fork in read.taps:
+        # Two versions of one record: both are listed, the second one under a name that says so. Its card is another
+        # one's too, lest the same tray be seen in it.
+        fork += "*"
+    name += fork
     read.taps[name] = CounterTap(
         name,
         device,
         data.point,
-        data.card,
+        data.card + fork,
         data.student,
         data.decision,
         data.reason,
         moment_of(when),
-        None if data.meal is msgspec.UNSET else data.meal,
+        None if data.meal is msgspec.UNSET or not _is_day(data.meal.day) else data.meal,
         None if data.hand is msgspec.UNSET else data.hand,
     )
+
+
+def _is_day(text: str) -> bool:
+    """Whether a counter named a day; what it believed of any other counts for nothing."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 # --- what is missing ------------------------------------------------------------------------------------------------

@@ -52,8 +52,11 @@ def write_pages(
 ) -> None:
     """The tables, one below the other; `mark` stands large and pale across each page, and in its head."""
     # Three megabytes of code that only whoever makes a PDF needs.
+    from reportlab import rl_config
     from reportlab.pdfgen.canvas import Canvas
 
+    # Streams as bytes: as text (ASCII85) they are a quarter larger and take a tenth of the time.
+    rl_config.useA85 = 0
     _fonts()
     canvas = Canvas(out, pagesize=(WIDE_MM * MM, HIGH_MM * MM), invariant=1, pageCompression=1, lang=language)
     canvas.setTitle(title)

@@ -55,10 +55,14 @@ class PupilMeal(msgspec.Struct, frozen=True):
         return self.registered and self.cut != "in-time"
 
 
-def meals_of(said: Said, meal: Meal, servings: Iterable[Serving]) -> list[PupilMeal]:
-    """A meal of a day, of everybody who was registered or ate, by class and pupil. `servings`: of any meals."""
+def meals_of(said: Said, meal: Meal, servings: Iterable[Serving], lock_ms: int | None = None) -> list[PupilMeal]:
+    """A meal of a day, of everybody who was registered or ate, by class and pupil. `servings`: of any meals.
+
+    `lock_ms`: the money lock, Unix ms, where it isn't as planned.
+    """
     planned = said.plan.of(meal)
-    lock_ms = 0 if planned is None else clock_ms(said.day, planned.money, planned.money_days_before)
+    if lock_ms is None:
+        lock_ms = 0 if planned is None else clock_ms(said.day, planned.money, planned.money_days_before)
     mine: dict[str, list[Serving]] = defaultdict(list)
     for one in servings:
         if one.pupil is not None and (one.day, one.meal) == (said.day, meal):

@@ -69,18 +69,21 @@ class MealPlanRows:
     # --- menus --------------------------------------------------------------------------------------------------------
 
     def cook(self, dishes: Iterable[Dish]) -> int:
-        """What is cooked on some days, in the place of what was said of these days' meals before; how many dishes."""
+        """What is cooked on some days, in the place of these days' meals before; how many. A dish keeps its sample."""
         rows = list(dishes)
         run = self._database.connection.execute
         self.version += 1
+        days = [one.day for one in rows]
+        kept = {one[:4]: one.sample for one in self.menu(min(days), max(days))} if rows else {}
         for day, meal in sorted({(one.day.isoformat(), one.meal) for one in rows}):
             run("DELETE FROM menus WHERE day = ? AND meal = ?", (day, meal))
         for one in rows:
             run(
                 "INSERT OR REPLACE INTO menus (day, meal, portion, dish, allergens, lot, supplier, sample)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (one.day.isoformat(), one.meal, one.portion, one.dish, " ".join(one.allergens), *one[5:]),
-            )
+                (one.day.isoformat(), one.meal, one.portion, one.dish, " ".join(one.allergens), one.lot, one.supplier,
+                 one.sample or kept.get(one[:4], "")),
+            )  # fmt: skip
         return len(rows)
 
     def keep_sample(self, day: date, meal: Meal, dish: str, label: str) -> bool:

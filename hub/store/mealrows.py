@@ -14,6 +14,7 @@ import msgspec
 
 from hub.meals.portions import Closure, Cut, Enrolment, PortionWord
 from hub.meals.servings import ClassList, ServingWord, Why
+from hub.store.complaintrows import ComplaintRows
 from hub.store.sheetrows import SheetRows
 from protocol.meals import ByHand, Meal, MealTap, Portion
 
@@ -30,6 +31,7 @@ MEAL_PROJECTED: Final = (
     "meal_locks",
     "meal_adjustments",
     "meal_months",
+    "meal_complaints",
 )
 """Tables that follow from the records alone."""
 IN_QUERY_MAX: Final = 500
@@ -45,6 +47,7 @@ class MealRows:
         """The tables are the state. `version` grows with each word of this run that changes who is expected."""
         self._run = connection.execute
         self.sheets = SheetRows(connection)
+        self.complaints = ComplaintRows(connection)
         self.version = 0
 
     # --- counters -----------------------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ TABLES: Final = (
     Kept("meal_locks", "meals", "ledger", "Frozen kitchen sheets: numbers."),
     Kept("meal_adjustments", "meals", "ledger", "What was adjusted since: numbers, and whom it was about."),
     Kept("meal_months", "meals", "ledger", "What months came to, by opaque keys: evidence for public money."),
+    Kept("meal_complaints", "meals", "ledger", "What parents said of meals, and answers, from the records."),
     Kept("meal_plans", "technical", "ledger", "Meals, shifts, locks: past sheets rest on them."),
     Kept("diets", "health", "erasure", "What a pupil must not eat."),
     Kept("menus", "technical", "ledger", "Dishes, lots, suppliers, samples."),

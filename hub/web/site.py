@@ -24,8 +24,15 @@ from hub.web.pages.deskpages import add_desk_pages
 from hub.web.pages.devicepages import add_device_pages
 from hub.web.pages.filepages import add_file_pages
 from hub.web.pages.gatepages import add_gate_pages
+from hub.web.pages.incidentpages import add_incident_pages
 from hub.web.pages.listpages import add_list_pages
 from hub.web.pages.loginpages import add_login_pages
+from hub.web.pages.mealcutpages import add_cut_pages
+from hub.web.pages.mealdietpages import add_diet_pages
+from hub.web.pages.mealmenupages import add_menu_pages
+from hub.web.pages.mealpages import add_meal_pages
+from hub.web.pages.mealpaperpages import add_meal_paper_pages
+from hub.web.pages.mealservingpages import add_serving_pages
 from hub.web.pages.messagepages import add_message_pages
 from hub.web.pages.onsitepages import add_onsite_pages
 from hub.web.pages.paperpages import add_paper_pages
@@ -77,8 +84,15 @@ def make_app(
         add_report_pages,
         add_report_api,
         add_file_pages,
+        add_incident_pages,
         add_message_pages,
         add_list_pages,
+        add_meal_pages,
+        add_serving_pages,
+        add_cut_pages,
+        add_diet_pages,
+        add_meal_paper_pages,
+        add_menu_pages,
     ):
         add(web)
     app.mount("/static", StaticFiles(directory=HERE / "static"))

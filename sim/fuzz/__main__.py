@@ -21,7 +21,9 @@ from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Fram
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
 from sim.fuzz.lists import Books, Lists, OneRosters
 from sim.fuzz.numbers import CardForms, SerialLines
+from sim.fuzz.packs import Packs
 from sim.fuzz.parser import Parser
+from sim.fuzz.piles import Piles
 from sim.fuzz.proofs import RawReads
 from sim.fuzz.queries import Queries
 from sim.fuzz.readers import OsdpLine, PcscAnswers
@@ -37,7 +39,7 @@ PARSERS: Final[dict[str, type[Parser]]] = {
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
         Witnesses, RawReads, CounterWords,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
-        Lists, OneRosters, Books,
+        Lists, OneRosters, Books, Packs, Piles,
         Queries, DriverLine,
     )
 }  # fmt: skip

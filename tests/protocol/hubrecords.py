@@ -12,6 +12,7 @@ from protocol.envelope import digest, encode_event, rfc3339
 from protocol.mealrecords import (
     MealAdjusted,
     MealClosed,
+    MealComplaint,
     MealCut,
     MealDays,
     MealEnrolled,
@@ -172,6 +173,8 @@ def _meals() -> Iterator[tuple[str, msgspec.Struct, str | None]]:
     yield "meal.portion", MealPortion(PUPIL, day, day, "porridge", "co-hoa", at), PUPIL
     yield "meal.cut", MealCut(PUPIL, day, day, ["lunch"], None, "phone", "co-hoa", at), PUPIL
     yield "meal.closed", MealClosed(day, ["snack"], closed=True, by="thay-minh", reason="mất nước", clock=at), None
+    says = MealComplaint(PUPIL, "2026-11", "Con tôi có ăn trưa ngày 23/11", "ke-toan", at, day, "lunch")
+    yield "meal.complaint", says, PUPIL
     yield "meal.service", MealService("3/2", day, "lunch", [PUPIL], rfc3339(WALL_MS), "co-lan", at), None
     sheet, digest_hex = {"3/2": Portions(38, 2, 33, 1, 2)}, "5d" * 32
     due = f"{day}T08:00:00.000+07:00"

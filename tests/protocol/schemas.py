@@ -32,6 +32,7 @@ from protocol.envelope import (
 from protocol.mealrecords import (
     MealAdjusted,
     MealClosed,
+    MealComplaint,
     MealCut,
     MealDays,
     MealEnrolled,
@@ -153,7 +154,7 @@ SHAPES: Final = (
     ),
     *(Release, Signal, Page, Item, EffectiveText, RangeDigest, CityAnswer, CityResult, CityProblem, RawRead),
     *(MealEnrolled, MealPortion, MealCut, MealClosed, MealService, SheetLocked, Portions, MealAdjusted),
-    *(MealMonth, MealDays),
+    *(MealMonth, MealDays, MealComplaint),
     *(MealTap, ByHand, MealRated, Word, Told, SealedSheet, CounterSheet, MealPlan, Shift, Eater),
 )
 """Every type of a message, named in docs/reference/messages.md with its fields."""
@@ -280,6 +281,9 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "SheetLocked.digest": SHA256,
     "MealMonth.month": {"pattern": r"^\d{4}-\d\d$"},
     "MealMonth.evidence": SHA256,
+    "MealComplaint.month": {"pattern": r"^\d{4}-\d\d$"},
+    "MealComplaint.day": DAY,
+    "MealComplaint.answers": TAP_ID,
     "Word.run": JOURNAL,
     "Told.tap": TAP_ID,
     "CounterSheet.made": MOMENT,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.canteen.ports import Counter
+from edge.salvage import mark_damaged
 from tests.edge.canteen.canteen import AN, BINH, LOST, STRANGER, TODAY, Canteen, sheet
 from tests.edge.room import data_of, events
 
@@ -133,6 +134,27 @@ def test_everything_comes_back_after_a_restart(tmp_path: Path) -> None:
     assert (view.tally, view.recent, view.waiting, view.sheet_day) == (told.tally, told.recent, told.waiting, TODAY)
     assert after.tap(AN) == "repeated", "the tray in the hand is the same one"
     assert after.tap(BINH) == "accepted", "what was taken back left no window"
+    after.close()
+
+
+def test_what_a_damaged_file_gives_back_is_counted_too(tmp_path: Path) -> None:
+    before = Canteen(tmp_path)
+    before.roster()
+    before.lay()
+    before.tap(AN, ago_s=40)
+    before.tap(BINH, ago_s=30)
+    before.counter.undo(before.view().recent[0].tap, "-")
+    before.close()
+    mark_damaged(before.data)
+    after = Canteen(tmp_path)
+    assert after.warned[0].code == "journal-damaged" and after.view().tally.served == 0
+    after.tap(BINH)
+    after.assembly.delivery.turn()
+    view = after.view()
+    assert (view.tally.served, view.tally.seconds, len(view.recent)) == (2, 0, 1)
+    after.assembly.delivery.turn()
+    assert after.view().tally == view.tally
+    assert after.tap(AN) == "accepted" and after.view().shown.nth == 2
     after.close()
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.canteen.sheetstore import DAMAGED_NAME, FILE_BYTES_MAX, FILE_NAME, SheetStore
 from protocol.errors import BadMessage
-from protocol.signing import Identity
-from tests.edge.canteen.canteen import AN, DEVICE, HUB, SCHOOL, Canteen, sheet
+from protocol.signing import Identity, open_message
+from protocol.status import DeviceState, decode_body
+from protocol.topics import device_topic, hub_state_topic
+from tests.edge.canteen.canteen import AN, DEVICE, HUB, SCHOOL, TODAY, Canteen, sheet
+from tests.edge.room import hub_state
 
 
 def opened(canteen: Canteen) -> SheetStore:
@@ -30,6 +34,55 @@ def test_a_lower_or_equal_version_never_replaces_a_sheet_and_a_higher_one_does(t
     assert again.current is not None and again.current == store.current and again.current.version == 6
     assert b"Nguy" not in (canteen.data / FILE_NAME).read_bytes(), "names lie sealed"
     canteen.close()
+
+
+def test_a_sheet_comes_over_the_link_and_the_gateway_says_which_one_it_has(tmp_path: Path) -> None:
+    canteen, heard = Canteen(tmp_path), list[str]()
+    delivery, wire = canteen.assembly.delivery, Wire()
+    delivery.use(wire)
+    canteen.counter.listen(heard.append)
+    delivery.on_state(True)
+    delivery.turn()
+    assert wire.state(canteen).sheet == 0 and not canteen.view().link
+    delivery.on_message(hub_state_topic(SCHOOL), msgspec.json.encode(hub_state(HUB)), True)
+    topic = device_topic(SCHOOL, DEVICE, "sheet")
+    assert topic in delivery.subscriptions(SCHOOL, DEVICE, {"canteen"})
+    assert topic not in delivery.subscriptions(SCHOOL, DEVICE, {"gate"})
+    delivery.on_message(topic, canteen.signed(sheet(4)), True)
+    delivery.turn()
+    assert canteen.view().sheet_day == TODAY and heard == ["quay-1"]
+    delivery.turn()
+    assert wire.state(canteen).sheet == 4
+    view = canteen.view()
+    assert view.link and view.unsent == canteen.assembly.journal.last and view.oldest_age_s is not None
+    delivery.on_message(topic, b"not a sheet", False)
+    delivery.turn()
+    assert canteen.warned[-1].code == "bad-message" and canteen.view().sheet_day == TODAY
+    delivery.on_state(False)
+    delivery.turn()
+    assert not canteen.view().link
+    canteen.close()
+
+
+class Wire:
+    """A link that keeps what is published."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes]] = []
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        self.sent.append((topic, payload))
+        return True
+
+    def start(self, *_: object) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def state(self, canteen: Canteen) -> DeviceState:
+        """What the gateway said of itself last."""
+        topic = device_topic(SCHOOL, DEVICE, "state")
+        payload = [payload for where, payload in self.sent if where == topic][-1]
+        return decode_body(open_message(canteen.assembly.keys.identity.key, topic, payload), DeviceState)
 
 
 def test_what_our_hub_did_not_say_to_us_is_refused_and_changes_nothing(tmp_path: Path) -> None:

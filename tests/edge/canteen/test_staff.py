@@ -11,7 +11,8 @@ import pytest
 
 from edge.canteen import counter as room
 from edge.canteen.shifts import FREE_TRIES
-from edge.ports import Warning_
+from edge.lane import WAITING_MAX
+from edge.ports import CardSeen, Warning_
 from protocol.errors import JournalFull
 from protocol.meals import Face
 from protocol.served import Told
@@ -265,7 +266,9 @@ def test_other_counters_are_told_and_heard_and_who_is_not_heard_is_said(tmp_path
     heard: list[str] = []
     canteen.counter.listen(heard.append)
     theirs = Told(1, "b.1", "hk1:x", "st-binh", TODAY, "lunch")
-    canteen.counter.heard("quay-b", [theirs, Told(2, "b.2", "hk1:y", None, "2031-01-01", "lunch")])
+    canteen.counter.heard("quay-b", [Told(2, "b.2", "hk1:y", None, "2031-01-01", "lunch")])
+    assert heard == [], "a counter whose clock is years away fills no book of ours"
+    canteen.counter.heard("quay-b", [theirs])
     assert heard == ["quay-1"] and canteen.view().tally.served == 2 and canteen.view().tally.unheard == ("quay-b",)
     canteen.counter.heard("quay-b", [theirs])
     assert heard == ["quay-1"], "nothing changed"
@@ -298,6 +301,31 @@ def test_a_listener_that_fails_stops_nobody(canteen: Canteen) -> None:
     canteen.counter.listen(failing)
     canteen.counter.listen(heard.append)
     assert canteen.tap(AN) == "accepted" and heard == ["quay-1"]
+
+
+def test_a_fault_of_a_press_is_answered_at_once_and_the_lane_goes_on(
+    canteen: Canteen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(room, "ANSWER_S", 5.0)
+    monkeypatch.setattr(canteen.assembly.lanes[0].station, "_serve", broken)
+    assert canteen.counter.serve_name("quay-1", "st-binh", "-").code == "internal-fault"
+    monkeypatch.undo()
+    assert canteen.counter.serve_name("quay-1", "st-binh", "-").code is None
+
+
+def test_a_full_lane_is_said_at_once(canteen: Canteen, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(canteen)
+    lane = canteen.assembly.lanes[0]
+    clock = canteen.assembly.clock
+    lane.put(CardSeen(AN, clock.mono_ns()))
+    assert slow.asked.acquire(timeout=10)
+    for _ in range(WAITING_MAX):
+        lane.put(CardSeen(BINH, clock.mono_ns()))
+    assert canteen.counter.serve_name("quay-1", "st-binh", "-").code == "lane-full"
+    slow.go.set()
 
 
 def test_a_fault_in_counting_costs_the_count_and_never_the_tray(

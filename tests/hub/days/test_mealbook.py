@@ -11,6 +11,7 @@ import pytest
 
 from host.machine import Machine
 from hub.days.mealbook import MealBook
+from hub.days.recompute import recomputed
 from hub.store.dayrows import PROJECTED
 from hub.store.mealrows import MEAL_PROJECTED
 from protocol.cards import parse_card
@@ -103,6 +104,11 @@ def test_a_lunch_is_counted_from_its_records_and_again_from_the_first_record_on(
     canteen.store.office.card("-", "issued", STRANGE, "st-chi", None)
     canteen.read()
     assert canteen.told()[1] == ("st-chi", "stranger", 1, ())
+    # Read again from the first record on, beside the tables, a day's meals come to the same.
+    canteen.store.mealoffice.enrol("co", "st-be", DAY, None, reason="bổ sung")
+    canteen.read()
+    [asked], [anew] = (list(recomputed(canteen.store, DAY, DAY, from_records=how)) for how in (False, True))
+    assert asked["meals"] == anew["meals"] and asked["meals"][0]["served"] == 2
     before = canteen.rows()
     canteen.store.daybook.anew()
     canteen.read()
