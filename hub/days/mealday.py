@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.attendance.schoolday import SchoolDay, attributed
 from hub.days.classbook import midnight_ms, today_at
-from hub.incidents.origins import counter_origins
+from hub.days.incidentbook import IncidentBook
 from hub.incidents.pack import Origin
 from hub.meals.conflicts import Conflict, conflicts
 from hub.meals.forecast import DAYS, Forecast, PastDay, forecast
@@ -78,8 +78,7 @@ class MealDay:
             return []
         first_ms = min(one.opens_ms for one in sittings) - GRACE_BEFORE_MS
         last_ms = max(one.closes_ms for one in sittings) + GRACE_AFTER_MS
-        facts, waivers = store.coverage.facts(first_ms, last_ms), store.coverage.waivers(first_ms)
-        origins = counter_origins(facts, waivers, first_ms, last_ms, store.clock.now_ms())
+        origins = IncidentBook(store).origins(first_ms, last_ms, store.clock.now_ms())
         return [one for one in origins if not one.complete]
 
     # --- the forecast -------------------------------------------------------------------------------------------------
