@@ -130,6 +130,23 @@ def counter_codes() -> set[str]:
     found = (
         given({"Done", "_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
     )
+    """What a counter's core answers its screens where something was not done, beside errors' codes and alarms."""
+    return {
+        code
+        for path, tree in trees("edge").items()
+        if path.startswith("edge/canteen/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args
+        for code in texts(node.args[0])
+    }
+
+
+def screen_codes() -> set[str]:
+    """What a counter's screens say by themselves: of what was asked, of troubles, beside what the counter answers."""
+    found = given({"_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
+    for node in ast.walk(trees("edge")["edge/kiosk/screens.py"]):
+        if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args:
+            found |= texts(node.args[0])
     found |= given({"_render"}, 9, "edge", keyword="code")
     for node in ast.walk(trees("edge")["edge/kiosk/door.py"]):
         if isinstance(node, ast.FunctionDef) and node.name == "_refused":
@@ -355,6 +372,7 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "error code": lambda: {kind.code for kind in error_classes()},
     "gateway alarm": gateway_alarms,
     "counter code": counter_codes,
+    "screen code": screen_codes,
     "kiosk route": kiosk_routes,
     "waiting code": lambda: warned("wait"),
     "hub alarm": hub_alarms,
