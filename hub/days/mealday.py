@@ -50,9 +50,10 @@ class MealDay:
     def look(self, day: date, meal: Meal) -> MealLook:
         """All numbers of a meal as they are known now."""
         store = self._store
+        # Each takes the lock for itself: gateways' batches come in between.
+        said, found = store.mealbook.said(day), store.mealbook.served(day)
+        present, absent = self._there(day)
         with store.database.lock:
-            said, found = store.mealbook.said(day), store.mealbook.served(day)
-            present, absent = self._there(day)
             waiting = self._waiting(day, meal)
         expected = registered(said, meal)
         sheet = public_sheet(day, meal, expected, found.servings, found.aside, present, closed=is_closed(said, meal))
@@ -118,12 +119,11 @@ class MealDay:
     def _read(self, day: date, meal: Meal) -> PastDay | None:
         """What a past day tells; None of one without that meal."""
         store = self._store
-        with store.database.lock:
-            said = store.mealbook.said(day)
-            expected = {one.pupil for one in registered(said, meal) if not one.cut}
-            if not expected:
-                return None
-            found, known = store.mealbook.served(day), store.classbook.evidence(day)
+        said = store.mealbook.said(day)
+        expected = {one.pupil for one in registered(said, meal) if not one.cut}
+        if not expected:
+            return None
+        found, known = store.mealbook.served(day), store.classbook.evidence(day)
         ate = {one.pupil for one in found.servings if one.meal == meal} & expected
         if not ate:
             # A day on which nobody's serving is here tells of records that are missing, not of appetite.
