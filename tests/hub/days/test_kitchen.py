@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -20,7 +20,7 @@ from protocol.mealrecords import Portions
 from tests.hub.days.test_mealbook import Canteen
 
 MONDAY = date(2026, 11, 23)
-LUNCH = "lunch"
+LUNCH: Final = "lunch"
 
 
 @pytest.fixture
@@ -221,3 +221,83 @@ def test_who_takes_a_shift_is_known_by_a_slow_hash_and_a_card_that_is_nobody_els
     desk.dismiss_staff("it", "co-hoa")
     with pytest.raises(EntryRefused, match="no shift"):
         desk.dismiss_staff("it", "co-hoa")
+
+
+def test_while_words_are_read_again_nothing_is_frozen(canteen: Canteen) -> None:
+    enrol(canteen)
+    clock(canteen, "08:00")
+    canteen.store.daybook.anew()
+    canteen.store.daybook.catch_up(canteen.store.days.newest() - 1)
+    assert len(canteen.store.mealbook.registered(MONDAY, LUNCH)) == 2, "the last word isn't read yet"
+    canteen.store.kitchen.work()
+    assert canteen.store.days.meals.sheets.locks(MONDAY) == []
+    assert [one["lock"] for one in look(canteen) if one["day"] == "2026-11-23"] == ["final"]
+
+
+def test_a_month_is_stated_and_stated_again_with_what_changed(canteen: Canteen) -> None:
+    store = canteen.store
+    enrol(canteen, MONDAY - timedelta(days=3))
+    clock(canteen, "07:30")
+    store.mealoffice.cut("co-lan", "st-chi", MONDAY, MONDAY)
+    clock(canteen, "10:00")
+    store.mealoffice.cut("co-lan", "st-be", MONDAY, MONDAY)
+    canteen.serve("a:04A1B2C3D4E581", "10:31", student="st-an", day=MONDAY)
+    canteen.serve("a:04A1B2C3D4E581", "10:45", student="st-an", nth=2, day=MONDAY)
+    canteen.deliver()
+    months = store.mealmonths
+    with pytest.raises(EntryRefused, match="isn't over"):
+        months.state("ke-toan", "2026-11", LUNCH)
+    clock(canteen, "09:00", date(2026, 12, 1))
+    assert months.state("ke-toan", "2026-11", LUNCH) == 1 == months.state("ke-toan", "2026-11", LUNCH)
+    told = {one["student"]: one for one in months.told("2026-11")}
+    an, be, chi = (told[key] for key in ("st-an", "st-be", "st-chi"))
+    days = an["registered"]
+    assert days == be["registered"] == chi["registered"] == 7, "from Friday 20 to Monday 30, on weekdays"
+    assert (an["card"], an["seconds"], an["eaten"], an["chargeable"]) == (1, 1, 1, days)
+    assert (be["late"], be["cut"], be["chargeable"], be["eaten"]) == (1, 0, days, 0), "a late cut is charged"
+    assert (chi["late"], chi["cut"], chi["chargeable"]) == (0, 1, days - 1)
+    assert all(one["stated"] and one["version"] == 1 for one in told.values())
+    store.mealoffice.serve_class("co-lan", "1A", MONDAY, LUNCH, ["st-an", "st-be"])
+    with pytest.raises(EntryRefused, match="reason"):
+        months.state("ke-toan", "2026-11", LUNCH)
+    assert months.state("ke-toan", "2026-11", LUNCH, "bổ sung danh sách lớp 1A") == 2
+    canteen.read()
+    row = store.days.meals.sheets.month("2026-11", "lunch")
+    assert row is not None and row.pupils["st-be"].list == 1 and row.version == 2
+    raws = store.database.connection.execute("SELECT raw FROM events ORDER BY position DESC LIMIT 1").fetchone()
+    data = msgspec.json.decode(decode_event(bytes(raws[0])).data)
+    assert data["differs"] == {"st-be": {"list": 1}} and data["reason"] == "bổ sung danh sách lớp 1A"
+    with pytest.raises(EntryRefused, match="no month"):
+        months.meals("2026-13", "lunch")
+
+
+def test_a_meal_is_looked_at_with_its_conflicts_and_what_is_missing(canteen: Canteen) -> None:
+    store = canteen.store
+    enrol(canteen)
+    clock(canteen, "07:30")
+    canteen.tap("a:04A1B2C3D4E581", "06:50", student="st-an", day=MONDAY)
+    canteen.deliver()
+    assert [(one.clock, one.expected, one.arrived, one.portions) for one in store.mealday.forecasts(MONDAY, LUNCH)] == [
+        ("07:00", 3, 1, 3),
+        ("07:15", 3, 1, 3),
+        ("07:30", 3, 1, 3),
+    ]
+    store.mealoffice.cut("co-lan", "st-chi", MONDAY, MONDAY)
+    clock(canteen, "08:00")
+    look(canteen)
+    assert store.mealday.forecasts(MONDAY, LUNCH) == [], "nothing is forecast of what is frozen"
+    canteen.serve("a:04A1B2C3D4E581", "10:31", student="st-an", day=MONDAY)
+    canteen.serve("a:04A1B2C3D4E583", "10:32", student="st-chi", day=MONDAY)
+    canteen.deliver()
+    clock(canteen, "15:00")
+    found = store.mealday.look(MONDAY, LUNCH)
+    assert (found.sheet.registered, found.sheet.cut, found.sheet.served, found.sheet.unclaimed) == (3, 1, 2, 1)
+    assert [(one.kind, one.pupil) for one in found.conflicts] == [("cut-but-ate", "st-chi")]
+    assert [one.name for one in found.waiting] == [canteen.gate.device] and found.counters[0].served == 2
+    # The next day knows this one: of the days before none had a lunch.
+    clock(canteen, "07:00", MONDAY + timedelta(days=1))
+    learned = 0
+    while store.mealday.learn():
+        learned += 1
+        assert learned < 100
+    assert learned == 28 and store.mealday.forecasts(MONDAY + timedelta(days=1), LUNCH)[0].days == 0
