@@ -125,22 +125,6 @@ def gateway_alarms() -> set[str]:
     return found
 
 
-def counter_codes() -> set[str]:
-    """What a counter's screens, and what they ask, may answer instead of doing it; what stands there as a trouble."""
-    found = (
-        given({"Done", "_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
-    )
-    """What a counter's core answers its screens where something was not done, beside errors' codes and alarms."""
-    return {
-        code
-        for path, tree in trees("edge").items()
-        if path.startswith("edge/canteen/")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args
-        for code in texts(node.args[0])
-    }
-
-
 def screen_codes() -> set[str]:
     """What a counter's screens say by themselves: of what was asked, of troubles, beside what the counter answers."""
     found = given({"_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
@@ -371,7 +355,6 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "exit code": exit_codes,
     "error code": lambda: {kind.code for kind in error_classes()},
     "gateway alarm": gateway_alarms,
-    "counter code": counter_codes,
     "screen code": screen_codes,
     "kiosk route": kiosk_routes,
     "waiting code": lambda: warned("wait"),
