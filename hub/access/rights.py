@@ -67,6 +67,7 @@ Right = Literal[
     "diets",
     "counter-staff",
     "meal-months",
+    "meal-complaints",
     "reports",
     "messages",
     "see-devices",
@@ -112,6 +113,7 @@ MEANINGS: Final[Mapping[Right, str]] = {
     "diets": "See and enter what is cooked for a pupil, and what they must not eat.",
     "counter-staff": "Who may take a shift at counters: their PINs and cards.",
     "meal-months": "State what a month's meals come to, again where it changed, and answer complaints.",
+    "meal-complaints": "Take what a parent says of their child's meals.",
     "reports": "Month sheets, summaries, exports.",
     "messages": "Messages to parents: what was sent, and who may be told.",
     "see-devices": "Gateways: link, what they owe, clocks, alarms; and of the ledger's records what machines said.",
@@ -169,6 +171,7 @@ PERSONAL: Final[frozenset[Right]] = frozenset(
         "enrol-meals",
         "diets",
         "meal-months",
+        "meal-complaints",
         "reports",
         "messages",
         "see-incident",
@@ -214,6 +217,7 @@ MATRIX: Final[Mapping[Role, frozenset[Right]]] = {
             "settle-servings",
             "see-cuts",
             "cut-meals",
+            "meal-complaints",
             "reports",
         }
     ),
@@ -260,7 +264,7 @@ MATRIX: Final[Mapping[Role, frozenset[Right]]] = {
             "see-incident",
         }
     ),
-    "accountant": frozenset({"see-portions", "see-cuts", "enrol-meals", "meal-months", "reports"}),
+    "accountant": frozenset({"see-portions", "see-cuts", "enrol-meals", "meal-months", "meal-complaints", "reports"}),
     "guard": frozenset({"see-gate", "admit-at-gate", "see-onsite", "check-card"}),
     "auditor": frozenset(
         {

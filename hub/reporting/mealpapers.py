@@ -92,8 +92,11 @@ class MealPapers:
 
     # --- of a month ---------------------------------------------------------------------------------------------------
 
-    def month(self, month: str, meal: Meal, *, names: bool = False) -> Paper:
-        """Every pupil's counts, and what of them differs from what was stated last. Raises EntryRefused."""
+    def month(self, month: str, meal: Meal, *, names: bool = False, school_class: str | None = None) -> Paper:
+        """Every pupil's counts, or a class's, and what of them differs from what was stated last.
+
+        Raises EntryRefused.
+        """
         store = self._store
         first, last = month_days(month)
         now = month_of(store.mealmonths.meals(month, meal))
@@ -103,8 +106,10 @@ class MealPapers:
         lines = []
         for pupil, days in now.items():
             one = members.get(pupil)
-            name, school_class = ("", "") if one is None else (one.name if names else "", one.school_class)
-            lines.append(MonthLine(pupil, name, school_class, days, None if row is None else row.pupils.get(pupil)))
+            name, mine = ("", "") if one is None else (one.name if names else "", one.school_class)
+            if school_class not in (None, mine):
+                continue
+            lines.append(MonthLine(pupil, name, mine, days, None if row is None else row.pupils.get(pupil)))
         return month_paper(month, meal, lines, None if row is None else row.version, self._language)
 
     def slip_days(self, student: str, month: str) -> list[SlipDay]:

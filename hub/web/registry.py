@@ -87,6 +87,8 @@ PAGES: Final = (
     Page("/meals/enrolments", "see-cuts", N_("Đăng ký ăn bán trú"), of="class", menu=MEALTIMES),
     Page("/meals/diets", "diets", N_("Suất riêng và dị ứng"), of="class", menu=MEALTIMES),
     Page("/meals/paper", "settle-servings", N_("Nhập danh sách ăn của lớp"), of="class", menu=MEALTIMES),
+    Page("/meals/month", "reports", N_("Tháng ăn bán trú"), of="class", menu=MEALTIMES),
+    Page("/meals/slip", "reports", N_("Phiếu ăn gửi phụ huynh"), of="object"),
     Page("/meals/menu", "see-cooking", N_("Thực đơn và mẫu lưu"), menu=MEALTIMES),
     Page("/meals/ratings", "see-portions", N_("Ý kiến về bữa ăn"), menu=MEALTIMES),
     Page("/meals/counters", "counter-staff", N_("Người đứng quầy"), menu=MEALTIMES),

@@ -10,7 +10,10 @@ from fastapi.staticfiles import StaticFiles
 
 from hub.web.api.attendanceapi import add_attendance
 from hub.web.api.cardapi import add_card_api
+from hub.web.api.incidentapi import add_incident_api
 from hub.web.api.ledgerapi import add_ledger
+from hub.web.api.mealapi import add_meal_api
+from hub.web.api.mealservingapi import add_serving_api
 from hub.web.api.reportapi import add_report_api
 from hub.web.classforms import add_class_forms
 from hub.web.errors import Headed, add_errors
@@ -30,6 +33,7 @@ from hub.web.pages.loginpages import add_login_pages
 from hub.web.pages.mealcutpages import add_cut_pages
 from hub.web.pages.mealdietpages import add_diet_pages
 from hub.web.pages.mealmenupages import add_menu_pages
+from hub.web.pages.mealmonthpages import add_meal_month_pages
 from hub.web.pages.mealpages import add_meal_pages
 from hub.web.pages.mealpaperpages import add_meal_paper_pages
 from hub.web.pages.mealservingpages import add_serving_pages
@@ -82,6 +86,7 @@ def make_app(
         add_calendar_pages,
         add_roster_pages,
         add_report_pages,
+        add_incident_api,
         add_report_api,
         add_file_pages,
         add_incident_pages,
@@ -93,6 +98,9 @@ def make_app(
         add_diet_pages,
         add_meal_paper_pages,
         add_menu_pages,
+        add_meal_month_pages,
+        add_meal_api,
+        add_serving_api,
     ):
         add(web)
     app.mount("/static", StaticFiles(directory=HERE / "static"))

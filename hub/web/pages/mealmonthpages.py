@@ -1,0 +1,236 @@
+"""Pages of a month's meals: what is charged and claimed, stated anew too; a parent's slip; papers as files."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from fastapi import Form, Query
+from fastapi.responses import RedirectResponse, Response
+
+from hub.days.mealmonths import month_days
+from hub.days.office import EntryRefused
+from hub.reporting.mealpapers import MealPapers
+from hub.reporting.monthpack import MonthPack
+from hub.web.dayforms import AskedDay, shown_names
+from hub.web.errors import Refusal
+from hub.web.ground import Web
+from hub.web.handing import MEDIA, maker_of
+from hub.web.mealforms import (
+    AskedMeal,
+    AskedSaid,
+    FormMeal,
+    FormRecord,
+    FormWhy,
+    meal_asked,
+    meal_words,
+    meals_of_day,
+    meals_path,
+)
+from hub.web.pages.cardpages import classes_of, name_of
+from hub.web.registry import N_
+from hub.web.visits import Visit, Visitor
+
+if TYPE_CHECKING:
+    from hub.mealpapers.paper import Paper
+    from hub.store.peoplerows import Person
+    from protocol.meals import Meal
+
+AskedMonth = Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}$")]
+FormMonth = Annotated[str, Form(pattern=r"^\d{4}-\d{2}$")]
+AskedForm = Annotated[Literal["xlsx", "pdf", "csv"], Query(alias="format")]
+AskedPupil = Annotated[str, Query(max_length=64)]
+FormPupil = Annotated[str, Form(max_length=64)]
+SAYS_MAX: Final = 400
+Says = Annotated[str, Form(max_length=SAYS_MAX)]
+TYPES: Final = {**MEDIA, "pdf": "application/pdf"}
+SAID: Final = {
+    "stated": N_("Đã chốt tháng. Phiên bản trước vẫn giữ nguyên."),
+    "complained": N_("Đã ghi khiếu nại."),
+    "answered": N_("Đã ghi trả lời."),
+}
+
+
+def add_meal_month_pages(web: Web) -> None:
+    """`/meals/month`, `/meals/slip`, the papers of meals as files."""
+    _add_month(web)
+    _add_slip(web)
+    _add_complaints(web)
+    _add_files(web)
+
+
+def _papers(web: Web, visit: Visit) -> MealPapers:
+    return MealPapers(web.store, visit.language)
+
+
+def _add_month(web: Web) -> None:
+    @web.page("/meals/month")
+    def month_page(visit: Visitor, month: AskedMonth = None, meal: AskedMeal = None, said: AskedSaid = "") -> Response:
+        return _month(web, visit, month or f"{visit.today:%Y-%m}", meal, said=said)
+
+    @web.form("/meals/month/state", "meal-months", "meal month stated")
+    def state(visit: Visitor, month: FormMonth, meal: FormMeal, why: FormWhy = "") -> Response:
+        try:
+            web.store.mealmonths.state(name_of(visit), month, meal, why.strip())
+        except EntryRefused as problem:
+            visit.failed(problem.code)
+            return _month(web, visit, month, meal, problem=str(problem), http=409)
+        return RedirectResponse(meals_path("/meals/month", month=month, meal=meal, said="stated"), 303)
+
+
+def _month(
+    web: Web, visit: Visit, month: str, meal: Meal | None, *, said: str = "", problem: str = "", http: int = 200
+) -> Response:
+    _, last = _span(month)
+    name = meal_asked(web, min(last, visit.today), meal)
+    paper = _papers(web, visit).month(month, name, names=True, school_class=visit.school_class)
+    with web.store.database.lock:
+        row = web.store.days.meals.sheets.month(month, name)
+        members = {one.key for one in web.store.people.of(*_span(month), visit.school_class)}
+    told = SAID.get(said)
+    own = visit.person is not None and visit.person.school_class
+    complaints = [(pupil, one) for pupil, one in web.store.complaints.of(month) if pupil in members]
+    return web.show(
+        visit,
+        "mealsmonth.html",
+        http,
+        month=month,
+        meal=name,
+        meals=meals_of_day(web, min(last, visit.today)),
+        table=paper.tables[0],
+        lines=paper.lines,
+        signs=paper.signs,
+        row=row,
+        complaints=complaints,
+        over=last < visit.today,
+        classes=[] if own else classes_of(web, visit),
+        may_state=visit.allows("meal-months", None),
+        names=shown_names(web, set() if row is None else {row.by}),
+        told=None if told is None else web.say(visit, told),
+        problem=problem,
+        words=meal_words(web, visit),
+    )
+
+
+def _add_slip(web: Web) -> None:
+    @web.page("/meals/slip")
+    def slip(visit: Visitor, pupil: AskedPupil = "", month: AskedMonth = None, said: AskedSaid = "") -> Response:
+        return _slip(web, visit, pupil, month or f"{visit.today:%Y-%m}", said=said)
+
+
+def _slip(
+    web: Web, visit: Visit, pupil: str, month: str, *, said: str = "", problem: str = "", http: int = 200
+) -> Response:
+    person = _of_month(web, visit, pupil, month)
+    paper = _papers(web, visit).slip(person.key, month)
+    told = SAID.get(said)
+    return web.show(
+        visit,
+        "mealslip.html",
+        http,
+        pupil=person,
+        month=month,
+        paper=paper,
+        complaints=[one for _, one in web.store.complaints.of(month, person.key)],
+        may_complain=visit.allows("meal-complaints", person.school_class),
+        may_answer=visit.allows("meal-months", None),
+        told=None if told is None else web.say(visit, told),
+        problem=problem,
+    )
+
+
+def _of_month(web: Web, visit: Visit, pupil: str, month: str) -> Person:
+    """A pupil whom the visitor may ask about in a month: by the class of its last day, or of today. Raises Refusal."""
+    _, last = _span(month)
+    with web.store.database.lock:
+        day = min(last, visit.today)
+        school_class = web.store.people.class_on(pupil, day)
+        person = web.store.people.find(pupil, day)
+    visit.must(school_class, pupil)
+    if person is None:
+        raise Refusal(404, "no-student", "There is no such pupil.")
+    return person
+
+
+def _span(month: str) -> tuple[date, date]:
+    """First and last day of a month. Raises Refusal."""
+    try:
+        return month_days(month)
+    except EntryRefused as problem:
+        raise Refusal(422, problem.code, str(problem)) from problem
+
+
+def _add_complaints(web: Web) -> None:
+    @web.form("/meals/slip/complain", "meal-complaints", "meal complaint", of="object")
+    def complain(visit: Visitor, month: FormMonth, pupil: FormPupil = "", says: Says = "") -> Response:
+        person = _of_month(web, visit, pupil, month)
+        try:
+            web.store.complaints.complain(name_of(visit), person.key, month, says.strip())
+        except EntryRefused as problem:
+            visit.failed(problem.code)
+            return _slip(web, visit, pupil, month, problem=str(problem), http=409)
+        return RedirectResponse(meals_path("/meals/slip", pupil=pupil, month=month, said="complained"), 303)
+
+    @web.form("/meals/slip/answer", "meal-months", "meal complaint answered", of="object")
+    def answer(
+        visit: Visitor, month: FormMonth, pupil: FormPupil = "", complaint: FormRecord = "", says: Says = ""
+    ) -> Response:
+        person = _of_month(web, visit, pupil, month)
+        try:
+            if complaint not in {one.record for _, one in web.store.complaints.of(month, person.key)}:
+                raise EntryRefused("complaint: there is none of this pupil's month by that name")
+            web.store.complaints.answer(name_of(visit), complaint, says.strip())
+        except EntryRefused as problem:
+            visit.failed(problem.code)
+            return _slip(web, visit, pupil, month, problem=str(problem), http=409)
+        return RedirectResponse(meals_path("/meals/slip", pupil=pupil, month=month, said="answered"), 303)
+
+
+def _add_files(web: Web) -> None:
+    def handed(visit: Visit, paper: Paper, form: str, name: str, first: date, last: date) -> Response:
+        octets = _papers(web, visit).file(paper, form, maker_of(visit), first, last)  # type: ignore[arg-type]
+        return _download(octets, TYPES[form], f"{name}.{form}")
+
+    @web.file("/meals/sheet/file", "see-cooking", "kitchen sheet taken")
+    def kitchen(visit: Visitor, day: AskedDay = None, meal: AskedMeal = None, form: AskedForm = "xlsx") -> Response:
+        when = day or visit.today
+        name = meal_asked(web, when, meal)
+        return handed(visit, _papers(web, visit).kitchen(when, name), form, f"bep-{when}-{name}", when, when)
+
+    @web.file("/meals/public/file", "see-portions", "public meal sheet taken")
+    def public(visit: Visitor, day: AskedDay = None, meal: AskedMeal = None, form: AskedForm = "xlsx") -> Response:
+        when = day or visit.today
+        name = meal_asked(web, when, meal)
+        return handed(visit, _papers(web, visit).public(when, name), form, f"cong-khai-{when}-{name}", when, when)
+
+    @web.file("/meals/month/file", "reports", "meal month taken", of="class")
+    def month_file(
+        visit: Visitor, month: AskedMonth = None, meal: AskedMeal = None, form: AskedForm = "xlsx"
+    ) -> Response:
+        asked = month or f"{visit.today:%Y-%m}"
+        first, last = _span(asked)
+        name = meal_asked(web, min(last, visit.today), meal)
+        paper = _papers(web, visit).month(asked, name, names=True, school_class=visit.school_class)
+        return handed(visit, paper, form, f"thang-an-{asked}-{name}", first, min(last, visit.today))
+
+    @web.file("/meals/slip/file", "reports", "meal slip taken", of="object")
+    def slip_file(
+        visit: Visitor, pupil: AskedPupil = "", month: AskedMonth = None, form: AskedForm = "pdf"
+    ) -> Response:
+        asked = month or f"{visit.today:%Y-%m}"
+        first, last = _span(asked)
+        person = _of_month(web, visit, pupil, asked)
+        paper = _papers(web, visit).slip(person.key, asked)
+        return handed(visit, paper, form, f"phieu-an-{asked}", first, min(last, visit.today))
+
+    @web.file("/meals/month/pack", "reports", "meal audit pack taken")
+    def pack(visit: Visitor, month: AskedMonth = None) -> Response:
+        asked = month or f"{visit.today:%Y-%m}"
+        _span(asked)
+        made = MonthPack(web.store).make(maker_of(visit), asked)
+        return _download(made.octets, "application/zip", f"kiem-toan-{asked}.zip")
+
+
+def _download(octets: bytes, kind: str, name: str) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(octets, media_type=kind, headers=headers)
