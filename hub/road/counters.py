@@ -195,6 +195,8 @@ class Counters(RowsWorker):
     def _make(self, today: date, counters: dict[str, Device], held: int) -> CounterSheet:
         store = self._store
         with store.database.transaction():
+            # Seconds of the clock: no backup brings them back, whatever counters are not heard.
+            version = store.counters.next_sheet(max(held, store.clock.now_ms() // 1000))
             version = store.counters.next_sheet(store.clock.now_ms(), held)
             said = store.mealbook.said(today)
             names = {one.key: one.name for one in store.people.of(today, today)}

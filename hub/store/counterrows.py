@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hub.store.database import Database
-from hub.store.rosterrows import FIRST_NUMBER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,10 @@ class CounterRows:
             (one.id, one.shown, one.pin, one.card, one.since_ms, one.gone_ms),
         )
 
+    def next_sheet(self, above: int) -> int:
+        """A number for one more version of the counters' sheet, higher than any before and than `above`."""
+        self._run("UPDATE counter_sheets SET version = max(version, ?) + 1", (above,))
+        return self.sheet()
     def next_sheet(self, now_ms: int, above: int = 0) -> int:
         """A number for one more version of the counters' sheet: above `above`, not below the seconds since
         FIRST_NUMBER_MS.
