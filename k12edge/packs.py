@@ -32,6 +32,10 @@ def verify_pack(path: Path, hub_key: str | None) -> Verdict:
         with path.open("rb") as file:
             octets = file.read(ZIP_BYTES_MAX + 1)
         return verify_contents(unzipped(octets), hub_key)
+    except (ArithmeticError, AssertionError, LookupError, ValueError) as problem:
+        # Facts or records that contradict what no school's ever do: somebody made them so.
+        told = f"the pack can't be counted: {type(problem).__name__}: {str(problem)[:200]}"
+        return Verdict([f"UNREADABLE {told}"], exit_code=UNREADABLE)
     except (BadMessage, OSError) as problem:
         told = f"{path} can't be read: {problem.strerror}" if isinstance(problem, OSError) else str(problem)
         return Verdict([f"UNREADABLE {told}"], exit_code=UNREADABLE)
