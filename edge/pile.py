@@ -15,7 +15,7 @@ from typing import Final, Literal
 from edge.bookcopy import journal_files, opened
 from edge.journalfile import STORAGE_ERRORS
 from edge.journalrows import NUMBER_MAX, SEQUENCE_BITS
-from edge.salvage import read_damaged
+from edge.salvage import DAMAGED, read_damaged
 from protocol.anchors import Timeline, dated
 from protocol.envelope import Event, decode_data, decode_event, digest_bytes, text_of
 from protocol.errors import BadMessage, K12EdgeError
@@ -124,6 +124,10 @@ class _Laying:
         try:
             with opened(file) as database:
                 self._learn(self._rows(file, database))
+            if file.match(DAMAGED):
+                # A gateway had its reasons: what SQLite reads of it needn't be all that stands there.
+                self._pile.blame("damaged", str(file), "set aside")
+                self._carve(file)
         except K12EdgeError as problem:
             self._pile.blame("unreadable", str(file), str(problem))
         except (*STORAGE_ERRORS, OSError) as problem:

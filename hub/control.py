@@ -28,6 +28,9 @@ LINE_BYTES_MAX: Final = PAPER_BYTES_MAX * 4 // 3 + 64 * 1024
 ANSWER_BYTES_MAX: Final = HANDED_BYTES_MAX * 4 // 3 + 64 * 1024
 """The same of what a hub hands out."""
 TIMEOUT_S: Final = 30.0
+SLOW_S: Final = 600.0
+SLOW: Final = ("meal-audit", "meal-days", "meal-paper")
+"""Actions that go through a whole month of meals, and how long their answer is waited for."""
 ASKING_S: Final = 2.0
 """Whoever connects and says nothing for so long is hung up on."""
 PAUSE_S: Final = 0.1
@@ -144,7 +147,7 @@ def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> R
 def _ask(path: Path, request: Request) -> Reply | None:
     """The answer of a running hub, None where none runs. The path may be longer than a socket's name can be."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(TIMEOUT_S)
+        line.settimeout(SLOW_S if request.action in SLOW else TIMEOUT_S)
         try:
             _connect(line, path)
             line.sendall(msgspec.json.encode(request) + b"\n")

@@ -18,6 +18,7 @@ from hub.days.complaints import Complaints
 from hub.days.daybook import Daybook
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
+from hub.days.mealday import MealDay
 from hub.days.mealdesk import MealDesk
 from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
@@ -136,6 +137,7 @@ class Store:
             self.clock.now_ms,
         )
         self.mealbook = MealBook(self)
+        self.mealday = MealDay(self)
         self.kitchen = Kitchen(self)
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
@@ -231,6 +233,12 @@ class Store:
             return MealWords(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
+        if action in INCIDENT_ACTIONS:
+            return self.incidentdesk.carry_out(action, words)
+        if action == "meal-days":
+            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
+        if action in MEAL_ACTIONS:
+            return MealWords(self).carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:

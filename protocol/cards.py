@@ -100,7 +100,7 @@ class CardKey:
 
     def keyed_hand(self, whom: str) -> str:
         """What stands for a card in a record that a person entered: `whom` is a pupil's key, or any name of its own."""
-        return self.keyed_text(f"hand:{whom}")
+        return self.keyed_text(f"hand:{whom}".encode("ascii", "backslashreplace").decode("ascii"))
 
     def __repr__(self) -> str:
         """Never the secret, which must not reach a log."""

@@ -57,6 +57,7 @@ class SimulatedCounter:
         self._views = {station: view_of(station) for station in stations}
         self._heard: list[Callable[[str], None]] = []
         self._taps = 0
+        self._answers: dict[str, str] = {}
 
     # --- what happens at a counter ----------------------------------------------------------------------------------
 
@@ -151,13 +152,18 @@ class SimulatedCounter:
         eater = next((one for one in self.eaters if one.student == student), None)
         if self.code is not None or eater is None:
             return Done(self.code or "pupil-unknown")
-        return Done(None, self._record(station, eater, "accepted", "name"))
+        before = [one for one in self._views[station].recent if _is(one, eater) and not one.undone]
+        return Done(None, self._record(station, eater, "second" if before else "accepted", "name"))
 
     def serve_stranger(self, station: str, of: str | None, by: str) -> Done:
         """See Counter.serve_stranger."""
         if self.code is not None:
             return Done(self.code)
-        return Done(None, self._record(station, None, "accepted", "stranger", of=of))
+        if of is None or of not in self._answers:
+            tap = self._record(station, None, "accepted", "stranger", of=of)
+            self._answers[of or tap] = tap
+            return Done(None, tap)
+        return Done(None, self._answers[of])
 
     def undo(self, tap: str, by: str) -> Done:
         """See Counter.undo."""
@@ -172,6 +178,8 @@ class SimulatedCounter:
         entry = next((one for view in self._views.values() for one in view.recent if one.tap == tap), None)
         if entry is None:
             return Done("serving-unknown")
+        if entry.repeat is None and entry.nth < 2:
+            return Done("no-second")
         return self._change(tap, nth=2, repeat=None) if entry.repeat else self._change(tap, repeat="x.1")
 
     def _change(self, tap: str, **more: Any) -> Done:

@@ -24,7 +24,7 @@ from protocol.errors import BadMessage, K12EdgeError
 from protocol.meals import ByHand, Face
 from protocol.records import MealRated, TapCorrection
 from protocol.served import Told
-from protocol.taps import TapData, TapId
+from protocol.taps import TapData, TapId, parse_tap_id
 
 if TYPE_CHECKING:
     import msgspec
@@ -132,14 +132,14 @@ class GatewayCounter:
 
     def _index(self) -> Finder:
         """Of the sheet's pupils, and of those whom only the roster knows: somebody may have come today."""
-        sheet, release = self.hatch.sheet, self._roster()
+        sheet, census, release = self.hatch.sheet, self.hatch.census, self._roster()
         with self._indexing:
-            if self._finder is None or self._finder[0] is not sheet or self._finder[1] is not release:
+            if self._finder is None or self._finder[0] is not census or self._finder[1] is not release:
                 rows = (
                     {} if release is None else {row[0]: Eater(row[0], row[1], row[2]) for row in release.cards.values()}
                 )
                 rows |= {} if sheet is None else {eater.student: eater for eater in sheet.eaters}
-                self._finder = sheet, release, Finder(rows.values())
+                self._finder = census, release, Finder(rows.values())
             return self._finder[2]
 
     def _meal(self, station: str) -> MealKey:
@@ -156,6 +156,9 @@ class GatewayCounter:
 
     def serve_stranger(self, station: str, of: str | None, by: str) -> Done:
         """See Counter.serve_stranger."""
+        if of is not None and parse_tap_id(of) is None:
+            # Whatever that was, somebody stands there and eats.
+            of = None
         # Without a card each is somebody else; the press's own name keeps them apart.
         whom = of or f"stranger:{station}:{self._clock.mono_ns()}"
         return self._ask(station, ByHand("stranger", _by(by), of), whom, None)

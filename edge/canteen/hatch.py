@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from edge.canteen.census import NO_MEAL, Census, MealKey
 from edge.canteen.ports import Entry, Neighbours, Shown, Sitting, Tally
 from edge.canteen.servings import Book, Serving
@@ -76,7 +78,7 @@ class Hatch:
         self._places = {plan.name: _Place(plan, lambda _: None) for plan in plans}
         self._device, self._release, self._takes_shift = own_device, release, takes_shift
         self._last_written = last_written
-        self._book, self._census, self._sittings = Book(), Census(), Sittings()
+        self._book, self.census, self._sittings = Book(), Census(), Sittings()
         self._neighbours: Neighbours | None = None
         self._failed: tuple[str, int] | None = None
         self._listeners: list[Callable[[str], None]] = []
@@ -94,12 +96,19 @@ class Hatch:
         self._places[station].forget = forget
 
     def lay(self, sheet: CounterSheet) -> None:
-        """A sheet comes into force: hours, names, who is expected. Not on a lane: it counts everybody anew."""
-        census, sittings = Census(sheet), Sittings(sheet)
+        """A sheet comes into force: hours, names, who is expected. Not on a lane: it counts everybody anew.
+
+        Every few minutes one comes in which nothing is new but its age; then nothing is made anew.
+        """
+        old, sittings = self.sheet, Sittings(sheet)
+        same = old is not None and replace(sheet, version=old.version, made=old.made) == old
+        census = self.census if same else Census(sheet)
         with self._lock:
-            self.sheet, self._census, self._sittings = sheet, census, sittings
-            self._others = {name: key for name, key in sorted(sheet.counters.items()) if name != self._device}
-            self._book.rebuild(census)
+            self.sheet, self._sittings = sheet, sittings
+            if not same:
+                self.census = census
+                self._others = {name: key for name, key in sorted(sheet.counters.items()) if name != self._device}
+                self._book.rebuild(census)
         self.changed()
 
     def join(self, neighbours: Neighbours, clock: ClockReading) -> None:
@@ -244,7 +253,7 @@ class Hatch:
 
     def _named(self, data: TapData) -> tuple[Eater | None, str, str]:
         """The eater, name and class of a record's pupil: by the sheet, else by the roster's row of the card."""
-        eater = self._census.eater(data.student)
+        eater = self.census.eater(data.student)
         if eater is not None:
             return eater, eater.name, eater.school_class
         release = self._release() if data.student is not None else None
@@ -332,12 +341,12 @@ class Hatch:
             key = _key(sitting)
             tally = Tally(unheard=unheard)
             if sitting is not None:
-                count, expected = self._book.count(key, sitting.shift), self._census.expected(key, sitting.shift)
+                count, expected = self._book.count(key, sitting.shift), self.census.expected(key, sitting.shift)
                 left = max(0, expected - count.due)
                 tally = Tally(expected, count.served, count.seconds, count.strangers, left, unheard)
             return Look(
                 sitting,
-                sitting is not None and self._census.closed(key),
+                sitting is not None and self.census.closed(key),
                 place.slips.shown,
                 tally,
                 tuple(self._entry(slip) for slip in place.slips.recent()),
@@ -357,7 +366,7 @@ class Hatch:
 
     def expects(self, key: MealKey, student: str) -> bool:
         """Whether a pupil is expected at a meal."""
-        return self._census.expects(key, student)
+        return self.census.expects(key, student)
 
     def _entry(self, slip: Slip) -> Entry:
         serving = self._book.of(slip.tap)

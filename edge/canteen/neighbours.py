@@ -125,6 +125,7 @@ class Neighbours:
         self._said: deque[tuple[int, int]] = deque(maxlen=WORDS_KEPT_MAX)
         self._said_ms: int | None = None
         self._answer_ms: int | None = None
+        self._came_by_broker = False
 
     def know(self, devices: Iterable[str]) -> None:
         """These are the other counters from now on; what was known of others is forgotten."""
@@ -137,6 +138,8 @@ class Neighbours:
     def hear(self, device: str, word: Word, now_ms: int, *, direct: bool) -> Hearing:
         """Take a word that is proven to be `device`'s, one of those known; `direct`: it came by no broker."""
         found = self._all[device]
+        # Had it come directly as well, it would have come so before, and this were a copy: the answer takes its way.
+        self._came_by_broker |= not direct
         mine = word.heard.get(self._device)
         mine = mine if mine is not None and mine[0] == self._run else None
         named_ms = None if mine is None else self._when(mine[1], now_ms)
@@ -259,7 +262,7 @@ class Neighbours:
         self._number += 1
         self._said.append((self._number, now_ms))
         self._forget_words(now_ms)
-        self._said_ms, self._answer_ms = now_ms, None
+        self._said_ms, self._answer_ms, self._came_by_broker = now_ms, None, False
         heard = {device: mark for device, found in self._all.items() if (mark := self._mark(found)) is not None}
         telling = self._telling
         return Word(self._run, self._number, telling.through, list(told), heard, telling.forgotten)
@@ -281,6 +284,8 @@ class Neighbours:
         """Of each counter that was ever heard, until when it counts as heard."""
         return {device: found.heard_ms + HEARD_MS for device, found in self._all.items() if found.heard_ms is not None}
 
-    def all_direct(self, now_ms: int) -> bool:
-        """Whether every counter was heard directly so lately that no broker is needed."""
-        return all(found.direct_ms is not None and now_ms - found.direct_ms < DIRECT_MS for found in self._all.values())
+    def needs_broker(self, now_ms: int) -> bool:
+        """Whether the next word must go by the broker, whatever it says: somebody wasn't heard directly lately."""
+        return self._came_by_broker or any(
+            found.direct_ms is None or now_ms - found.direct_ms >= DIRECT_MS for found in self._all.values()
+        )

@@ -90,7 +90,7 @@ class Talk:
 
     def say(self, now_ms: int) -> list[Saying]:
         """What is due, signed; to be asked again until `due_ms` lies ahead."""
-        needed = not self._neighbours.all_direct(now_ms)
+        needed = self._neighbours.needs_broker(now_ms)
         return [
             Saying(sign_message(self._identity, self.topic, msgspec.json.encode(word)), needed or bool(word.told))
             for word in self._neighbours.say(now_ms)

@@ -11,7 +11,7 @@ from hub.incidents.asking import HOURS_MAX, Scope, hours_before, meals_between, 
 from hub.incidents.origins import counter_origins
 from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, spans_of
 from hub.meals.servings import Counters
-from hub.meals.sittings import DAY_MS, midnight_of
+from hub.meals.sittings import DAY_MS, day_of, midnight_of
 
 if TYPE_CHECKING:
     from hub.attendance.marks import Mark
@@ -76,7 +76,19 @@ class IncidentBook:
         with self._store.database.lock:
             facts = self._store.coverage.facts(first_ms, last_ms)
             waivers = self._store.coverage.waivers(first_ms)
-        return tuple(counter_origins(facts, waivers, first_ms, last_ms, now_ms))
+            kinds = self._kinds(midnight_of(day_of(first_ms)), last_ms)
+        return tuple(counter_origins(facts, kinds, waivers, first_ms, last_ms, now_ms))
+
+    def _kinds(self, first_ms: int, until_ms: int) -> dict[str, set[str]]:
+        """Device -> the kinds of its stations that cards were held to."""
+        found: dict[str, set[str]] = {}
+        for device, kind in self._store.database.connection.execute(
+            "SELECT DISTINCT device, kind FROM taps JOIN journals ON number = taps.journal"
+            " WHERE best_ms BETWEEN ? AND ? AND device IS NOT NULL",
+            (first_ms, until_ms),
+        ):
+            found.setdefault(device, set()).add(kind)
+        return found
 
     def _counters(self, days: Iterable[date]) -> Counters:
         """What counters said around some days, each record once."""

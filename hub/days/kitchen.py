@@ -46,6 +46,8 @@ WAIT_MS: Final = 5_000
 """While the clock isn't set, or records are regained."""
 BEHIND_MS: Final = 250
 """While the daybook reads again what people said."""
+LEARN_MS: Final = 500
+"""Between two past days, for others who wait for the ledger."""
 FAILED_PAUSE_MS: Final = 10_000
 BACK_DAYS: Final = 7
 """A hub that was away longer freezes no sheet of before; nobody cooks by it, and what was eaten counts all the same."""
@@ -79,15 +81,19 @@ class Kitchen(RowsWorker):
                 return BEHIND_MS
             today = today_at(store.clock.now_ms())
             seen = (today, store.days.meals.version, store.mealplans.version, store.people.version, self._timely(today))
-            leaves = store.database.connection.execute("SELECT count(*), max(at_ms) FROM leaves").fetchone()
-            gone = store.database.connection.execute("SELECT count(*) FROM leaves_withdrawn").fetchone()
-        if (seen, leaves, gone) == self._seen:
-            return self._wait_ms(today)
+            run = store.database.connection.execute
+            counts = tuple(
+                run(f"SELECT count(*), max({column}) FROM {table}").fetchone()
+                for table, column in (("leaves", "at_ms"), ("leaves_withdrawn", "at_ms"), ("timetables", "made_ms"))
+            )
+        if (seen, counts) == self._seen:
+            # With nothing else to do, one more past day is read, from which a forecast is made.
+            return LEARN_MS if store.mealday.learn() else self._wait_ms(today)
         done = 0
         for back in range(BACK_DAYS, -1, -1):
             day = today - timedelta(days=back)
             done += self._freeze_due(day) + self._follow(day)
-        self._seen = (seen, leaves, gone)
+        self._seen = (seen, counts)
         if done:
             self.on_locked()
         return self._wait_ms(today)

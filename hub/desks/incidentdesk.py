@@ -30,6 +30,7 @@ from hub.incidents.versions import Kept, difference, kept_of, packed, unpacked
 from hub.incidents.words import origin_text
 from hub.papers import unwrapped
 from hub.reports.words import Language, moment_text
+from hub.store.database import LedgerFailed, LedgerFull
 from hub.store.incidentrows import PackRow
 from protocol.envelope import rfc3339
 from protocol.errors import NeedsHands
@@ -106,21 +107,23 @@ class IncidentDesk:
             rows = self._store.incidents.latest(LISTED)
         self._note("incident packs", "-", kind="read")
         if words.get("json") == "True":
-            return Outcome(msgspec.json.encode([_row_told(row) for row in rows]).decode("utf-8"))
+            return Outcome(msgspec.json.encode([row_told(row) for row in rows]).decode("utf-8"))
         return Outcome("\n".join(map(_row_text, rows)) or "chưa có / none yet")
 
     def _note(self, what: str, about: str, *, kind: Any = "write") -> None:
         clock = self._store.clock
         # What was handed over stays so where no row can be written.
-        with suppress(NeedsHands):
+        with suppress(LedgerFull, LedgerFailed):
             self._store.audit.note(TERMINAL, what, about, kind, "allowed", clock.now_ms(), clock.mono_ms())
 
     # --- what pages and programs ask too --------------------------------------------------------------------------
 
     def look(self, scope: Scope) -> Pack:
         """A pack as it is known now, without a version. Raises IncidentRefused."""
-        while self._store.daybook.catch_up(GROUP):
-            pass
+        # On a full disk what was read until then is all that can be told; the origins name what wasn't.
+        with suppress(LedgerFull, LedgerFailed):
+            while self._store.daybook.catch_up(GROUP):
+                pass
         now_ms = self._store.clock.now_ms()
         return _packed(self._book.known(self._book.asked(scope, now_ms), now_ms), scope)
 
@@ -229,7 +232,7 @@ class IncidentDesk:
                     scope.key, issue.drill, issue.number, issue.made_ms, issue.by, name, summary, octets, None
                 )
                 store.incidents.keep(row)
-        except NeedsHands as problem:
+        except (LedgerFull, LedgerFailed) as problem:
             log.warning("an incident pack was made and could not be recorded: %s", problem)
             return ""
         store.office.on_entered(False)
@@ -312,7 +315,8 @@ def _row_text(row: PackRow) -> str:
     return "\t".join((row.scope, str(row.number), kind, moment_text(row.made_ms), row.by, took, sent))
 
 
-def _row_told(row: PackRow) -> dict[str, Any]:
+def row_told(row: PackRow) -> dict[str, Any]:
+    """A version for programs."""
     sent = None if row.sent_ms is None else rfc3339(row.sent_ms)
     return {**_written(row.summary), "record": row.record, "sent": sent}
 

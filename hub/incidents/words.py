@@ -9,7 +9,7 @@ from typing import Final
 from hub.meals.sittings import Moment
 from hub.reports.words import Language, day_text
 from protocol.envelope import SCHOOL_ZONE
-from protocol.meals import Meal
+from protocol.meals import MEALS, Meal
 
 Phrases = Mapping[str, str]
 DRILL: Final[Mapping[Language, str]] = {"vi": "DIỄN TẬP", "en": "DRILL (DIỄN TẬP)"}
@@ -309,6 +309,24 @@ UNBOUNDED_MS: Final = 3_650 * 86_400_000
 def meal_text(language: Language, meal: Meal, day: date) -> str:
     """A meal as people say it: Bữa trưa 23/11/2026."""
     return f"{MEAL_WORDS[language][meal]} {day_text(day)}"
+
+
+def scope_text(language: Language, key: str) -> str:
+    """What was asked, by Scope.key, as people say it; a key of another form as it is."""
+    kind, _, rest = key.partition(" ")
+    first, _, last = rest.partition(" ")
+    try:
+        match kind:
+            case "meal":
+                meal = next(meal for meal in MEALS if meal == first)
+                return meal_text(language, meal, date.fromisoformat(last))
+            case "hours":
+                return f"{first} h → {day_text(date.fromisoformat(last))}"
+            case "lot":
+                return f"{WORDS[language]['lots']}: {rest}"
+    except (ValueError, StopIteration):
+        pass
+    return key
 
 
 def clock_text(at_ms: int) -> str:

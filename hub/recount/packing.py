@@ -27,7 +27,7 @@ from hub.recount.manifest import (
     listed,
     signed_manifest,
 )
-from hub.recount.records import Sealed, index_bytes, read_records, signatures_bytes, unsigned_of
+from hub.recount.records import Records, Sealed, index_bytes, read_records, signatures_bytes, unsigned_of
 from hub.recount.verdict import counted_files, counts_of
 from protocol.envelope import digest
 from protocol.signing import Identity
@@ -57,19 +57,29 @@ class Volume:
     own: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A pack's files by name; and what they were made of, for whoever judges them at once."""
+
+    contents: dict[str, bytes]
+    facts: Facts
+    records: Records
+    recount: Count
+
+
 def _as_counted(recount: Count) -> Count:
     return recount
 
 
-def contents_of(
+def packed(
     identity: Identity,
     hub: str,
     by: str,
     facts: Facts,
     volumes: Mapping[str, Volume],
     counted: Callable[[Count], Count] = _as_counted,
-) -> dict[str, bytes]:
-    """Name -> bytes. `counted`: from what the records come to, what the hub says was counted. Raises BadMessage."""
+) -> Packed:
+    """The pack. `counted`: from what the records come to, what the hub says was counted. Raises BadMessage."""
     files = {READ_ME: TOLD.encode(), FACTS: facts_bytes(facts)}
     sealed = {journal: list(one.sealed) for journal, one in volumes.items() if not one.own}
     index = {
@@ -88,13 +98,14 @@ def contents_of(
             unsigned = unsigned_of(lines, journal, extent, one.sealed, facts.keys.get(one.source, []))
             extent = msgspec.structs.replace(extent, unsigned=unsigned)
         extents[journal] = extent
-    events = read_records(files, extents, facts.keys).events
-    mine = counted(count(facts, events))
+    records = read_records(files, extents, facts.keys)
+    recount = count(facts, records.events)
+    mine = counted(recount)
     files |= counted_files(mine)
     lists = {name: listed(octets) for name, octets in files.items()}
-    numbers = counts_of(mine, len(events))
+    numbers = counts_of(mine, len(records.events))
     manifest = Manifest(FORM, facts.school, hub, identity.key, facts.month, MEAL_RULES, by, extents, numbers, lists)
-    return files | signed_manifest(identity, manifest)
+    return Packed(files | signed_manifest(identity, manifest), facts, records, recount)
 
 
 def _holes(first: int, last: int, there: Sequence[int]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import msgspec
 from hub.meals.mealdays import PupilMeal
 from hub.meals.servings import Serving
 from hub.recount.counting import Count, Month, Note, count
-from hub.recount.facts import facts_from
+from hub.recount.facts import Facts, facts_from
 from hub.recount.manifest import (
     FACTS,
     MANIFEST,
@@ -25,7 +25,7 @@ from hub.recount.manifest import (
     manifest_from,
     signature_problem,
 )
-from hub.recount.records import BAD_MAX, Problem, read_records
+from hub.recount.records import BAD_MAX, Problem, Records, read_records
 from protocol.errors import BadMessage
 from protocol.signing import fingerprint
 
@@ -71,32 +71,32 @@ def _document(value: object) -> bytes:
 
 def verify_contents(contents: Mapping[str, bytes], hub_key: str | None = None) -> Verdict:
     """Judge a pack. `hub_key`: the school's hub's public key or its fingerprint, from elsewhere. Raises nothing."""
-    verdict = Verdict()
     try:
-        octets = contents[MANIFEST]
-        manifest = manifest_from(octets)
+        manifest = manifest_from(contents[MANIFEST])
         facts = facts_from(contents[FACTS])
         records = read_records(contents, manifest.journals, facts.keys)
-        recount = count(facts, records.events)
-        counted = list(_differences(contents, recount))
+        return judged(contents, facts, records, count(facts, records.events), hub_key)
     except KeyError as problem:
-        verdict.lines.append(f"UNREADABLE {problem.args[0]}: the pack has no such file")
-        verdict.exit_code = UNREADABLE
-        return verdict
+        return Verdict([f"UNREADABLE {problem.args[0]}: the pack has no such file"], exit_code=UNREADABLE)
     except BadMessage as problem:
-        verdict.lines.append(f"UNREADABLE {problem}")
-        verdict.exit_code = UNREADABLE
-        return verdict
+        return Verdict([f"UNREADABLE {problem}"], exit_code=UNREADABLE)
+
+
+def judged(
+    contents: Mapping[str, bytes], facts: Facts, records: Records, recount: Count, hub_key: str | None = None
+) -> Verdict:
+    """The verdict on a pack whose records were counted already. Raises BadMessage, KeyError."""
+    octets = contents[MANIFEST]
+    manifest = manifest_from(octets)
     problems = [*records.problems, *(Problem(name, f"it can't be understood: {why}") for name, why in recount.refused)]
-    problems += counted
+    problems += _differences(contents, recount)
     problems += _whole(manifest, recount, len(records.events))
     problems += [Problem(name, what) for name, what in file_problems(manifest, contents)]
-    forged = signature_problem(manifest, octets, contents.get(SIGNATURE, b""), hub_key)
     if facts.school != manifest.school or facts.month != manifest.month:
         problems.append(Problem(FACTS, "it is of another school or month than the manifest"))
+    forged = signature_problem(manifest, octets, contents.get(SIGNATURE, b""), hub_key)
     problems += [] if forged is None else [Problem(MANIFEST, forged)]
-    verdict.bad = problems[:BAD_MAX]
-    verdict.exit_code = BAD if problems else VALID
+    verdict = Verdict([], problems[:BAD_MAX], BAD if problems else VALID)
     verdict.lines += [f"BAD {one.about}: {one.what}" for one in verdict.bad]
     verdict.lines += _told(manifest, recount, sum(records.unsigned.values()), len(records.events), hub_key)
     return verdict

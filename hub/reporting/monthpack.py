@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -19,15 +20,15 @@ from hub.days.classbook import today_at
 from hub.days.mealmonths import month_days
 from hub.days.office import EntryRefused
 from hub.meals.mealdays import PupilMeal, evidence_digest, meals_of, month_of
-from hub.meals.servings import CounterTap, Serving
+from hub.meals.portions import Said
+from hub.meals.servings import CounterTap, Serving, served
 from hub.recount.archive import zipped
 from hub.recount.counting import Count, Month
 from hub.recount.facts import Boots, Facts, Held, Member, Notice
-from hub.recount.packing import Volume, contents_of
+from hub.recount.packing import Volume, packed
 from hub.recount.records import Sealed
-from hub.recount.verdict import Verdict, verify_contents
+from hub.recount.verdict import Verdict, judged
 from hub.store.packrows import PackRows
-from protocol.envelope import decode_event
 from protocol.meals import MEALS, Meal
 from protocol.taps import parse_tap_id
 from protocol.topics import hub_source
@@ -38,18 +39,31 @@ if TYPE_CHECKING:
     from hub.parts import Store
     from hub.store.books import Book
 
+ROWS_AT_ONCE: Final = 2_000
+"""Records read before others have the ledger for a moment."""
 KEYED: Final = "hk"
 """What the text of a card begins with that nobody reads a number from."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountedMonth:
-    """Everything of a span: servings by time; of each meal that was planned or served its meal days."""
+    """Everything of a span: its days, servings by time, of each meal its meal days; the records that were looked at."""
 
-    first: date
-    last: date
+    days: Sequence[Said]
     servings: tuple[Serving, ...]
     meals: Mapping[Meal, tuple[PupilMeal, ...]]
+    taps: Mapping[str, CounterTap]
+    words: AbstractSet[str]
+
+    @property
+    def first(self) -> date:
+        """The first day."""
+        return self.days[0].day
+
+    @property
+    def last(self) -> date:
+        """The last day."""
+        return self.days[-1].day
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +83,17 @@ class MonthPack:
         self._rows = PackRows(store.database.connection)
 
     def make(self, by: str, month: str) -> MadePack:
-        """The pack of a month, to today. Raises EntryRefused."""
-        with self._store.database.lock:
-            counted = self._count(*self._span(month))
-            contents = self._contents(by, month, counted)
-        return MadePack(zipped(contents), verify_contents(contents, self._store.secrets.identity().key))
-
-    def _contents(self, by: str, month: str, counted: CountedMonth) -> dict[str, bytes]:
+        """The pack of a month, to today. The ledger is free for others in between. Raises EntryRefused."""
         store = self._store
-        taps, words = self._taps(counted)
-        volumes = self._volumes({*taps, *words, *self._said(counted, month)})
-        aliases = _aliases(taps.values(), self._cards(taps))
-        facts = self._facts(month, counted, taps, aliases, volumes)
+        counted = self._count(*self._span(month))
+        volumes = self._volumes({*counted.taps, *counted.words, *self._said(counted, month)})
+        aliases = _aliases(counted.taps.values(), _cards(volumes, counted.taps))
+        with store.database.lock:
+            facts = self._facts(month, counted, aliases, volumes)
         hub = hub_source(store.config.school, store.config.hub_id)
-        mine = partial(_counted, counted, aliases)
-        return contents_of(store.secrets.identity(), hub, by, facts, volumes, mine)
+        identity = store.secrets.identity()
+        made = packed(identity, hub, by, facts, volumes, partial(_counted, counted, aliases))
+        return MadePack(zipped(made.contents), judged(made.contents, facts, made.records, made.recount, identity.key))
 
     def _span(self, month: str) -> tuple[date, date]:
         first, last = month_days(month)
@@ -93,42 +103,41 @@ class MonthPack:
         return first, min(last, today)
 
     def _count(self, first: date, last: date) -> CountedMonth:
-        """Every serving and meal day of a span, as everything that is held says it now."""
-        book = self._store.mealbook
+        """Every serving and meal day of a span, as everything that is held says it now; and all that was looked at."""
+        store, book = self._store, self._store.mealbook
+        with store.database.lock:
+            days = list(book.said_of(first, last))
         servings: list[Serving] = []
         meals: dict[Meal, list[PupilMeal]] = {}
-        for said in book.said_of(first, last):
-            mine = book.served(said.day).servings
+        taps: dict[str, CounterTap] = {}
+        words: set[str] = set()
+        for said in days:
+            with store.database.lock:
+                known = book.counters(said.day)
+            mine = [one for one in served(known).servings if one.day == said.day]
             servings += mine
             for meal in MEALS:
                 if said.plan.of(meal) is not None or any(one.meal == meal for one in mine):
                     meals.setdefault(meal, []).extend(meals_of(said, meal, mine))
-        return CountedMonth(first, last, tuple(servings), {meal: tuple(some) for meal, some in meals.items() if some})
+            taps |= {tap.id: tap for tap in known.taps}
+            words |= {word.record for word in known.words} | {one.id for one in known.lists}
+        some = {meal: tuple(found) for meal, found in meals.items() if found}
+        return CountedMonth(days, tuple(servings), some, taps, words)
 
     # --- which records ------------------------------------------------------------------------------------------------
-
-    def _taps(self, counted: CountedMonth) -> tuple[dict[str, CounterTap], set[str]]:
-        """Every record of a counter that any day of the span looks at; and people's words on these."""
-        taps: dict[str, CounterTap] = {}
-        words: set[str] = set()
-        for said in self._store.mealbook.said_of(counted.first, counted.last):
-            known = self._store.mealbook.counters(said.day)
-            taps |= {tap.id: tap for tap in known.taps}
-            words |= {word.record for word in known.words}
-            words |= {one.id for one in known.lists}
-        return taps, words
 
     def _said(self, counted: CountedMonth, month: str) -> Iterator[str]:
         """The hub's own records on who eats and what was frozen and stated."""
         cuts: set[str] = set()
-        for said in self._store.mealbook.said_of(counted.first, counted.last):
+        for said in counted.days:
             cuts |= {one.id for one in said.cuts}
             for some in (said.enrolments, said.portions, said.closures):
                 yield from (one.id for one in some)
         yield from cuts
-        yield from self._rows.withdrawals(cuts)
-        yield from self._rows.frozen(counted.first, counted.last)
-        yield from self._rows.months(month)
+        with self._store.database.lock:
+            found = [*self._rows.withdrawals(cuts), *self._rows.months(month)]
+            found += self._rows.frozen(counted.first, counted.last)
+        yield from found
 
     def _volumes(self, names: Iterable[str]) -> dict[str, Volume]:
         """The records by journal: of a counter's all from the first to the last needed, to the batches' ends."""
@@ -136,48 +145,40 @@ class MonthPack:
         for journal, needed in _journals(names).items():
             book = self._store.ledger.books.find(journal)
             assert book is not None, "a record that is held has its journal"
-            first, last, wanted = needed[0], needed[-1], set(needed)
+            first, last = needed[0], needed[-1]
             if book.device is None:
-                rows = [row for row in self._rows.raws(book.number, first, last) if row[0] in wanted]
+                rows = [row for sequence in needed for row in self._raws(book, sequence, sequence)]
                 volumes[journal] = Volume(book.source, first, last, rows, own=True)
             else:
                 first, last, sealed = self._batches(book, first, last)
-                volumes[journal] = Volume(
-                    book.source, first, last, list(self._rows.raws(book.number, first, last)), sealed
-                )
+                volumes[journal] = Volume(book.source, first, last, list(self._raws(book, first, last)), sealed)
         return volumes
+
+    def _raws(self, book: Book, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        for begin in range(first, last + 1, ROWS_AT_ONCE):
+            with self._store.database.lock:
+                rows = list(self._rows.raws(book.number, begin, min(last, begin + ROWS_AT_ONCE - 1)))
+            yield from rows
 
     def _batches(self, book: Book, first: int, last: int) -> tuple[int, int, list[Sealed]]:
         """A span widened to the ends of the batches it lies in, and these batches' signatures."""
-        around = list(self._rows.headers(book.number, first, last))
+        with self._store.database.lock:
+            around = list(self._rows.headers(book.number, first, last))
         first = min([first, *(one[0] for one in around if one[0] <= first <= one[1])])
         last = max([last, *(one[1] for one in around if one[0] <= last <= one[1])])
         return first, last, [Sealed(*one) for one in around if first <= one[1] <= last]
 
     # --- facts --------------------------------------------------------------------------------------------------------
 
-    def _cards(self, taps: Mapping[str, CounterTap]) -> dict[str, str]:
-        """Record -> the card's text as it stands in the record itself."""
-        found = {}
-        for name in taps:
-            tap = parse_tap_id(name)
-            book = None if tap is None else self._store.ledger.books.find(tap.journal)
-            raw = None if tap is None or book is None else self._store.ledger.raw_at(book, tap.sequence)
-            assert raw is not None, "a row follows from its record"
-            found[name] = msgspec.json.decode(decode_event(raw).data, type=_Carded).card
-        return found
-
     def _facts(
         self,
         month: str,
         counted: CountedMonth,
-        taps: Mapping[str, CounterTap],
         aliases: _Aliases,
         volumes: Mapping[str, Volume],
     ) -> Facts:
-        store = self._store
+        store, days = self._store, counted.days
         first, last = counted.first, counted.last
-        days = list(store.mealbook.said_of(first, last))
         devices, keys = self._devices(volumes)
         notices = {one.leave.id: _notice(one.leave, one.gone_ms, one.gone) for day in days for one in day.excuses}
         return Facts(
@@ -195,7 +196,7 @@ class MonthPack:
             aliases.held(store.holders.bindings()),
             aliases.held(store.mealbook.staff_bindings()),
             aliases.cards,
-            self._received(taps),
+            self._received(counted.taps),
             devices,
             keys,
             {source: self._boots(source, volumes) for source in devices},
@@ -237,7 +238,24 @@ class MonthPack:
 
 
 class _Carded(msgspec.Struct):
-    card: str
+    card: str = ""
+
+
+class _Record(msgspec.Struct):
+    id: str
+    data: _Carded
+
+
+def _cards(volumes: Mapping[str, Volume], taps: Mapping[str, CounterTap]) -> dict[str, str]:
+    """Record -> the card's text as it stands in the record itself."""
+    decoder = msgspec.json.Decoder(_Record)
+    found = (
+        decoder.decode(raw)
+        for journal, volume in volumes.items()
+        for sequence, raw in volume.rows
+        if f"{journal}.{sequence}" in taps
+    )
+    return {one.id: one.data.card for one in found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ KNOWN_MS: Final = 7 * 86_400_000
 """A gateway that had a counter within it has one; and who told so since this hub started."""
 STATIONS_MS: Final = 60_000
 """Which gateways have counters is looked up no more often."""
+VERSION_MAX: Final = 1 << 50
+"""A counter that says more says nothing that can be outdone."""
 FAILED_PAUSE_MS: Final = 5_000
 
 
@@ -100,9 +102,11 @@ class Counters(RowsWorker):
         if not counters:
             return LOOK_MS
         anew = self._anew.is_set()
-        if made_for != self._made_for or self._sheet is None or mono_ms - self._made_ms >= RENEW_MS:
+        held = self._highest_held(counters)
+        outdone = self._sheet is not None and held > self._sheet.version
+        if made_for != self._made_for or self._sheet is None or outdone or mono_ms - self._made_ms >= RENEW_MS:
             self._anew.clear()
-            self._sheet = self._make(today, counters)
+            self._sheet = self._make(today, counters, held)
             self._take_greeted()
             self._send(self._sheet, counters)
             self._made_for, self._made_ms = made_for, mono_ms
@@ -166,24 +170,34 @@ class Counters(RowsWorker):
 
     def _changes(self) -> tuple[Any, ...]:
         """What a sheet rests on, as numbers that grow; leave notices too."""
-        store = self._store
-        leaves = store.database.connection.execute("SELECT count(*) FROM leaves").fetchone()
-        gone = store.database.connection.execute("SELECT count(*) FROM leaves_withdrawn").fetchone()
+        store, run = self._store, self._store.database.connection.execute
+        counts = tuple(
+            run(f"SELECT count(*), max({column}) FROM {table}").fetchone()
+            for table, column in (("leaves", "at_ms"), ("leaves_withdrawn", "at_ms"), ("timetables", "made_ms"))
+        )
         return (
             store.days.meals.version,
             store.mealplans.version,
             store.counters.version,
             store.people.version,
-            len(store.timetables.versions()),
             [key.number for key in store.secrets.card_keys()],
-            leaves,
-            gone,
+            counts,
         )
 
-    def _make(self, today: date, counters: dict[str, Device]) -> CounterSheet:
+    def _highest_held(self, counters: dict[str, Device]) -> int:
+        """The highest version that a counter says it has. After a restored backup it is higher than ours, and a counter
+        takes no lower one.
+        """
+        heard = [self._fleet.find(name) for name in counters]
+        told = (one.state.sheet or 0 for one in heard if one is not None)
+        return max((version for version in told if version <= VERSION_MAX), default=0)
+
+    def _make(self, today: date, counters: dict[str, Device], held: int) -> CounterSheet:
         store = self._store
         with store.database.transaction():
-            version = store.counters.next_sheet()
+            # Seconds of the clock: no backup brings them back, whatever counters are not heard.
+            version = store.counters.next_sheet(max(held, store.clock.now_ms() // 1000))
+            version = store.counters.next_sheet(store.clock.now_ms())
             said = store.mealbook.said(today)
             names = {one.key: one.name for one in store.people.of(today, today)}
             diets = store.counters.diets()

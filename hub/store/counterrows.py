@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hub.store.database import Database
+from hub.store.rosterrows import FIRST_NUMBER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,18 @@ class CounterRows:
             (one.id, one.shown, one.pin, one.card, one.since_ms, one.gone_ms),
         )
 
-    def next_sheet(self) -> int:
-        """A number for one more version of the counters' sheet."""
-        self._run("UPDATE counter_sheets SET version = version + 1")
+    def next_sheet(self, above: int) -> int:
+        """A number for one more version of the counters' sheet, higher than any before and than `above`."""
+        self._run("UPDATE counter_sheets SET version = max(version, ?) + 1", (above,))
         return self.sheet()
+    def next_sheet(self, now_ms: int) -> int:
+        """A number for one more version of the counters' sheet, not below the seconds since FIRST_NUMBER_MS.
+
+        A counter keeps the highest that it ever heard: a hub that was restored must not be below it for a day.
+        """
+        version = max(self.sheet() + 1, (now_ms - FIRST_NUMBER_MS) // 1000)
+        self._run("UPDATE counter_sheets SET version = :version", {"version": version})
+        return version
 
     def sheet(self) -> int:
         """The newest number; 0 where none was made."""

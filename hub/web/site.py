@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from hub.web.api.attendanceapi import add_attendance
 from hub.web.api.cardapi import add_card_api
+from hub.web.api.incidentapi import add_incident_api
 from hub.web.api.ledgerapi import add_ledger
 from hub.web.api.mealapi import add_meal_api
 from hub.web.api.mealservingapi import add_serving_api
@@ -85,6 +86,7 @@ def make_app(
         add_calendar_pages,
         add_roster_pages,
         add_report_pages,
+        add_incident_api,
         add_report_api,
         add_file_pages,
         add_incident_pages,

@@ -15,7 +15,7 @@ from hub.meals.sittings import FIRST_PLAN, clock_ms
 from hub.recount.archive import PackRefused, unzipped, zipped
 from hub.recount.facts import Boots, Facts, Held, Member
 from hub.recount.manifest import MANIFEST, SIGNATURE
-from hub.recount.packing import Volume, contents_of
+from hub.recount.packing import Volume, packed
 from hub.recount.records import Sealed
 from hub.recount.verdict import BAD, UNREADABLE, VALID, Verdict, verify_contents
 from protocol.batch import signed_text
@@ -58,7 +58,7 @@ def sound_pack() -> dict[str, bytes]:
         {COUNTER: "quay-1"}, {COUNTER: [counter.key]}, {COUNTER: Boots({}, {}, {})},
     )  # fmt: skip
     volumes = {RUN: Volume(COUNTER, 1, 3, rows, [seal]), OWN: Volume(HUB, 7, 7, own, own=True)}
-    return contents_of(hub, HUB, "ke-toan", facts, volumes)
+    return packed(hub, HUB, "ke-toan", facts, volumes).contents
 
 
 def _record(journal: str, number: int, source: str, kind: str, at_ms: int, prev: str | None, data: Any) -> bytes:
@@ -97,14 +97,14 @@ class Packs(Parser):
         names = sorted(self._files)
         changed = names[int(rng.random() * len(names))]
         stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED if kind < 0.9 else zipfile.ZIP_STORED) as packed:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED if kind < 0.9 else zipfile.ZIP_STORED) as archive:
             for name, octets in self._files.items():
                 # A date of its own would make another input of the same seed each time.
                 entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-                packed.writestr(entry, self._texts[name].mutated(rng) if name == changed else octets)
+                archive.writestr(entry, self._texts[name].mutated(rng) if name == changed else octets)
             if kind > 0.95:
                 more = zipfile.ZipInfo(NAMES[int(rng.random() * 4)].decode(), (1980, 1, 1, 0, 0, 0))
-                packed.writestr(more, b"0" * int(rng.random() * 4_000_000), zipfile.ZIP_DEFLATED)
+                archive.writestr(more, b"0" * int(rng.random() * 4_000_000), zipfile.ZIP_DEFLATED)
         return stream.getvalue()
 
     def take(self, octets: bytes) -> Verdict:

@@ -37,9 +37,9 @@ def _renamed(raw: bytes, sequence: int) -> bytes:
 
 
 class Piles(Parser):
-    """`pack`: a journal whose records are hostile, made into a pack and its CSV."""
+    """`pile`: a journal whose records are hostile, made into a pack and its CSV."""
 
-    name = "pack"
+    name = "pile"
     refusals = ()
     every = 50
     cpu_ms_max = 400.0

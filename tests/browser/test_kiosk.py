@@ -36,7 +36,7 @@ class Counter:
         self.lunch.tap(f"{name}-{self.of}")
 
     def shows(self, look: str, words: str) -> None:
-        """The pupils' screen shows it; what screen readers hear is the same."""
+        """The pupils' screen shows it."""
         expect(self.pupil.locator(f"#outcome.{look}")).to_contain_text(words)
 
     def rests(self) -> None:

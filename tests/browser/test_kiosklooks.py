@@ -118,6 +118,9 @@ def test_each_outcome_fits_and_is_accessible(
     for shape in OUTCOMES:
         show(of, page, shape)
         found[shape] = screens.faults(page)
+        # Screen readers hear it, from a region that stays.
+        heard = page.locator("#say")
+        assert heard.inner_text().startswith(page.locator("#outcome .words").inner_text())
     assert not any(found.values()), found
     of.state(STATION, shown=replace(of.view(STATION).shown, shape="second", mono_ms=of.mono_ms() + 10**6))
     height_px = page.locator(".name").evaluate("(one) => parseFloat(getComputedStyle(one).fontSize)")
@@ -158,4 +161,21 @@ def test_outcomes_are_told_apart_without_any_colour(of: SimulatedCounter, screen
                 alike.append((kind, one, other, part))
     assert not alike
     assert blank.evaluate(UNLIKE, [taken["none"]["second"]] * 2) == 0
+    page.context.close()
+
+
+def test_a_face_is_touched_or_typed_and_thanked_for(of: SimulatedCounter, screens: Screens) -> None:
+    page = screens.open(f"/rate?station={STATION}", SIZES[0], touch=True)
+    faces, thanks = len(of.faces), page.locator("#answer")
+    page.get_by_role("button", name="Chưa ngon").tap()
+    expect(thanks).to_have_text("Cảm ơn con!")
+    expect(thanks).to_have_text("")
+    page.keyboard.press("1")
+    expect(thanks).to_have_text("Cảm ơn con!")
+    assert of.faces[faces:] == ["bad", "good"]
+    expect(thanks).to_have_text("")
+    of.code = "journal-full"
+    page.keyboard.press("2")
+    expect(thanks).to_have_text("Chưa ghi được. Con bấm lại sau nhé")
+    of.code = None
     page.context.close()

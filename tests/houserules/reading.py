@@ -126,6 +126,10 @@ def gateway_alarms() -> set[str]:
 
 
 def counter_codes() -> set[str]:
+    """What a counter's screens, and what they ask, may answer instead of doing it; what stands there as a trouble."""
+    found = (
+        given({"Done", "_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
+    )
     """What a counter's core answers its screens where something was not done, beside errors' codes and alarms."""
     return {
         code
@@ -135,10 +139,14 @@ def counter_codes() -> set[str]:
         if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args
         for code in texts(node.args[0])
     }
-    """What a counter's screens, and what they ask, may answer instead of doing it; what stands there as a trouble."""
-    found = (
-        given({"Done", "_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
-    )
+
+
+def screen_codes() -> set[str]:
+    """What a counter's screens say by themselves: of what was asked, of troubles, beside what the counter answers."""
+    found = given({"_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
+    for node in ast.walk(trees("edge")["edge/kiosk/screens.py"]):
+        if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args:
+            found |= texts(node.args[0])
     found |= given({"_render"}, 9, "edge", keyword="code")
     for node in ast.walk(trees("edge")["edge/kiosk/door.py"]):
         if isinstance(node, ast.FunctionDef) and node.name == "_refused":
@@ -364,6 +372,7 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "error code": lambda: {kind.code for kind in error_classes()},
     "gateway alarm": gateway_alarms,
     "counter code": counter_codes,
+    "screen code": screen_codes,
     "kiosk route": kiosk_routes,
     "waiting code": lambda: warned("wait"),
     "hub alarm": hub_alarms,

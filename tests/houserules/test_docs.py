@@ -305,13 +305,17 @@ def test_commands_parse() -> None:
 
 def test_options_named_in_the_text_exist() -> None:
     known = {option for parser in commands().values() for action in parser._actions for option in action.option_strings}
+    paths = {path for command in commands() for path in [command, *_above(command)]}
     for path, text in TEXTS.items():
         for span in re.findall(r"`([^`\n]+)`", FENCE.sub("", text)):
             words = span.split()
             if words[0] == "k12edge" and len(words) > 1:
-                steps = [step for step in words[1:] if re.fullmatch(r"[a-z]+", step)]
-                paths = {path for command in commands() for path in [command, *_above(command)]}
-                assert " ".join(steps) in paths or not steps, f"{name(path)}: {span}"
+                steps = list(itertools.takewhile(re.compile(r"[a-z][a-z-]*").fullmatch, words[1:]))
+                begun = [" ".join(steps[:count]) for count in range(len(steps), 0, -1)]
+                known_path = next((one for one in begun if one in paths), None)
+                # What stands behind a whole command are its words; behind a part of one there must be another step.
+                ends = known_path is not None and not any(one.startswith(f"{known_path} ") for one in paths)
+                assert not steps or ends or known_path == begun[0], f"{name(path)}: {span}"
             if words[0].startswith("--") or words[0] == "k12edge":
                 for option in re.findall(r"--[a-z-]+", span):
                     assert option in known | {"--help"}, f"{name(path)}: {span}"

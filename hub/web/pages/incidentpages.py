@@ -15,7 +15,16 @@ from hub.desks.incidentdesk import IncidentNotSent, zipped
 from hub.incidents.asking import HOURS, IncidentRefused, Scope, scope_of
 from hub.incidents.pack import LISTS, Diner, Pack
 from hub.incidents.tables import how_text, note, whom
-from hub.incidents.words import LIST_WORDS, MEAL_WORDS, WORDS, bounds_text, clock_text, meal_text, origin_text
+from hub.incidents.words import (
+    LIST_WORDS,
+    MEAL_WORDS,
+    WORDS,
+    bounds_text,
+    clock_text,
+    meal_text,
+    origin_text,
+    scope_text,
+)
 from hub.web.errors import Refusal
 from hub.web.ground import Web
 from hub.web.pages.cardpages import name_of
@@ -138,7 +147,7 @@ def _shown(
         lots=lots,
         meals=[(name, MEAL_WORDS[visit.language][name]) for name in MEALS],
         hours=HOURS,
-        rows=rows,
+        rows=[(row, scope_text(visit.language, row.scope)) for row in rows],
         said=said,
         told=None if told is None else web.say(visit, told),
         lists=[] if pack is None else _lists(visit, pack),

@@ -46,13 +46,17 @@ class Counter:
 
 @dataclass
 class Circle:
-    """`loss`, `twice`: shares of datagrams; `delay_ms`: at most, drawn for each, so they overtake each other."""
+    """`loss`, `twice`: shares of datagrams; `delay_ms`: at most, drawn for each, so they overtake each other.
+
+    `direct`, `broker`: which ways carry words now.
+    """
 
     rng: Random
     loss: float = 0.0
     twice: float = 0.0
     delay_ms: int = 2
     names: tuple[str, ...] = NAMES
+    direct: bool = True
     broker: bool = False
     now_ms: int = 1_000
     cut: set[str] = field(default_factory=set)
@@ -60,8 +64,9 @@ class Circle:
     sent: list[tuple[str, bytes]] = field(default_factory=list)
     by_broker: list[tuple[str, bool]] = field(default_factory=list)
     watch: Callable[[], None] = lambda: None
-    _flying: list[tuple[int, int, str, str, bytes]] = field(default_factory=list)
+    _flying: list[tuple[int, int, Address | None, str, bytes]] = field(default_factory=list)
     _runs: int = 0
+    _sent: int = 0
 
     def __post_init__(self) -> None:
         for name in self.names:
@@ -111,8 +116,8 @@ class Circle:
                 next_ms = min(next_ms, self._flying[0][0])
             self.now_ms = min(began_ms + for_ms, max(self.now_ms + 1, next_ms))
             while self._flying and self._flying[0][0] <= self.now_ms:
-                _, _, sender, name, octets = heapq.heappop(self._flying)
-                self.put(name, octets, None if self.broker else ADDRESSES[sender])
+                _, _, source, name, octets = heapq.heappop(self._flying)
+                self.put(name, octets, source)
             self.watch()
         return self.now_ms - began_ms
 
@@ -123,16 +128,19 @@ class Circle:
                 for saying in one.talk.say(now_ms):
                     self.sent.append((one.name, saying.octets))
                     self.by_broker.append((one.name, saying.by_broker))
-                    if not self.broker or saying.by_broker:
-                        self._send(one.name, saying.octets)
+                    if self.direct:
+                        self._send(one.name, saying.octets, ADDRESSES[one.name])
+                    if self.broker and saying.by_broker:
+                        self._send(one.name, saying.octets, None)
 
-    def _send(self, sender: str, octets: bytes) -> None:
+    def _send(self, sender: str, octets: bytes, source: Address | None) -> None:
         for name in self.names:
             for _ in range(1 + (self.rng.random() < self.twice)):
                 if name == sender or self.rng.random() < self.loss or {name, sender} & self.cut:
                     continue
                 at_ms = self.now_ms + 1 + self.rng.randrange(self.delay_ms)
-                heapq.heappush(self._flying, (at_ms, len(self.sent), sender, name, octets))
+                self._sent += 1
+                heapq.heappush(self._flying, (at_ms, self._sent, source, name, octets))
 
     def settled(self) -> bool:
         """Whether everybody knows all that everybody said, of the processes that run now."""

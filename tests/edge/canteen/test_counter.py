@@ -158,6 +158,30 @@ def test_what_a_damaged_file_gives_back_is_counted_too(tmp_path: Path) -> None:
     after.close()
 
 
+def test_a_sheet_in_which_only_its_age_is_new_makes_nothing_anew(canteen: Canteen) -> None:
+    canteen.tap(AN)
+    census, finder = canteen.counter.hatch.census, canteen.counter._index()
+    assert canteen.lay(sheet(2, made="2026-11-27T08:00:00+07:00")) and canteen.counter.store.version == 2
+    assert canteen.counter.hatch.census is census and canteen.counter._index() is finder
+    assert canteen.lay(sheet(3, eaters=sheet().eaters[:1]))
+    assert canteen.counter.hatch.census is not census and canteen.view().tally.expected == 1
+    assert [eater.student for eater in canteen.counter.find("dang")] == ["st-binh"], "the roster knows him still"
+
+
+def test_the_same_card_at_the_gateways_other_counter_is_a_second_helping_at_once(tmp_path: Path) -> None:
+    canteen = Canteen(tmp_path, ("quay-1", "quay-2"))
+    canteen.roster()
+    canteen.lay()
+    heard: list[str] = []
+    canteen.counter.listen(heard.append)
+    assert canteen.tap(AN) == "accepted" and canteen.tap(AN, station=1) == "accepted"
+    assert canteen.view("quay-2").shown.shape == "second" and canteen.view().shown.shape == "accepted"
+    assert canteen.view().tally == canteen.view("quay-2").tally
+    assert [len(canteen.view(station).recent) for station in canteen.counter.stations()] == [1, 1]
+    assert heard == ["quay-1", "quay-2"] * 2, "the numbers are both screens'"
+    canteen.close()
+
+
 def test_a_sheet_is_kept_for_ever_and_only_a_higher_version_replaces_it(canteen: Canteen) -> None:
     assert not canteen.lay(sheet(1, day="2026-01-01"))
     assert canteen.lay(sheet(2, second="ask"))

@@ -50,7 +50,7 @@ def in_order_and_once(circle: Circle) -> None:
 def test_everybody_ends_up_knowing_all_and_nothing_twice(
     seed: int, loss: float, twice: float, delay_ms: int, broker: bool, actions: list[tuple[str, str | int]]
 ) -> None:
-    circle = Circle(Random(seed), loss, twice, delay_ms, broker=broker)
+    circle = Circle(Random(seed), loss, twice, delay_ms, direct=not broker, broker=broker)
     recorded = Random(seed)
     cut_since: dict[str, int] = {}
     for number, (what, which) in enumerate(actions):
@@ -83,6 +83,41 @@ def test_everybody_ends_up_knowing_all_and_nothing_twice(
     assert all(circle.heard_at(name) == set(NAMES) - {name} for name in NAMES)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    spells=st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(1, 5_000), st.booleans()), max_size=12),
+)
+def test_a_serving_is_known_within_a_second_while_any_way_is_there(
+    seed: int, spells: list[tuple[bool, bool, int, bool]]
+) -> None:
+    """Ways come and go, both or one or none of them, and counters are started anew; at last there is one."""
+    circle = Circle(Random(seed))
+    said_ms: dict[str, int] = {}
+    since_ms = circle.now_ms
+
+    def none_waits() -> None:
+        for tap, at_ms in list(said_ms.items()):
+            if circle.settled():
+                said_ms.clear()
+            elif circle.direct or circle.broker:
+                assert circle.now_ms - max(at_ms, since_ms) <= 1_000, (tap, at_ms, since_ms)
+
+    circle.watch = none_waits
+    for number, (direct, broker, spell_ms, restart) in enumerate([*spells, (False, True, 2_000, False)]):
+        if (direct or broker) and not (circle.direct or circle.broker):
+            since_ms = circle.now_ms
+        circle.direct, circle.broker = direct, broker
+        name = NAMES[number % 4]
+        if restart:
+            circle.start(name)
+        circle.say(name, f"tap.{number}")
+        said_ms[f"tap.{number}"] = circle.now_ms
+        circle.run(spell_ms)
+    assert circle.settled()
+    in_order_and_once(circle)
+
+
 def test_what_is_said_is_known_at_once_and_an_idle_circle_says_two_words_a_second_each() -> None:
     circle = Circle(Random(1))
     circle.meet()
@@ -96,7 +131,7 @@ def test_what_is_said_is_known_at_once_and_an_idle_circle_says_two_words_a_secon
 
 @pytest.mark.parametrize("broker", [False, True])
 def test_at_thirty_percent_loss_nineteen_of_twenty_are_known_everywhere_within_a_second(broker: bool) -> None:
-    circle = Circle(Random(7), broker=broker)
+    circle = Circle(Random(7), direct=not broker, broker=broker)
     circle.meet()
     circle.loss = 0.3
     took_ms = []
@@ -296,6 +331,16 @@ def test_a_word_that_names_an_old_word_of_ours_proves_nothing_and_one_held_back_
     assert one.hear(B, late, HEARD_MS - 1, direct=False).refused == "old"
     assert one.hear(B, msgspec.structs.replace(late, number=4), HEARD_MS - 1, direct=False).refused is None
     assert one.hear(B, msgspec.structs.replace(late, number=4), HEARD_MS - 1, direct=False).refused == "old"
+
+
+def test_what_came_by_the_broker_alone_is_answered_there() -> None:
+    one = neighbours_said_once()
+    assert one.needs_broker(0), "nobody was heard directly"
+    one.hear(B, Word("run-b", 1, 0, [], {A: ("run-a", 1, 0)}), 10, direct=True)
+    assert not one.needs_broker(20)
+    one.hear(B, Word("run-new", 1, 0), 30, direct=False)
+    assert one.needs_broker(60) and one.say(60)
+    assert not one.needs_broker(70)
 
 
 def test_what_comes_late_of_an_ended_process_brings_it_not_back() -> None:

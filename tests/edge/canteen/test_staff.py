@@ -13,11 +13,13 @@ from edge.canteen import counter as room
 from edge.canteen.shifts import FREE_TRIES
 from edge.lane import WAITING_MAX
 from edge.ports import CardSeen, Warning_
+from protocol.countersheet import Eater
 from protocol.errors import JournalFull
 from protocol.meals import Face
 from protocol.served import Told
 from tests.edge.canteen.canteen import AN, BINH, KEY, PIN, STAFF, STRANGER, TODAY, Canteen, hashed, sheet
 from tests.edge.room import data_of, events
+from tests.edge.running import until
 
 STAFFED: dict[str, Any] = {"pins": {"u-6": hashed("135791"), "u-7": hashed(PIN)}, "cards": {KEY.keyed(STAFF): "u-8"}}
 
@@ -196,6 +198,14 @@ def room_press_ns() -> int:
     return PRESS_NS
 
 
+def test_whatever_a_press_says_it_answers_somebody_is_served(canteen: Canteen) -> None:
+    done = canteen.counter.serve_stranger("quay-1", "x" * 100_000, "")
+    assert done.code is None and "of" not in data_of(events(canteen.data)[-1])["hand"]
+    canteen.lay(sheet(2, eaters=[Eater("học-sinh-1", "Chi", "1A")]))
+    assert canteen.counter.serve_name("quay-1", "học-sinh-1", "k" * 1_000).code is None
+    assert canteen.view().recent[0].name == "Chi"
+
+
 def test_a_serving_that_was_taken_back_is_asked_for_again_at_once(canteen: Canteen) -> None:
     first = canteen.counter.serve_name("quay-1", "st-binh", "-")
     assert first.tap is not None and canteen.counter.undo(first.tap, "-").code is None
@@ -326,6 +336,7 @@ def test_a_full_lane_is_said_at_once(canteen: Canteen, monkeypatch: pytest.Monke
         lane.put(CardSeen(BINH, clock.mono_ns()))
     assert canteen.counter.serve_name("quay-1", "st-binh", "-").code == "lane-full"
     slow.go.set()
+    until(lambda: lane.progress() is None, "the lane is empty")
 
 
 def test_a_fault_in_counting_costs_the_count_and_never_the_tray(

@@ -175,3 +175,17 @@ def test_a_child_that_drums_on_the_glass_takes_no_commit_from_others(of: Simulat
     screens.now_ms += RATE_PAUSE_MS
     assert screens.rate("bad").code is None
     assert of.faces == ["good", "bad"]
+
+
+def test_a_pin_that_is_typed_is_nowhere_on_the_page(screens: Clocked) -> None:
+    page = screens.keys("6", *"314159")
+    assert "314159" not in page
+    assert "●●●●●●" in page
+
+
+def test_who_was_served_by_a_card_is_not_served_again_by_a_button_that_there_is_not(
+    of: SimulatedCounter, screens: Clocked
+) -> None:
+    tap = of.tap(STATION, "st-1")
+    assert "[gone]" in screens.keys(f"serve:{tap}")
+    assert len(of.view(STATION).recent) == 1

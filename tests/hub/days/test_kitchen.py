@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -20,7 +20,7 @@ from protocol.mealrecords import Portions
 from tests.hub.days.test_mealbook import Canteen
 
 MONDAY = date(2026, 11, 23)
-LUNCH = "lunch"
+LUNCH: Final = "lunch"
 
 
 @pytest.fixture
@@ -227,6 +227,8 @@ def test_while_words_are_read_again_nothing_is_frozen(canteen: Canteen) -> None:
     enrol(canteen)
     clock(canteen, "08:00")
     canteen.store.daybook.anew()
+    canteen.store.daybook.catch_up(canteen.store.days.newest() - 1)
+    assert len(canteen.store.mealbook.registered(MONDAY, LUNCH)) == 2, "the last word isn't read yet"
     canteen.store.kitchen.work()
     assert canteen.store.days.meals.sheets.locks(MONDAY) == []
     assert [one["lock"] for one in look(canteen) if one["day"] == "2026-11-23"] == ["final"]
@@ -267,3 +269,35 @@ def test_a_month_is_stated_and_stated_again_with_what_changed(canteen: Canteen) 
     assert data["differs"] == {"st-be": {"list": 1}} and data["reason"] == "bổ sung danh sách lớp 1A"
     with pytest.raises(EntryRefused, match="no month"):
         months.meals("2026-13", "lunch")
+
+
+def test_a_meal_is_looked_at_with_its_conflicts_and_what_is_missing(canteen: Canteen) -> None:
+    store = canteen.store
+    enrol(canteen)
+    clock(canteen, "07:30")
+    canteen.tap("a:04A1B2C3D4E581", "06:50", student="st-an", day=MONDAY)
+    canteen.deliver()
+    assert [(one.clock, one.expected, one.arrived, one.portions) for one in store.mealday.forecasts(MONDAY, LUNCH)] == [
+        ("07:00", 3, 1, 3),
+        ("07:15", 3, 1, 3),
+        ("07:30", 3, 1, 3),
+    ]
+    store.mealoffice.cut("co-lan", "st-chi", MONDAY, MONDAY)
+    clock(canteen, "08:00")
+    look(canteen)
+    assert store.mealday.forecasts(MONDAY, LUNCH) == [], "nothing is forecast of what is frozen"
+    canteen.serve("a:04A1B2C3D4E581", "10:31", student="st-an", day=MONDAY)
+    canteen.serve("a:04A1B2C3D4E583", "10:32", student="st-chi", day=MONDAY)
+    canteen.deliver()
+    clock(canteen, "15:00")
+    found = store.mealday.look(MONDAY, LUNCH)
+    assert (found.sheet.registered, found.sheet.cut, found.sheet.served, found.sheet.unclaimed) == (3, 1, 2, 1)
+    assert [(one.kind, one.pupil) for one in found.conflicts] == [("cut-but-ate", "st-chi")]
+    assert [one.name for one in found.waiting] == [canteen.gate.device] and found.counters[0].served == 2
+    # The next day knows this one: of the days before none had a lunch.
+    clock(canteen, "07:00", MONDAY + timedelta(days=1))
+    learned = 0
+    while store.mealday.learn():
+        learned += 1
+        assert learned < 100
+    assert learned == 28 and store.mealday.forecasts(MONDAY + timedelta(days=1), LUNCH)[0].days == 0

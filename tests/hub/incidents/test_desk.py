@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +14,14 @@ import pytest
 from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 
+from hub.control import ControlSocket, exchanged
 from hub.desks.incidentdesk import IncidentNotSent
 from hub.incidents.asking import IncidentRefused, Scope
 from hub.incidents.compare import comparison
 from hub.incidents.versions import kept_of, packed, unpacked
+from hub.store.counterrows import CounterStaff
 from hub.store.mealplanrows import Dish
+from k12edge.incident import unzipped
 from protocol.envelope import EVENT_BYTES_MAX, decode_data, decode_event
 from protocol.meals import ByHand
 from protocol.records import IncidentPack
@@ -193,3 +196,53 @@ def test_a_command_hands_over_a_zip_and_each_look_stands_in_the_audit(school: Lu
     ):
         with pytest.raises(IncidentRefused):
             school.store.carry_out("incident", words)
+
+
+def test_where_the_ledger_takes_nothing_the_files_come_all_the_same_and_say_so(school: Lunch) -> None:
+    run = school.store.database.connection.execute
+    run("PRAGMA wal_checkpoint(TRUNCATE)")
+    pages = run("PRAGMA page_count").fetchone()[0]
+    run(f"PRAGMA max_page_count = {pages}")
+    words = {"meal": "lunch", "date": DAY.isoformat(), "by": "ky-thuat"}
+    made = [school.store.carry_out("incident", words) for _ in range(12)]
+    assert all(outcome.paper for outcome in made)
+    assert "NOT RECORDED" in made[-1].text and made[-1].records == 0
+    run("PRAGMA max_page_count = 1073741823")
+    assert school.store.carry_out("incident", words).records == 1
+
+
+def test_a_hub_that_forgot_its_packs_goes_on_counting_by_its_records(school: Lunch) -> None:
+    desk = school.store.incidentdesk
+    assert [desk.make(LUNCH, "x").issue.number for _ in range(2)] == [1, 2]
+    with school.store.database.transaction() as run:
+        run.execute("DELETE FROM incident_packs")
+    again = desk.make(LUNCH, "x")
+    assert again.issue.number == 3 and again.issue.differences is None
+
+
+def test_staff_who_ate_by_card_are_adults_by_their_names(school: Lunch) -> None:
+    staff = "a:04A1B2C3D4E677"
+    with school.store.database.transaction():
+        school.store.counters.admit(CounterStaff("thay-minh", "Thầy Minh", None, staff, 0, None))
+    school.serve(0, staff, 1200, decision="accepted")
+    school.bring()
+    pack = school.store.incidentdesk.look(LUNCH)
+    assert [(line.adult, line.counter) for line in pack.of("adult")] == [("Thầy Minh", "quay-a/quay-a-1")]
+    assert "Thầy Minh" in "".join(texts(school.store.incidentdesk.make(LUNCH, "x").files[0].octets))
+
+
+def test_a_running_hub_hands_over_the_same_files_and_takes_the_ticks(school: Lunch) -> None:
+    def carry(action: str, words: Mapping[str, str | None]) -> tuple[str, bytes | None]:
+        outcome = school.store.carry_out(action, words)
+        return outcome.text, outcome.paper
+
+    listening = ControlSocket(school.room.config.data_dir, carry)
+    try:
+        words = {"meal": "lunch", "date": DAY.isoformat(), "by": "ky-thuat", "ill": "om.csv"}
+        text, archive = exchanged(school.room.config, "incident", words, b"st-00,ill\n")
+    finally:
+        listening.close()
+    assert "bản / version 1: 6 đã ăn" in text and archive is not None
+    files = unzipped(archive)
+    assert {file.name: file.sha256 for file in files} == records(school)[-1].files
+    assert any("So sánh ốm - khỏe" in row for row in files[1].octets.decode("utf-8-sig").splitlines())

@@ -118,7 +118,9 @@ def test_a_sheet_travels_in_parts_that_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    "until", [Until(at("06:00")), Until(at("23:00"), f"{J}.4"), Until(at("05:00"), f"{J}.4")], ids=str
+    "until",
+    [Until(at("06:00")), Until(at("23:00"), f"{J}.4"), Until(at("05:00"), f"{J}.4")],
+    ids=["by-time", "by-place", "clock-set-back"],
 )
 def test_what_had_been_said_by_a_record_is_told_by_its_place(until: Until) -> None:
     said = replace(SAID, enrolments=ALL, cuts=(cut(5, "st-an", "22:00"),))

@@ -13,7 +13,7 @@ from hub.recount import archive
 from hub.recount.archive import PackRefused, unzipped, zipped
 from hub.recount.verdict import BAD, UNREADABLE, VALID, verify_contents
 from k12edge.packs import is_pack, verify_pack
-from sim.fuzz.mealpacks import sound_pack
+from sim.fuzz.packs import sound_pack
 
 
 def book(*entries: tuple[str, bytes], packed: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -115,3 +115,23 @@ def test_a_nurse_looks_and_makes_nothing_others_are_turned_away_and_every_look_i
     assert any(who == "teacher.user" and outcome == "refused" for who, _, outcome in looks)
     made = [entry.object for entry in hub.store.audit.page(None, 200, what="incident pack made")]
     assert f"meal lunch {DAY.isoformat()} 1" in made
+
+
+def test_programs_read_the_lists_make_a_version_and_send_it(hub: DayHub, browsers: dict[Role, httpx.Client]) -> None:
+    principal = browsers["principal"]
+    lists = principal.get("/v1/incidents/lists", params={"meal": "lunch", "day": DAY.isoformat()}).json()
+    ate = [line for line in lists["lines"] if line["list"] == "eaten"]
+    assert [line["student"] for line in ate] == [f"st-3-2-{n}" for n in range(4)]
+    assert {line["error_ms"] for line in ate} == {15} and lists["counts"]["eaten"] == 4
+    asked = {"meal": "lunch", "day": DAY.isoformat(), "forms": ["csv"], "ill": ["st-3-2-1"]}
+    made = principal.post("/v1/incidents", json=asked).json()
+    assert [file["name"].rpartition(".")[2] for file in made["files"]] == ["csv"]
+    sent = principal.post("/v1/incidents/send", json={"scope": made["scope"], "number": made["number"]})
+    assert sent.json() == {"records": 1}
+    assert principal.post("/v1/incidents/send", json={"scope": made["scope"], "number": 99}).status_code == 409
+    assert principal.post("/v1/incidents", json={"meal": "lunch", "lot": "x"}).status_code == 422
+    assert principal.get("/v1/incidents/lists", params={"lot": "none"}).status_code == 422
+    items = browsers["nurse"].get("/v1/incidents").json()["items"]
+    assert {"scope": made["scope"], "number": made["number"]}.items() <= items[0].items() and items[0]["sent"]
+    assert browsers["nurse"].post("/v1/incidents", json=asked).status_code == 403
+    assert browsers["teacher"].get("/v1/incidents").status_code == 403
