@@ -233,12 +233,6 @@ class Store:
             return MealWords(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
-        if action in INCIDENT_ACTIONS:
-            return self.incidentdesk.carry_out(action, words)
-        if action == "meal-days":
-            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
-        if action in MEAL_ACTIONS:
-            return MealWords(self).carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:

@@ -343,6 +343,7 @@ DATA_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "card.changed": CardChanged,
     "consent.changed": ConsentChanged,
     "files.sent": FilesSent,
+    "incident.pack": IncidentPack,
     **MEAL_TYPES,
 }
 """The shape of each record type that gateways and hubs write now; the other types of EVENT_TYPES are reserved."""

@@ -32,6 +32,7 @@ class Shown:
 
     `name`, `school_class`: the pupil's, empty where nobody is known; never to be shown but at this counter. `alerts`:
     for staff alone, with `confirmed` by the school. `alone`: not every other counter was heard: maybe a second helping.
+    `ask`: the school wants staff to ask about this second helping; pupils' screens don't differ.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Shown:
     alerts: tuple[str, ...] = ()
     confirmed: bool = False
     code: str | None = None
+    ask: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from edge.canteen.ports import Entry, Shape, Shown
@@ -28,23 +30,11 @@ def shown_of(tap: str, data: TapData, eater: Eater | None, name: str, school_cla
     shape: Shape = "refused"
     if data.decision != "refused":
         shape = "repeated" if data.decision == "repeated" else "second" if nth > 1 else "accepted"
-    alone = meal is not None and meal.alone
-    shown = Shown(0, shape, data.clock.mono, tap, name, school_class, nth, alone)
+    alone, ask = (False, False) if meal is None else (meal.alone, meal.ask and shape == "second")
+    shown = Shown(0, shape, data.clock.mono, tap, name, school_class, nth, alone, ask=ask)
     if eater is None:
         return shown
-    return Shown(
-        0,
-        shape,
-        data.clock.mono,
-        tap,
-        name,
-        school_class,
-        nth,
-        alone,
-        eater.portion,
-        tuple(eater.alerts),
-        eater.confirmed,
-    )
+    return replace(shown, portion=eater.portion, alerts=tuple(eater.alerts), confirmed=eater.confirmed)
 
 
 def slip_of(tap: str, data: TapData, at_ms: int, name: str, school_class: str) -> Slip:

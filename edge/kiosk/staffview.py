@@ -213,8 +213,12 @@ def _last(shown: Shown, language: Language) -> LastPupil | None:
         "" if shown.portion == "regular" else say(language, f"portion-{shown.portion}"),
         shown.alerts,
         say(language, "confirmed" if shown.confirmed else "unconfirmed") if shown.alerts else "",
-        say(language, "alone") if shown.alone else "",
-        bool(shown.alerts) or shown.portion != "regular" or shown.shape in ("refused", "alarm") or shown.alone,
+        say(language, "ask") if shown.ask else say(language, "alone") if shown.alone else "",
+        bool(shown.alerts)
+        or shown.portion != "regular"
+        or shown.shape in ("refused", "alarm")
+        or shown.alone
+        or shown.ask,
     )
 
 

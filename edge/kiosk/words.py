@@ -40,6 +40,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "shape-refused": ("Mời gặp cô: phát bằng một chạm", "Sent to you: serve with one touch"),
         "shape-wait": ("Máy đang ghi, chờ một chút", "Being recorded, one moment"),
         "shape-alarm": ("Máy báo lỗi, thẻ này chưa ghi", "The machine reports a fault; this card isn't recorded"),
+        "ask": ("Hỏi trước khi phát thêm", "Ask before serving more"),
         "alone": ("Có thể là phần thêm", "May be a second helping"),
         "alert": ("Không được ăn", "Must not eat"),
         "confirmed": ("nhà trường đã xác nhận", "confirmed by the school"),

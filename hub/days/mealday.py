@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.attendance.schoolday import SchoolDay, attributed
 from hub.days.classbook import midnight_ms, today_at
-from hub.incidents.origins import counter_origins
+from hub.days.incidentbook import IncidentBook
 from hub.incidents.pack import Origin
 from hub.meals.conflicts import Conflict, conflicts
 from hub.meals.forecast import DAYS, Forecast, PastDay, forecast
@@ -50,9 +50,10 @@ class MealDay:
     def look(self, day: date, meal: Meal) -> MealLook:
         """All numbers of a meal as they are known now."""
         store = self._store
+        # Each takes the lock for itself: gateways' batches come in between.
+        said, found = store.mealbook.said(day), store.mealbook.served(day)
+        present, absent = self._there(day)
         with store.database.lock:
-            said, found = store.mealbook.said(day), store.mealbook.served(day)
-            present, absent = self._there(day)
             waiting = self._waiting(day, meal)
         expected = registered(said, meal)
         sheet = public_sheet(day, meal, expected, found.servings, found.aside, present, closed=is_closed(said, meal))
@@ -77,8 +78,7 @@ class MealDay:
             return []
         first_ms = min(one.opens_ms for one in sittings) - GRACE_BEFORE_MS
         last_ms = max(one.closes_ms for one in sittings) + GRACE_AFTER_MS
-        facts, waivers = store.coverage.facts(first_ms, last_ms), store.coverage.waivers(first_ms)
-        origins = counter_origins(facts, waivers, first_ms, last_ms, store.clock.now_ms())
+        origins = IncidentBook(store).origins(first_ms, last_ms, store.clock.now_ms())
         return [one for one in origins if not one.complete]
 
     # --- the forecast -------------------------------------------------------------------------------------------------
@@ -119,12 +119,11 @@ class MealDay:
     def _read(self, day: date, meal: Meal) -> PastDay | None:
         """What a past day tells; None of one without that meal."""
         store = self._store
-        with store.database.lock:
-            said = store.mealbook.said(day)
-            expected = {one.pupil for one in registered(said, meal) if not one.cut}
-            if not expected:
-                return None
-            found, known = store.mealbook.served(day), store.classbook.evidence(day)
+        said = store.mealbook.said(day)
+        expected = {one.pupil for one in registered(said, meal) if not one.cut}
+        if not expected:
+            return None
+        found, known = store.mealbook.served(day), store.classbook.evidence(day)
         ate = {one.pupil for one in found.servings if one.meal == meal} & expected
         if not ate:
             # A day on which nobody's serving is here tells of records that are missing, not of appetite.

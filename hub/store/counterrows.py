@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hub.store.database import Database
-from hub.store.rosterrows import FIRST_NUMBER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +79,13 @@ class CounterRows:
         """A number for one more version of the counters' sheet, higher than any before and than `above`."""
         self._run("UPDATE counter_sheets SET version = max(version, ?) + 1", (above,))
         return self.sheet()
-    def next_sheet(self, now_ms: int) -> int:
-        """A number for one more version of the counters' sheet, not below the seconds since FIRST_NUMBER_MS.
+    def next_sheet(self, now_ms: int, above: int = 0) -> int:
+        """A number for one more version of the counters' sheet: above `above`, not below the seconds since
+        FIRST_NUMBER_MS.
 
         A counter keeps the highest that it ever heard: a hub that was restored must not be below it for a day.
         """
-        version = max(self.sheet() + 1, (now_ms - FIRST_NUMBER_MS) // 1000)
+        version = max(self.sheet() + 1, above + 1, (now_ms - FIRST_NUMBER_MS) // 1000)
         self._run("UPDATE counter_sheets SET version = :version", {"version": version})
         return version
 

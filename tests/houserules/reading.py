@@ -126,10 +126,6 @@ def gateway_alarms() -> set[str]:
 
 
 def counter_codes() -> set[str]:
-    """What a counter's screens, and what they ask, may answer instead of doing it; what stands there as a trouble."""
-    found = (
-        given({"Done", "_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
-    )
     """What a counter's core answers its screens where something was not done, beside errors' codes and alarms."""
     return {
         code

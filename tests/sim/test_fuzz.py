@@ -33,7 +33,6 @@ COUNTS = {
     "config": 250, "roster": 500, "keys": 150, "keyfile": 120, "pages": 250, "driver": 3, "query": 150,
     "witness": 300, "replay": 400, "cardforms": 1500, "lists": 500, "oneroster": 500, "books": 15, "csv": 1000,
     "pack": 200, "pile": 120,
-    "pack": 120, "pile": 120,
 }  # fmt: skip
 SEED = 7
 

@@ -188,3 +188,4 @@ def test_a_sheet_is_kept_for_ever_and_only_a_higher_version_replaces_it(canteen:
     canteen.tap(AN, ago_s=30)
     canteen.tap(AN)
     assert data_of(events(canteen.data)[-1])["meal"] == {"day": TODAY, "meal": "lunch", "nth": 2, "ask": True}
+    assert canteen.view().shown.ask

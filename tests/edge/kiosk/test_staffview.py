@@ -49,6 +49,11 @@ def test_an_alert_is_on_the_staffs_screen_at_every_step(view: CounterView) -> No
     assert "mới nghe báo, chưa xác nhận" in told
 
 
+def test_where_the_school_wants_it_staff_ask_about_a_second_helping() -> None:
+    shown = Shown(7, "second", 0, name="An", nth=2, ask=True)
+    assert screen(view_of(shown=shown)).last.alone == "Hỏi trước khi phát thêm"
+
+
 def test_the_staffs_one_sound_is_due_for_each_cause_and_not_for_others() -> None:
     plain = Shown(7, "accepted", 0, name="An")
     assert screen(view_of(shown=plain)).chime == 0
@@ -56,6 +61,7 @@ def test_the_staffs_one_sound_is_due_for_each_cause_and_not_for_others() -> None
         {"alerts": ("lạc",)},
         {"portion": "porridge"},
         {"alone": True},
+        {"ask": True},
         {"shape": "refused"},
         {"shape": "alarm"},
     ):

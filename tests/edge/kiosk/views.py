@@ -48,6 +48,7 @@ SHOWN_BESIDES: dict[str, st.SearchStrategy[Any]] = {
     "alerts": st.lists(st.sampled_from(["đậu phộng", "trứng", "<tôm>"]), max_size=3).map(tuple),
     "confirmed": st.booleans(),
     "code": st.none() | CODES,
+    "ask": st.booleans(),
 }
 """What is told of a tap beside its shape, its pupil and its moment."""
 BESIDES: dict[str, st.SearchStrategy[Any]] = {

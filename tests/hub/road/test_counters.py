@@ -180,6 +180,8 @@ def test_a_running_hub_tells_a_counter_within_seconds_and_again_at_each_change(t
         wire.close()
     finally:
         hub.end()
+
+
 def test_a_hub_that_was_restored_is_heard_at_once_by_counters_that_keep_the_highest_version(canteen: Canteen) -> None:
     rows, now_ms = canteen.room.store.counters, canteen.room.store.clock.now_ms()
     with canteen.room.store.database.transaction():
