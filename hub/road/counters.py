@@ -197,7 +197,6 @@ class Counters(RowsWorker):
         with store.database.transaction():
             # Seconds of the clock: no backup brings them back, whatever counters are not heard.
             version = store.counters.next_sheet(max(held, store.clock.now_ms() // 1000))
-            version = store.counters.next_sheet(store.clock.now_ms(), held)
             said = store.mealbook.said(today)
             names = {one.key: one.name for one in store.people.of(today, today)}
             diets = store.counters.diets()

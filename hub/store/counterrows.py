@@ -79,15 +79,6 @@ class CounterRows:
         """A number for one more version of the counters' sheet, higher than any before and than `above`."""
         self._run("UPDATE counter_sheets SET version = max(version, ?) + 1", (above,))
         return self.sheet()
-    def next_sheet(self, now_ms: int, above: int = 0) -> int:
-        """A number for one more version of the counters' sheet: above `above`, not below the seconds since
-        FIRST_NUMBER_MS.
-
-        A counter keeps the highest that it ever heard: a hub that was restored must not be below it for a day.
-        """
-        version = max(self.sheet() + 1, above + 1, (now_ms - FIRST_NUMBER_MS) // 1000)
-        self._run("UPDATE counter_sheets SET version = :version", {"version": version})
-        return version
 
     def sheet(self) -> int:
         """The newest number; 0 where none was made."""
