@@ -36,9 +36,9 @@ TAKEN: Final[Mapping[str, Right]] = {
     "consent": "messages",
     "calendar": "calendar",
     "timetable": "calendar",
-    "boarding": "leave",
-    "diet": "leave",
-    "menus": "calendar",
+    "boarding": "enrol-meals",
+    "diet": "diets",
+    "menus": "kitchen-sheet",
 }
 """The lists that are taken, and by which right."""
 PROBLEMS_MAX: Final = 10

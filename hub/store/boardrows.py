@@ -43,15 +43,6 @@ class BoardRows:
         )
         return [TapRow._make(tuple(row)) for row in rows]
 
-    def arrivals(self, first_ms: int, until_ms: int) -> dict[str, int]:
-        """Pupil -> when a gate saw them first within a span, by what the gate took the card for."""
-        rows = self._database.connection.execute(
-            "SELECT student, min(best_ms) FROM taps WHERE best_ms >= ? AND best_ms < ? AND kind = 'gate'"
-            " AND student IS NOT NULL AND decision <> 'refused' GROUP BY student",
-            (first_ms, until_ms),
-        )
-        return {student: at_ms for student, at_ms in rows}
-
     def read_to(self) -> int:
         """The position up to which the daybook has read."""
         return int(self._database.connection.execute("SELECT position FROM day_cursor").fetchone()[0])

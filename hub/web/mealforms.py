@@ -18,6 +18,7 @@ from protocol.meals import Meal, Portion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hub.meals.forecast import Forecast
     from hub.web.ground import Web
     from hub.web.visits import Visit
 
@@ -57,6 +58,12 @@ def meals_of_day(web: Web, day: date) -> list[Meal]:
     """The meals that a day's plan has."""
     with web.store.database.lock:
         return [one.meal for one in plan_on(web.store.mealbook.plans(), day).meals]
+
+
+def newest_forecast(web: Web, day: date, meal: Meal) -> Forecast | None:
+    """The forecast at the newest of the plan's clocks; None before the first, after the lock, where nobody eats."""
+    found = web.store.mealday.forecasts(day, meal)
+    return found[-1] if found and found[-1].expected else None
 
 
 def meal_words(web: Web, visit: Visit) -> dict[str, Callable[..., Any] | dict[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hub.access.rights import ROLES, Role
 from hub.days.office import HalfDayOf
 from hub.incidents.asking import Scope
+from tests.browser.mealsamples import furnish_meals
 from tests.browser.officesamples import furnish_office
 from tests.hub.web.dayhub import DAY, STRANGE, DayHub
 from tests.hub.web.pagehub import CLASS
@@ -24,7 +25,7 @@ def furnish(hub: DayHub) -> Mapping[str, str]:
     with hub.store.database.transaction():
         hub.store.ledger.park_message("cong-truoc", b"?", "bad-batch", "", 0)
     day = {"/first/{secret}": link.removeprefix(hub.url), "/pupil/{key}": "/pupil/st-3-2-0"}
-    return {**day, **furnish_office(hub), **furnish_reports(hub)}
+    return {**day, **furnish_office(hub), **furnish_reports(hub), **furnish_meals(hub)}
 
 
 def furnish_reports(hub: DayHub) -> Mapping[str, str]:

@@ -14,14 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from hub.days.mealoffice import EXTRA_MAX
 from hub.days.office import REASON_CHARACTERS_MAX, EntryRefused
 from hub.dayview.mealday import MealDay, meal_day
-from hub.dayview.mealforecast import MealForecasts
 from hub.meals.portions import Cut, Enrolment, is_closed
 from hub.meals.wordorder import in_word_order
 from hub.web.api.attendanceapi import ID_CHARACTERS_MAX, Class, Student
 from hub.web.dayforms import AskedDay, KnownDay
 from hub.web.errors import Refusal
 from hub.web.ground import Web
-from hub.web.mealforms import AskedMeal, meal_asked
+from hub.web.mealforms import AskedMeal, meal_asked, newest_forecast
 from hub.web.pages.cardpages import name_of
 from hub.web.visits import Visit, Visitor
 from protocol.envelope import rfc3339
@@ -274,8 +273,6 @@ def _lock(view: MealDay, lock: Any) -> dict[str, Any]:
 
 
 def _add_sheet(web: Web) -> None:
-    forecasts = MealForecasts(web.store)
-
     @web.api("GET", "/v1/meals/sheet", "see-portions")
     def sheet(visit: Visitor, day: AskedDay = None, meal: AskedMeal = None) -> Any:
         """The kitchen's sheet: of each class the numbers now and as frozen, adjustments, and the forecast until the
@@ -284,7 +281,7 @@ def _add_sheet(web: Web) -> None:
         when = day or visit.today
         name = meal_asked(web, when, meal)
         view, kinds = meal_day(web.store, when, name, visit.now_ms), visit.allows("see-cooking", None)
-        guess = forecasts.of(when, name, visit.now_ms)
+        guess = None if view.closed else newest_forecast(web, when, name)
         return {
             "day": when.isoformat(),
             "meal": name,

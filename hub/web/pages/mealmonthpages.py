@@ -15,7 +15,7 @@ from hub.reporting.monthpack import MonthPack
 from hub.web.dayforms import AskedDay, shown_names
 from hub.web.errors import Refusal
 from hub.web.ground import Web
-from hub.web.handing import MEDIA, maker_of
+from hub.web.handing import MEDIA, maker_of, one_at_a_time
 from hub.web.mealforms import (
     AskedMeal,
     AskedSaid,
@@ -63,6 +63,15 @@ def _papers(web: Web, visit: Visit) -> MealPapers:
     return MealPapers(web.store, visit.language)
 
 
+def _month_paper(web: Web, visit: Visit, month: str, meal: Meal) -> Paper:
+    """A class's month; the whole school's is heavy, and made one at a time. Raises Refusal."""
+    papers = _papers(web, visit)
+    if visit.school_class is not None:
+        return papers.month(month, meal, names=True, school_class=visit.school_class)
+    with one_at_a_time():
+        return papers.month(month, meal, names=True)
+
+
 def _add_month(web: Web) -> None:
     @web.page("/meals/month")
     def month_page(visit: Visitor, month: AskedMonth = None, meal: AskedMeal = None, said: AskedSaid = "") -> Response:
@@ -83,7 +92,7 @@ def _month(
 ) -> Response:
     _, last = _span(month)
     name = meal_asked(web, min(last, visit.today), meal)
-    paper = _papers(web, visit).month(month, name, names=True, school_class=visit.school_class)
+    paper = _month_paper(web, visit, month, name)
     with web.store.database.lock:
         row = web.store.days.meals.sheets.month(month, name)
         members = {one.key for one in web.store.people.of(*_span(month), visit.school_class)}
@@ -210,7 +219,7 @@ def _add_files(web: Web) -> None:
         asked = month or f"{visit.today:%Y-%m}"
         first, last = _span(asked)
         name = meal_asked(web, min(last, visit.today), meal)
-        paper = _papers(web, visit).month(asked, name, names=True, school_class=visit.school_class)
+        paper = _month_paper(web, visit, asked, name)
         return handed(visit, paper, form, f"thang-an-{asked}-{name}", first, min(last, visit.today))
 
     @web.file("/meals/slip/file", "reports", "meal slip taken", of="object")
@@ -227,7 +236,8 @@ def _add_files(web: Web) -> None:
     def pack(visit: Visitor, month: AskedMonth = None) -> Response:
         asked = month or f"{visit.today:%Y-%m}"
         _span(asked)
-        made = MonthPack(web.store).make(maker_of(visit), asked)
+        with one_at_a_time():
+            made = MonthPack(web.store).make(maker_of(visit), asked)
         return _download(made.octets, "application/zip", f"kiem-toan-{asked}.zip")
 
 

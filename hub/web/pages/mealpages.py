@@ -10,7 +10,6 @@ from fastapi.responses import RedirectResponse, Response
 
 from hub.days.office import EntryRefused
 from hub.dayview.mealday import meal_day
-from hub.dayview.mealforecast import MealForecasts
 from hub.web.dayforms import AskedDay, shown_names
 from hub.web.ground import Web
 from hub.web.mealforms import (
@@ -23,6 +22,7 @@ from hub.web.mealforms import (
     meal_asked,
     meal_words,
     meals_path,
+    newest_forecast,
 )
 from hub.web.pages.cardpages import name_of
 from hub.web.registry import N_
@@ -45,18 +45,17 @@ LockKind = Annotated[Literal["provisional", "final"], Form()]
 
 def add_meal_pages(web: Web) -> None:
     """`/meals` and what its forms are sent to."""
-    forecasts = MealForecasts(web.store)
 
     @web.page("/meals")
     def meals(visit: Visitor, day: AskedDay = None, meal: AskedMeal = None, said: AskedSaid = "") -> Response:
-        return _meals(web, visit, forecasts, day or visit.today, meal, said=said)
+        return _meals(web, visit, day or visit.today, meal, said=said)
 
     @web.form("/meals/lock", "kitchen-sheet", "meal sheet locked")
     def lock(visit: Visitor, day: MealDate, meal: FormMeal, lock: LockKind = "final") -> Response:
         try:
             web.store.mealoffice.lock(name_of(visit), day, meal, lock)
         except EntryRefused as problem:
-            return _again(web, visit, forecasts, day, meal, problem)
+            return _again(web, visit, day, meal, problem)
         return RedirectResponse(_path(day, meal, "locked" if lock == "final" else "provisional"), 303)
 
     @web.form("/meals/adjust", "kitchen-sheet", "meal sheet adjusted")
@@ -73,7 +72,7 @@ def add_meal_pages(web: Web) -> None:
             more = {of: Portions(**{portion: count})}
             web.store.mealoffice.adjust(name_of(visit), day, meal, more, why.strip())
         except EntryRefused as problem:
-            return _again(web, visit, forecasts, day, meal, problem)
+            return _again(web, visit, day, meal, problem)
         return RedirectResponse(_path(day, meal, "adjusted"), 303)
 
     @web.form("/meals/close", "stop-meals", "meal closed")
@@ -89,7 +88,7 @@ def add_meal_pages(web: Web) -> None:
             names = [] if all_ else [meal]
             web.store.mealoffice.close(name_of(visit), day, names, why.strip(), closed=closed == "1")
         except EntryRefused as problem:
-            return _again(web, visit, forecasts, day, meal, problem)
+            return _again(web, visit, day, meal, problem)
         return RedirectResponse(_path(day, meal, "closed" if closed == "1" else "open"), 303)
 
 
@@ -97,16 +96,15 @@ def _path(day: date, meal: Meal, said: str) -> str:
     return meals_path("/meals", day=day, meal=meal, said=said)
 
 
-def _again(web: Web, visit: Visit, forecasts: MealForecasts, day: date, meal: Meal, problem: EntryRefused) -> Response:
+def _again(web: Web, visit: Visit, day: date, meal: Meal, problem: EntryRefused) -> Response:
     """The page again with what is wrong; nothing was changed."""
     visit.failed(problem.code)
-    return _meals(web, visit, forecasts, day, meal, problem=str(problem), http=409)
+    return _meals(web, visit, day, meal, problem=str(problem), http=409)
 
 
 def _meals(
     web: Web,
     visit: Visit,
-    forecasts: MealForecasts,
     day: date,
     meal: Meal | None,
     *,
@@ -126,7 +124,7 @@ def _meals(
         http,
         view=view,
         position=position,
-        forecast=forecasts.of(day, name, visit.now_ms),
+        forecast=None if view.closed else newest_forecast(web, day, name),
         kinds=visit.allows("see-cooking", None),
         may_lock=visit.allows("kitchen-sheet", None),
         may_stop=visit.allows("stop-meals", None),

@@ -44,7 +44,7 @@ def tiles(page: httpx.Response) -> dict[str, str]:
 
 
 def test_the_counters_live_and_what_staff_settle(hub: MealHub) -> None:
-    canteen = hub.browser("canteen")
+    canteen = hub.who("canteen")
     page = canteen.get("/meals/live")
     found = tiles(page)
     assert (found["Đã phục vụ"], found["Suất thêm"], found["Cần xác định"], found["Thẻ lạ đã phục vụ"]) == (
@@ -58,8 +58,8 @@ def test_the_counters_live_and_what_staff_settle(hub: MealHub) -> None:
     found = tiles(canteen.get("/meals/live"))
     assert (found["Suất thêm"], found["Cần xác định"]) == ("1", "0")
     # The kitchen sees no names; a teacher settles nobody else's pupil, and nobody what is no record of a counter.
-    assert hub.browser("kitchen").get("/meals/live").status_code == 403
-    teacher = hub.browser("teacher", "co.ba", **{"class": OTHER_CLASS})
+    assert hub.who("kitchen").get("/meals/live").status_code == 403
+    teacher = hub.who("teacher", OTHER_CLASS)
     fields["csrf"] = csrf_in(teacher.get("/me"))
     assert teacher.post("/meals/settle", data=fields).status_code == 403
     fields |= {"csrf": csrf_in(canteen.get("/me")), "tap": "0123456789abcdef.1"}
@@ -71,7 +71,7 @@ def test_the_counters_live_and_what_staff_settle(hub: MealHub) -> None:
 
 
 def test_the_public_sheet_has_numbers_and_no_names(hub: MealHub) -> None:
-    page = hub.browser("accountant").get("/meals/public")
+    page = hub.who("accountant").get("/meals/public")
     cells = dict(re.findall(r"<th scope=\"row\">([^<]+)</th><td>(\d+)</td>", page.text))
     assert {
         "Đăng ký ăn": "18",
@@ -83,7 +83,7 @@ def test_the_public_sheet_has_numbers_and_no_names(hub: MealHub) -> None:
 
 
 def test_conflicts_are_of_ones_own_class_and_say_what_is_missing(hub: MealHub) -> None:
-    principal, teacher = hub.browser("principal"), hub.browser("teacher")
+    principal, teacher = hub.who("principal"), hub.browser("teacher")
     page = principal.get("/meals/conflicts").text
     assert "Có ăn nhưng ghi vắng" in page and "Đã cắt suất nhưng có ăn" in page and "gọi tên" in page
     assert "Có mặt nhưng chưa ăn" not in page and "Tạm thời" in page, "the meal isn't over"
@@ -96,3 +96,13 @@ def test_conflicts_are_of_ones_own_class_and_say_what_is_missing(hub: MealHub) -
     page = principal.get("/meals/conflicts").text
     assert "Có mặt nhưng chưa ăn <small>7</small>" in page and "Đủ số liệu" in page
     assert ms_at("13:30") <= hub.store.clock.now_ms()
+
+
+def test_a_serving_is_told_after_its_commit_and_names_nobody(hub: MealHub) -> None:
+    with hub.who("kitchen").stream("GET", "/v1/meals/events") as stream:
+        lines = (line.removeprefix("data: ") for line in stream.iter_lines() if line.startswith("data: "))
+        assert "hello" in next(lines)
+        hub.serve("st-3-2-9", "13:20")
+        hub.deliver(wait=False)
+        told = next(line for line in lines if "beat" not in line)
+    assert told == '{"what":"new"}'
