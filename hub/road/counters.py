@@ -196,8 +196,6 @@ class Counters(RowsWorker):
         store = self._store
         with store.database.transaction():
             version = store.counters.next_sheet(store.clock.now_ms(), held)
-            # Seconds of the clock: no backup brings them back, whatever counters are not heard.
-            version = store.counters.next_sheet(max(held, store.clock.now_ms() // 1000))
             said = store.mealbook.said(today)
             names = {one.key: one.name for one in store.people.of(today, today)}
             diets = store.counters.diets()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hub.store.database import Database
+from hub.store.rosterrows import FIRST_NUMBER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,6 @@ class CounterRows:
         version = max(self.sheet() + 1, above + 1, (now_ms - FIRST_NUMBER_MS) // 1000)
         self._run("UPDATE counter_sheets SET version = :version", {"version": version})
         return version
-    def next_sheet(self, above: int) -> int:
-        """A number for one more version of the counters' sheet, higher than any before and than `above`."""
-        self._run("UPDATE counter_sheets SET version = max(version, ?) + 1", (above,))
-        return self.sheet()
 
     def sheet(self) -> int:
         """The newest number; 0 where none was made."""

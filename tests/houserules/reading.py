@@ -367,6 +367,7 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "exit code": exit_codes,
     "error code": lambda: {kind.code for kind in error_classes()},
     "gateway alarm": gateway_alarms,
+    "counter code": counter_codes,
     "screen code": screen_codes,
     "kiosk route": kiosk_routes,
     "waiting code": lambda: warned("wait"),
