@@ -31,6 +31,7 @@ from hub.desks.incidentdesk import INCIDENT_ACTIONS, IncidentDesk
 from hub.desks.issuing import Issuing
 from hub.desks.listdesk import IMPORT_ACTION, LIST_ACTIONS, ListDesk
 from hub.desks.otherlists import OtherLists
+from hub.desks.plandesk import PLAN_ACTIONS, PlanDesk
 from hub.desks.userdesk import ACTIONS as USER_ACTIONS
 from hub.desks.userdesk import UserDesk
 from hub.parents.consents import Consents
@@ -231,6 +232,8 @@ class Store:
             return ReportDesk(self).carry_out(action, words)
         if action in MEAL_ACTIONS:
             return MealWords(self).carry_out(action, words)
+        if action in PLAN_ACTIONS:
+            return PlanDesk(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:
