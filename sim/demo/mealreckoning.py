@@ -1,0 +1,150 @@
+"""The demonstration's reckoning of a lunch: what counters showed, the hub counted, and the drill names.
+
+The other side is always what was handed out, or a count by force from the counters' raw records.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hub.incidents.words import LIST_WORDS, WORDS
+from sim.demo.canteen import BOXES, Canteen
+from sim.demo.kitchen import Kitchen
+from sim.demo.lunch import Lunch
+from sim.demo.mealcount import MealCount, Tray, count_meal
+from sim.parts import PartFailed
+from sim.reckoning import signalled_taps
+
+NAMED_MAX: Final = 5
+LIST, KEY, RECORD = (WORDS["vi"][name] for name in ("list", "key", "record"))
+"""Heads of a drill's CSV."""
+
+
+@dataclass(slots=True)
+class MealReckoning:
+    """What was found: numbers to tell, and what isn't as promised."""
+
+    trays: int = 0
+    seconds: int = 0
+    unsettled: int = 0
+    adjustments: int = 0
+    drill_s: float = 0.0
+    lists: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def reckon_meal(canteen: Canteen, kitchen: Kitchen, lunch: Lunch, present: Iterable[str]) -> MealReckoning:
+    """Everything of it. Raises NeedsHands where the hub doesn't answer."""
+    counted = count_meal((canteen.folder / box for box in BOXES), present)
+    items = kitchen.servings()["items"]
+    found = MealReckoning(
+        len(counted.trays),
+        sum(one["nth"] > 1 for one in items),
+        sum(not one["confirmed"] for one in items),
+        kitchen.adjustments(),
+    )
+    shown = {tap for box in BOXES for tap, word in signalled_taps([canteen.signals_of(box)]).items() if _tray(word)}
+    found.problems += [
+        *_handed(counted, lunch),
+        *_differ("shown as a tray, in no counter's records", shown - counted.accepted),
+        *_hub(items, counted.trays),
+        *_known(counted.trays, lunch),
+        *_unsettled(items, counted.trays),
+        *_shifts(counted.trays),
+        *kitchen.problems(),
+    ]
+    found.lists = {name: lines.total() for name, lines in counted.lists.items()}
+    began_s = time.monotonic()
+    drilled = drill(canteen, kitchen.day)
+    found.drill_s = round(time.monotonic() - began_s, 1)
+    for name in sorted(drilled.keys() | counted.lists.keys()):
+        if drilled.get(name) != counted.lists.get(name):
+            ours, theirs = counted.lists.get(name, Counter()), drilled.get(name, Counter())
+            found.problems.append(f"drill: {name}: {theirs.total()} lines, counted {ours.total()}")
+            found.problems += _differ(f"drill: {name}", [str(one) for one in ((ours - theirs) + (theirs - ours))])
+    return found
+
+
+def _tray(word: str) -> bool:
+    return word == "accepted"
+
+
+def _differ(what: str, names: Collection[str]) -> Iterator[str]:
+    if names:
+        yield f"{what}: {len(names)}, such as {', '.join(sorted(names)[:NAMED_MAX])}"
+
+
+def _handed(counted: MealCount, lunch: Lunch) -> Iterator[str]:
+    """Nobody was refused, and nobody's tray counts twice."""
+    eaters = counted.eaters()
+    wrong = [pupil for pupil in eaters.keys() | lunch.handed.keys() if eaters[pupil] != lunch.handed[pupil]]
+    yield from _differ("trays that counters recorded otherwise than they were handed out", wrong)
+    strangers = sum(not tray.known for tray in counted.trays)
+    if strangers != 1:
+        yield f"{strangers} trays of nobody who is known, not 1"
+
+
+def _hub(items: Iterable[Mapping[str, Any]], trays: Iterable[Tray]) -> Iterator[str]:
+    """The hub has each tray once, of the same pupil, at the same counter."""
+    held = Counter((one["record"], one["device"], one["student"]) for one in items)
+    ours = Counter((tray.record, tray.box, tray.eater if tray.known else None) for tray in trays)
+    yield from _differ("trays that the hub hasn't, or has otherwise", [str(one) for one in ours - held])
+    yield from _differ("servings at the hub that no counter recorded", [str(one) for one in held - ours])
+
+
+def _known(trays: Iterable[Tray], lunch: Lunch) -> Iterator[str]:
+    """Second helpings were known as such where a counter could know, and marked where it couldn't."""
+    found = Counter((tray.eater, tray.box, tray.said, tray.alone) for tray in trays)
+    missing = [
+        f"{one.pupil} at {one.box}: not helping {one.nth}{', alone' if one.alone else ''}"
+        for one in lunch.expected
+        if not found[one.pupil, one.box, one.nth, one.alone]
+    ]
+    yield from _differ("second helpings recorded otherwise", missing)
+
+
+def _unsettled(items: Iterable[Mapping[str, Any]], trays: Iterable[Tray]) -> Iterator[str]:
+    """What a counter that was alone took for a first tray, and isn't, waits for a person; nothing else does."""
+    before, wanted = Counter[str](), set[str]()
+    for tray in trays:
+        before[tray.eater] += 1
+        if before[tray.eater] > 1 and tray.said == 1:
+            wanted.add(tray.record)
+    flagged = {one["record"] for one in items if not one["confirmed"]}
+    yield from _differ("trays to be settled, or not", wanted ^ flagged)
+
+
+def _shifts(trays: Iterable[Tray]) -> Iterator[str]:
+    if {tray.shift for tray in trays} != {1, 2}:
+        yield "not both shifts were served"
+
+
+# --- the drill --------------------------------------------------------------------------------------------------------
+
+
+def drill(canteen: Canteen, day: str) -> dict[str, Counter[tuple[str, str]]]:
+    """The lists of an exercise, as its file has them: list -> (pupil's key, record). Raises PartFailed."""
+    out = canteen.folder / "dien-tap"
+    canteen.command("incident", "--meal", "lunch", "--date", day, "--drill", "--out", str(out))
+    files = sorted(out.glob("*.csv"))
+    if len(files) != 1 or len(list(out.glob("*.pdf"))) != 1 or len(list(out.glob("*.xlsx"))) != 1:
+        raise PartFailed(f"the drill left {sorted(path.name for path in out.iterdir())}")
+    names = {word: name for name, word in LIST_WORDS["vi"].items()}
+    found: dict[str, Counter[tuple[str, str]]] = {}
+    with files[0].open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        head = next(rows)
+        at, key, record = head.index(LIST), head.index(KEY), head.index(RECORD)
+        for row in rows:
+            if row[at] in names:
+                found.setdefault(names[row[at]], Counter())[row[key], row[record]] += 1
+    return found
