@@ -103,7 +103,7 @@ class Day:
         office = Office(chain, self._pupils)
         if not office.possible:
             self._teller.say(
-                "   (quá gần nửa đêm, không có buổi học / too near midnight for lessons: no pages, no kitchen)"
+                "   (gần nửa đêm, hoặc trường quá nhỏ / near midnight, or too small a school: no pages, no kitchen)"
             )
             return
         # The HTTP client tells of every request; what comes of it, we tell.
