@@ -50,9 +50,13 @@ class MealCount:
         return Counter(tray.eater for tray in self.trays if tray.known)
 
 
-def count_meal(boxes: Iterable[Path], present: Iterable[str]) -> MealCount:
-    """Count the records of the counters' data directories; `present`: who was at school."""
-    events = sorted(_records(boxes), key=lambda one: (one[1].time, one[0]))
+Record = tuple[str, Event]
+"""The gateway that wrote a record, and the record."""
+
+
+def count_meal(records: Iterable[Record], present: Iterable[str]) -> MealCount:
+    """Count the counters' records; `present`: who was at school."""
+    events = sorted(records, key=lambda one: (one[1].time, one[0]))
     undone: dict[str, bool] = {}
     answered: set[str] = set()
     taps: list[tuple[str, Event, TapData]] = []
@@ -87,7 +91,8 @@ def count_meal(boxes: Iterable[Path], present: Iterable[str]) -> MealCount:
     return found
 
 
-def _records(boxes: Iterable[Path]) -> Iterator[tuple[str, Event]]:
+def records_of(boxes: Iterable[Path]) -> Iterator[Record]:
+    """Every record in the gateways' own files, by their data directories."""
     for box in boxes:
         for file in journal_files(box):
             with opened(file) as database:

@@ -15,8 +15,8 @@ from typing import Any, Final
 from hub.incidents.words import LIST_WORDS, WORDS
 from sim.demo.canteen import BOXES, Canteen
 from sim.demo.kitchen import Kitchen
-from sim.demo.lunch import Lunch
-from sim.demo.mealcount import MealCount, Tray, count_meal
+from sim.demo.lunch import Again, Lunch
+from sim.demo.mealcount import MealCount, Tray, count_meal, records_of
 from sim.parts import PartFailed
 from sim.reckoning import signalled_taps
 
@@ -44,7 +44,7 @@ class MealReckoning:
 
 def reckon_meal(canteen: Canteen, kitchen: Kitchen, lunch: Lunch, present: Iterable[str]) -> MealReckoning:
     """Everything of it. Raises NeedsHands where the hub doesn't answer."""
-    counted = count_meal((canteen.folder / box for box in BOXES), present)
+    counted = count_meal(records_of(canteen.folder / box for box in BOXES), present)
     items = kitchen.servings()["items"]
     found = MealReckoning(
         len(counted.trays),
@@ -54,11 +54,11 @@ def reckon_meal(canteen: Canteen, kitchen: Kitchen, lunch: Lunch, present: Itera
     )
     shown = {tap for box in BOXES for tap, word in signalled_taps([canteen.signals_of(box)]).items() if _tray(word)}
     found.problems += [
-        *_handed(counted, lunch),
+        *handed_otherwise(counted, lunch.handed),
         *_differ("shown as a tray, in no counter's records", shown - counted.accepted),
-        *_hub(items, counted.trays),
-        *_known(counted.trays, lunch),
-        *_unsettled(items, counted.trays),
+        *held_otherwise(items, counted.trays),
+        *known_otherwise(counted.trays, lunch.expected),
+        *settled_otherwise(items, counted.trays),
         *_shifts(counted.trays),
         *kitchen.problems(),
     ]
@@ -83,17 +83,17 @@ def _differ(what: str, names: Collection[str]) -> Iterator[str]:
         yield f"{what}: {len(names)}, such as {', '.join(sorted(names)[:NAMED_MAX])}"
 
 
-def _handed(counted: MealCount, lunch: Lunch) -> Iterator[str]:
+def handed_otherwise(counted: MealCount, handed: Mapping[str, int]) -> Iterator[str]:
     """Nobody was refused, and nobody's tray counts twice."""
     eaters = counted.eaters()
-    wrong = [pupil for pupil in eaters.keys() | lunch.handed.keys() if eaters[pupil] != lunch.handed[pupil]]
+    wrong = [pupil for pupil in eaters.keys() | handed.keys() if eaters[pupil] != handed.get(pupil, 0)]
     yield from _differ("trays that counters recorded otherwise than they were handed out", wrong)
     strangers = sum(not tray.known for tray in counted.trays)
     if strangers != 1:
         yield f"{strangers} trays of nobody who is known, not 1"
 
 
-def _hub(items: Iterable[Mapping[str, Any]], trays: Iterable[Tray]) -> Iterator[str]:
+def held_otherwise(items: Iterable[Mapping[str, Any]], trays: Iterable[Tray]) -> Iterator[str]:
     """The hub has each tray once, of the same pupil, at the same counter."""
     held = Counter((one["record"], one["device"], one["student"]) for one in items)
     ours = Counter((tray.record, tray.box, tray.eater if tray.known else None) for tray in trays)
@@ -101,18 +101,18 @@ def _hub(items: Iterable[Mapping[str, Any]], trays: Iterable[Tray]) -> Iterator[
     yield from _differ("servings at the hub that no counter recorded", [str(one) for one in held - ours])
 
 
-def _known(trays: Iterable[Tray], lunch: Lunch) -> Iterator[str]:
+def known_otherwise(trays: Iterable[Tray], expected: Iterable[Again]) -> Iterator[str]:
     """Second helpings were known as such where a counter could know, and marked where it couldn't."""
     found = Counter((tray.eater, tray.box, tray.said, tray.alone) for tray in trays)
     missing = [
         f"{one.pupil} at {one.box}: not helping {one.nth}{', alone' if one.alone else ''}"
-        for one in lunch.expected
+        for one in expected
         if not found[one.pupil, one.box, one.nth, one.alone]
     ]
     yield from _differ("second helpings recorded otherwise", missing)
 
 
-def _unsettled(items: Iterable[Mapping[str, Any]], trays: Iterable[Tray]) -> Iterator[str]:
+def settled_otherwise(items: Iterable[Mapping[str, Any]], trays: Iterable[Tray]) -> Iterator[str]:
     """What a counter that was alone took for a first tray, and isn't, waits for a person; nothing else does."""
     before, wanted = Counter[str](), set[str]()
     for tray in trays:
