@@ -11,7 +11,13 @@ from protocol.records import TapCorrection
 from protocol.taps import ClockData, TapData, TapId
 from sim.demo.lunch import Again
 from sim.demo.mealcount import MealCount, Record, count_meal
-from sim.demo.mealreckoning import handed_otherwise, held_otherwise, known_otherwise, settled_otherwise
+from sim.demo.mealreckoning import (
+    handed_otherwise,
+    held_otherwise,
+    known_otherwise,
+    listed_otherwise,
+    settled_otherwise,
+)
 
 CLOCK = ClockData("7d3e0c2a", 1, "2026-11-23T10:40:00.000+07:00", "ntp", 15)
 NOON_MS = 1_795_405_200_000
@@ -103,5 +109,8 @@ def test_each_fault_is_named() -> None:
     assert len(list(held_otherwise(moved, counted.trays))) == 2
     unknown = list(known_otherwise(counted.trays, [Again("st-be", "bep-2", 2, alone=False)]))
     assert len(unknown) == 1 and "st-be at bep-2: not helping 2" in unknown[0]
+    told = {**counted.lists, "eaten": counted.lists["eaten"] + Counter([("st-dao", "c.1")])}
+    assert "3 lines, counted 2" in next(listed_otherwise("drill", told, counted.lists))
+    assert not list(listed_otherwise("drill", counted.lists, counted.lists))
     settled = [{**one, "confirmed": True} for one in items]
     assert "to be settled" in next(settled_otherwise(settled, counted.trays)), "a second helping billed by itself"
