@@ -7,7 +7,7 @@ from typing import Final
 
 from sim.demo.chain import COUNTERS, GATES, Chain, Gateways
 from sim.demo.screens import Screens
-from sim.parts import free_ports, until
+from sim.parts import PartFailed, free_ports, until
 
 BOXES: Final = tuple(f"bep-{number}" for number in range(1, len(COUNTERS) + 1))
 """The counters' gateways, in the order of COUNTERS."""
@@ -63,7 +63,8 @@ class Canteen(Chain):
         station = next(station for station, box in self.gateway_of.items() if box == name)
         part, looks = self.gateways[name], self.readers[station].looks
         code = part.stop()
-        assert code == 0, f"{name} ended with {code}"
+        if code:
+            raise PartFailed(f"{name} ended with {code}")
         (self.folder / f"{name}.toml").write_text(text, encoding="utf-8")
         part.start()
         until(

@@ -161,7 +161,7 @@ class Day:
             return
         with teller.phase("sheet", "Danh sách đến quầy / The sheet at the counters"):
             until(self._hub_is_up, "the hub doesn't answer", within_s=30)
-            kitchen.change(office.principal, office.final)
+            border = kitchen.change(office.principal)
             chain.await_hearing(COUNTERS)
             teller.say("   Thêm 1 dị ứng, 1 em cắt muộn: quầy đã biết / an allergy, a late cut: counters know")
         kills = Kills(self._strike_hub, self._kill_city, self._kill_gateway(BOXES[1])) if self._faults else None
@@ -172,7 +172,7 @@ class Day:
                 chain.hub.start()
                 teller.say("   Trạm trường trở lại / The hub is back")
         with teller.phase("lunch2", "Ăn trưa, ca 2 / Lunch, shift 2"):
-            lunch.await_second(office.final)
+            lunch.await_second(border)
             lunch.second(kills)
 
     def _drill(self, chain: Canteen) -> None:

@@ -28,6 +28,10 @@ VEGETARIANS: Final = 5
 ALERT: Final = "lạc"
 """What a child of the demonstration must not eat: peanuts."""
 MEAL_MINUTES: Final = 55
+BORDER_S: Final = 15
+"""The shifts change at the first whole minute that is so far ahead: hours are told in minutes."""
+FIRST_S: Final = 3.0
+"""So much of the first shift must be left when the counters have the sheet."""
 SHEET_S: Final = 90.0
 """A change is at the counters within 60 s."""
 Numbers = dict[str, Counter[str]]
@@ -74,21 +78,37 @@ class Kitchen:
                 self._diet(principal, pupil, self._portions[pupil.key], "")
         self._ask("POST", "/v1/meals/locks", {"day": self.day, "meal": "lunch", "lock": "final"})
 
-    def change(self, principal: Visitor, border: datetime) -> None:
+    def change(self, principal: Visitor) -> datetime:
         """Before lunch, when the sheet is frozen: what a child must not eat, a cut by phone; and the counters know it.
 
-        `border`: between both shifts.
+        The hour between both shifts.
         """
-        self._plan(datetime.now(VIETNAM), border)
+        border = self._lunch_now()
         self._diet(principal, self.allergic, "regular", ALERT)
         done = self._cut(self.late)
         assert done["late"] == ["lunch"], done
+        self._await_sheet(border)
+        while (border - datetime.now(VIETNAM)).total_seconds() < FIRST_S:
+            # A slow machine: nobody would be left in the first shift.
+            border = self._lunch_now()
+            self._await_sheet(border)
+        return border
+
+    def _lunch_now(self) -> datetime:
+        """The first shift is open, until the first whole minute that is far enough ahead."""
+        now = datetime.now(VIETNAM)
+        border = (now + timedelta(seconds=BORDER_S + 59)).replace(second=0, microsecond=0)
+        self._plan(now, border)
+        return border
+
+    def _await_sheet(self, border: datetime) -> None:
+        """Until each counter has the hours, and expects whom it must."""
         # Who stays away without a word is expected: nobody cut them.
         cut = self._cut_now()
         wanted = sum(shift_of(pupil) == 1 and pupil.key not in cut for pupil in self._pupils)
         screens = [self._canteen.screens[counter] for counter in COUNTERS]
         until(
-            lambda: all(one.numbers()[:1] == (wanted,) for one in screens),
+            lambda: all(one.numbers()[:1] == (wanted,) and f"{border:%H:%M}" in one.page("staff") for one in screens),
             f"not every counter expects {wanted} pupils in the first shift",
             also=self._canteen.check,
             within_s=SHEET_S,
@@ -96,7 +116,7 @@ class Kitchen:
 
     def _plan(self, opens: datetime, border: datetime) -> None:
         """Lunch in two shifts with these hours; the last lock falls when it begins."""
-        ends = border + timedelta(minutes=MEAL_MINUTES)
+        ends = min(border + timedelta(minutes=MEAL_MINUTES), border.replace(hour=23, minute=59))
         times = [f"{moment:%H:%M}" for moment in (opens, border, ends)]
         shifts = tuple(
             PlannedShift(number=number, opens=times[number - 1], closes=times[number], grades=grades)

@@ -75,6 +75,7 @@ class Lunch:
         allergic, forgot = self._kitchen.allergic, self._forgetful()
         lines = self._crowds.lines(COUNTERS, (one for one in self._shifts[0] if one not in (allergic, forgot)))
         self._crowds.run(lines, [] if kills is None else [(0.4, kills.hub)])
+        self._canteen.await_hearing(COUNTERS)
         self._seconds(lines)
         self._allergy(allergic)
         self._by_name(forgot)
@@ -105,7 +106,7 @@ class Lunch:
         """What a child must not eat stands before staff, and nowhere else."""
         screens = self._canteen.screens[COUNTERS[1]]
         self._crowds.run({COUNTERS[1]: [pupil]})
-        until(lambda: ALERT in screens.page("staff"), f"staff doesn't see {ALERT!r}", within_s=5)
+        until(lambda: ALERT in screens.page("staff"), f"staff doesn't see {ALERT!r}")
         if ALERT in screens.page("pupil"):
             raise NeedsHands(f"{ALERT!r} stands on the pupils' page")
         self._teller.say("   Dị ứng: chỉ màn hình của cô thấy / an allergy: on the staff's screen alone")
@@ -132,7 +133,7 @@ class Lunch:
         """A card that nobody knows is referred to staff, who serve it with one touch."""
         screens = self._canteen.screens[COUNTERS[3]]
         self._crowds.run({COUNTERS[3]: [STRANGER]})
-        until(lambda: SERVE.search(screens.page("staff")) is not None, "no card waits for staff", within_s=5)
+        until(lambda: SERVE.search(screens.page("staff")) is not None, "no card waits for staff")
         waiting = SERVE.search(screens.page("staff"))
         assert waiting is not None
         screens.press(waiting[1])

@@ -12,6 +12,8 @@ from protocol.errors import NeedsHands
 SECRET: Final = re.compile(r'data-secret="([^"]*)"')
 NUMBERS: Final = re.compile(r"<dt>[^<]*</dt><dd>(\d+)</dd>")
 UNHEARD: Final = re.compile(r"\(([a-z0-9, -]*)\) \[counter-unheard\]")
+UNNAMED: Final = ("?",)
+"""Some counter isn't heard, and there was no room to say which."""
 UNDO: Final = re.compile(r'data-press="undo:([0-9a-f]{16}\.[0-9]+)"')
 
 
@@ -50,7 +52,9 @@ class Screens:
         if page is None:
             return None
         found = UNHEARD.search(page)
-        return () if found is None else tuple(found[1].split(", "))
+        if found is None:
+            return UNNAMED if "[counter-unheard]" in page else ()
+        return tuple(found[1].split(", "))
 
     def press(self, *keys: str) -> str:
         """Press keys, or touch buttons, one after the other; the staff's screen after the last. Raises NeedsHands."""
