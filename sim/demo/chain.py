@@ -18,7 +18,7 @@ COUNTERS: Final = ("quay-1", "quay-2", "quay-3", "quay-4")
 Gateways = Mapping[str, tuple[str, tuple[str, ...]]]
 """Gateway -> the kind of its stations, and their names."""
 GATEWAYS: Final[Gateways] = {"cong": ("gate", GATES), "bep": ("canteen", COUNTERS)}
-READY_S: Final = 60
+READY_S: Final = 120
 WATERMARK_S: Final = 5
 IN_FLIGHT_MAX: Final = max(len(GATES), len(COUNTERS))
 """Records that a kill may leave without a signal: one for each station of the gateway."""
