@@ -48,7 +48,7 @@ COOK_LOOK_MS: Final = 20_000
 TELL_LOOK_MS: Final = 2_000
 """As hub.days.kitchen.LOOK_MS and hub.road.counters.LOOK_MS."""
 TELL_S: Final = 3.0
-TELL_IDLE_S: Final = 1800.0
+TELL_IDLE_S: Final = 900.0
 """How often the counters' sheet is looked at here; whatever may change it or ask for it wakes it sooner."""
 LOOK_S: Final = 30.0
 """How often an idle hub's mailroom is asked whether a head is due."""
@@ -352,7 +352,7 @@ class HubBox:
         self._waiting += 1
         assembly.mailroom.on_message(Message(packet.topic, packet.payload, packet.mark, connection, packet.kept))
         self._plan_mail(self._rng.randrange(200_000, 2 * MS))
-        if packet.topic.endswith("/state"):
+        if packet.topic.endswith("/state") and self._loop.now_ns - self._moved_ns < MOVED_S * SECOND:
             # It may say that it has another sheet, or none.
             self._counters.plan(int(TELL_S * SECOND))
 

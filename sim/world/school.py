@@ -37,8 +37,8 @@ MONDAY_NS: Final = 1_795_387_800 * SECOND
 STRANGERS: Final = 0.01
 """Cards that no roster knows, of all taps; as many are held twice, and a tenth as many show a random number."""
 GATE: Final = "cong"
-KITCHENS: Final = {"bep-1": ("quay-1",), "bep-2": ("quay-2",), "bep-3": ("quay-3",), "bep-4": ("quay-4",)}
-"""The gateways with counters, and theirs."""
+KITCHENS: Final = {"bep": ("quay-1", "quay-2"), "bep-b": ("quay-3",), "bep-c": ("quay-4",)}
+"""The gateways with counters, and theirs: of three each pair may be apart while the third hears both."""
 HOME_MIN: Final = 30
 """From the last tap of a day to its end, in minutes."""
 CONFIRMED: Final = " ".join((*get_args(Guard), CARDS_PASSED))
