@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -20,6 +21,7 @@ from unittest.mock import patch
 
 import nacl.bindings
 
+SIGNED_KEPT: Final = 8_192
 WRITES: Final = ("INSERT", "UPDATE", "DELETE", "COMMIT", "REPLACE", "BEGIN", "CREATE")
 
 
@@ -185,6 +187,8 @@ class Underneath:
     def entered(self) -> Iterator[None]:
         """Lie underneath everything that runs meanwhile."""
         fsync, rename = os.fsync, os.rename
+        # The same signed bytes come to several; whether they are genuine has one answer.
+        opened = lru_cache(SIGNED_KEPT)(nacl.bindings.crypto_sign_open)
 
         def synced(descriptor: int) -> None:
             # Memory has nothing to sync; a crash may come before.
@@ -206,7 +210,7 @@ class Underneath:
                         "randbits": self._rng.getrandbits,
                     },
                 ),
-                (nacl.bindings, {"crypto_box_seal": self._sealed}),
+                (nacl.bindings, {"crypto_box_seal": self._sealed, "crypto_sign_open": opened}),
             ):
                 stack.enter_context(patch.multiple(target, **replacement))
             yield
