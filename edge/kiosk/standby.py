@@ -1,6 +1,6 @@
 """The standby: what the screens show while the gateway can't begin, since its disk is full, failing or not there.
 
-Nobody is left before a blank screen: pupils read that they get their meal, staff why nothing is recorded and what to do.
+Nobody is left before a blank screen: pupils read that they get their meal, staff why nothing is recorded.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Standby:
         """See Counter.find: names lie on the disk."""
         return ()
 
-    def serve_name(self, station: str, student: str, by: str) -> Done:
+    def serve_name(self, station: str, student: str, by: str, of: str | None = None) -> Done:
         """See Counter.serve_name."""
         return Done(self.code)
 

@@ -158,6 +158,9 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "name-type": ("+ hoặc Enter rồi bấm số của dòng", "+ or Enter, then the line's number"),
         "not-expected": ("không có suất hôm nay", "no portion today"),
         "waiting-title": ("Thẻ chờ cô: bấm số để phát", "Waiting cards: press a number to serve"),
+        "waiting-naming": ("Bấm số của thẻ, rồi gõ tên", "Press the card's number, then type a name"),
+        "waiting-by-name": ("Phát theo tên", "Serve by name"),
+        "name-of": ("Cho thẻ chạm lúc {time}", "For the card of {time}"),
         "stranger-title": ("Phát cho người không có thẻ", "Serve somebody without a card"),
         "stranger-ask": (
             "Enter: phát một suất, chưa biết tên. * không phát",

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge.kiosk.standby import Standby
 from edge.kiosk.screens import StationScreens
+from edge.kiosk.standby import Standby
 from sim.parts import free_ports
 from tests.edge.kiosk.counters import STATION, Asker
 from tests.edge.running import until
@@ -42,7 +42,8 @@ def test_a_gateway_that_waits_for_its_disk_says_so_on_its_screens_until_it_begin
     file, hard = tmp_path / "gateway.toml", resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     (tmp_path / "no-cards.txt").write_text("", encoding="ascii")
     file.write_text(
-        f'[gateway]\nid = "quay-a"\nschool = "79000701"\ndata_dir = "{tmp_path}/data"\n[kiosk]\nlisten = "127.0.0.1:{port}"\n'
+        f'[gateway]\nid = "quay-a"\nschool = "79000701"\ndata_dir = "{tmp_path}/data"\n'
+        f'[kiosk]\nlisten = "127.0.0.1:{port}"\n'
         f'[[station]]\nname = "{STATION}"\nkind = "canteen"\nreader = "replay:{tmp_path}/no-cards.txt"\n',
         encoding="utf-8",
     )
