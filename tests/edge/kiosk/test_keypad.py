@@ -29,8 +29,6 @@ from sim.counter import view_of
 KEYPAD = [*"0123456789", *"+-*/.", "Enter", "Backspace"]
 TOKENS = ["open-9", "undo:", "login:123456", "page+", "moved"]
 KEYS = st.sampled_from([*KEYPAD, "Escape", *"abcz ", "F5", "", *TOKENS])
-    [*KEYPAD, "Escape", *"abcz ", "F5", "", "open-9", "undo:", "find:", "find:j.5", "login:123456", "page+", "moved"]
-)
 VIEW = view_of(
     recent=(
         Entry("j.4", "served", "11:00:04", "An", "1A", 1, "card", repeat="j.3"),
