@@ -314,6 +314,7 @@ class GatewayCounter:
     def tend(self) -> None:
         """Every few seconds, on no lane: end shifts, write them down, tell of what changes by itself."""
         clock = self._clock.read()
+        self.hatch.is_alone(clock.mono_ms)
         for station in self.stations():
             sitting = self.hatch.sitting(station, clock)
             key = NO_MEAL if sitting is None else (sitting.day, sitting.meal)

@@ -221,8 +221,8 @@ def _last(shown: Shown, language: Language) -> LastPupil | None:
         say(language, "ask") if shown.ask else say(language, "alone") if shown.alone else "",
         bool(shown.alerts)
         or shown.portion != "regular"
+        # Not that other counters aren't heard: with every tray it would drown what a child must not eat.
         or shown.shape in ("refused", "alarm")
-        or shown.alone
         or shown.ask,
     )
 
