@@ -63,9 +63,12 @@ class Door:
         if host.lower() not in self._hosts:
             # A name that somebody else's server resolves to this machine (DNS rebinding), or a proxy.
             return "not-here"
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            # Nor may somebody else's page listen, unseen: it would end the stream of one of ours.
+            return "not-from-here"
         if scope["method"] in ("GET", "HEAD"):
             return None
-        if headers.get("origin") != f"http://{host}" or headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        if headers.get("origin") != f"http://{host}":
             return "not-from-here"
         if not hmac.compare_digest(headers.get("x-kiosk", "").encode(), self._secret.encode()):
             return "page-old"

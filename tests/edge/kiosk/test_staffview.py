@@ -58,9 +58,7 @@ def test_the_staffs_one_sound_is_due_for_each_cause_and_not_for_others() -> None
     plain = Shown(7, "accepted", 0, name="An")
     assert screen(view_of(shown=plain)).chime == 0
     cut_off = screen(view_of(shown=replace(plain, alone=True)))
-    assert cut_off.chime == 0 and cut_off.last.alone == "Có thể là phần thêm", (
-        "at every tray"
-    )
+    assert cut_off.chime == 0 and cut_off.last.alone == "Có thể là phần thêm", "at every tray"
     for more in (
         {"alerts": ("lạc",)},
         {"portion": "porridge"},
