@@ -145,7 +145,11 @@ class Book:
 
     def note(self, serving: Serving) -> bool:
         """Take a serving in; False where its record is known already, or the meal has no room for more."""
-        if serving.tap in self._taps:
+        known = self._taps.get(serving.tap)
+        if known is not None and known.device and not serving.device:
+            # Another counter spoke of a record of ours before there was one: nobody speaks for another's servings.
+            self._drop(known)
+        elif known is not None:
             return False
         meal = self._meal(serving.key)
         if meal.servings >= SERVINGS_MAX and serving.key == NO_MEAL:
@@ -254,6 +258,14 @@ class Book:
             for serving in person.servings:
                 self._taps.pop(serving.tap, None)
                 self._whose.pop(serving.card, None)
+
+    def _drop(self, serving: Serving) -> None:
+        """As if it had never been told."""
+        self.set_state(serving, undone=True)
+        person = self._person(serving)
+        if person is not None:
+            person.servings = [one for one in person.servings if one is not serving]
+        self._taps.pop(serving.tap, None)
 
     def _person(self, serving: Serving) -> _Person | None:
         meal = self._meals.get(serving.key)

@@ -237,3 +237,14 @@ def test_a_new_sheet_makes_no_tap_wait_until_all_days_are_counted_anew() -> None
     assert numbers(one) == (8, 0, 0, 1) and census.asked == 10, "the meal that is looked at, and no other"
     one.note(serving("late", "st-77", key=XE))
     assert census.asked == 10 and numbers(one, key=XE) == (11, 0, 0, 0), "one more is no count of all"
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_who_speaks_of_our_records_before_they_are_made_speaks_for_nobody(taken_back: bool) -> None:
+    one = book()
+    one.heard("quay-b", Told(1, "t.7", "c", "st-2", *LUNCH, taken_back=taken_back), 1)  # type: ignore[arg-type]
+    assert one.note(serving("t.7"))
+    assert numbers(one) == (1, 0, 0, 1) and numbers(one, 2) == (0, 0, 0, 0)
+    assert one.heard("quay-b", Told(2, "t.7", "c", "st-2", *LUNCH, taken_back=True), 1) is None  # type: ignore[arg-type]
+    assert judged(one, at_ms=90_000) == Verdict(2)
+    assert judged(one, "st-2") == Verdict(1), "who was named in it didn't eat by it"

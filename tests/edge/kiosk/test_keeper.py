@@ -87,6 +87,9 @@ def test_a_page_of_somewhere_else_listens_to_nothing(ask: Asker, site: str) -> N
         status, _, text = ask.get(path, **{"sec-fetch-site": site})
         assert (status, json.loads(text)["code"]) == (403, "not-from-here")
     assert ask.get("/", **{"sec-fetch-site": "none"})[0] == 200, "an address that somebody typed"
+    link = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+    assert ask.get(f"/staff?station={STATION}", **link)[0] == 200, "a link that somebody touched"
+    assert ask.post("/press", PRESS, **link)[0] == 403
 
 
 @pytest.mark.parametrize(
