@@ -88,7 +88,7 @@ class Kitchen(RowsWorker):
             )
         if (seen, counts) == self._seen:
             # With nothing else to do, one more past day is read, from which a forecast is made.
-            return LEARN_MS if store.mealday.learn() else self._wait_ms(today)
+            return LEARN_MS if store.forecasts.learn() else self._wait_ms(today)
         done = 0
         for back in range(BACK_DAYS, -1, -1):
             day = today - timedelta(days=back)

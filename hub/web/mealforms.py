@@ -62,7 +62,7 @@ def meals_of_day(web: Web, day: date) -> list[Meal]:
 
 def newest_forecast(web: Web, day: date, meal: Meal) -> Forecast | None:
     """The forecast at the newest of the plan's clocks; None before the first, after the lock, where nobody eats."""
-    found = web.store.mealday.forecasts(day, meal)
+    found = web.store.forecasts.of(day, meal)
     return found[-1] if found and found[-1].expected else None
 
 

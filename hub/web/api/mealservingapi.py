@@ -9,8 +9,8 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.days.office import REASON_CHARACTERS_MAX, EntryRefused
-from hub.dayview.mealevents import at_school, meal_events
-from hub.meals.publicsheet import counter_lines, public_sheet
+from hub.dayview.mealevents import at_school, meal_events, shown_sheet
+from hub.meals.publicsheet import counter_lines
 from hub.meals.servings import Aside, Serving, newest_lists
 from hub.meals.wordorder import in_word_order
 from hub.web.api.attendanceapi import CLASS_CHARACTERS_MAX, ID_CHARACTERS_MAX, Class, Student
@@ -96,10 +96,7 @@ def _add_servings(web: Web) -> None:
         """A meal in numbers, as a school posts it at its door; and of each counter and shift. No names."""
         when = day or visit.today
         found = meal_events(web.store, when, meal_asked(web, when, meal))
-        sheet = public_sheet(
-            when, found.meal, found.registered, found.servings, found.aside,
-            at_school(web.store, found).present, closed=found.closed,
-        )  # fmt: skip
+        sheet = shown_sheet(found, at_school(web.store, found).present)
         return {
             **msgspec.to_builtins(sheet),
             "complete": found.complete(visit.now_ms),

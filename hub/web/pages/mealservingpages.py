@@ -9,10 +9,10 @@ from fastapi import Form, Request
 from fastapi.responses import Response
 
 from hub.days.office import EntryRefused
-from hub.dayview.mealevents import MealEvents, at_school, counters_now, meal_events
+from hub.dayview.mealevents import MealEvents, at_school, counters_now, meal_events, shown_sheet
 from hub.dayview.namesakes import called
 from hub.meals.conflicts import CONFLICT_KINDS, conflicts
-from hub.meals.publicsheet import counter_lines, public_sheet
+from hub.meals.publicsheet import counter_lines
 from hub.meals.sittings import shift_of
 from hub.web.dayforms import AskedDay, done, shown_names, words
 from hub.web.ground import Web
@@ -23,7 +23,7 @@ from hub.web.visits import Visitor
 from protocol.names import class_order, name_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import date
 
     from hub.attendance.schoolday import Pupil
@@ -123,7 +123,7 @@ def _add_live(web: Web) -> None:
             shifts=_shifts(web, found),
             counters=counter_lines(when, found.meal, found.servings),
             devices=counters_now(web.store, web.status.fleet, found),
-            sheet=_public(found, None),
+            sheet=shown_sheet(found, None),
             doubts=doubts[:ROWS_MAX],
             doubts_all=len(doubts),
             referred=[_aside(one, people, ("undone",)) for one in aside["referred"]][:ROWS_MAX],
@@ -163,7 +163,7 @@ def _add_public(web: Web) -> None:
             visit,
             "mealspublic.html",
             found=found,
-            sheet=_public(found, present),
+            sheet=shown_sheet(found, present),
             counters=counter_lines(when, found.meal, found.servings),
             dishes=[one for one in dishes if kinds or one.portion == "regular"],
             complete=found.complete(visit.now_ms),
@@ -215,12 +215,6 @@ def _add_conflicts(web: Web) -> None:
 def _people(web: Web, day: date) -> Mapping[str, Pupil]:
     with web.store.database.lock:
         return {one.key: one for one in web.store.people.of(day, day)}
-
-
-def _public(found: MealEvents, present: Iterable[str] | None) -> object:
-    return public_sheet(
-        found.day, found.meal, found.registered, found.servings, found.aside, present, closed=found.closed
-    )
 
 
 def _shifts(web: Web, found: MealEvents) -> list[ShiftLine]:

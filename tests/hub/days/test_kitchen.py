@@ -12,7 +12,10 @@ import pytest
 
 from hub.days.classbook import midnight_ms
 from hub.days.office import EntryRefused
+from hub.dayview.mealevents import at_school, meal_events, shown_sheet
+from hub.meals.conflicts import conflicts
 from hub.meals.portions import sheet_digest, sheet_of, together
+from hub.meals.publicsheet import counter_lines
 from hub.meals.sittings import FIRST_PLAN, MealPlanRefused
 from hub.meals.wordorder import Until
 from protocol.envelope import decode_event
@@ -277,7 +280,7 @@ def test_a_meal_is_looked_at_with_its_conflicts_and_what_is_missing(canteen: Can
     clock(canteen, "07:30")
     canteen.tap("a:04A1B2C3D4E581", "06:50", student="st-an", day=MONDAY)
     canteen.deliver()
-    assert [(one.clock, one.expected, one.arrived, one.portions) for one in store.mealday.forecasts(MONDAY, LUNCH)] == [
+    assert [(one.clock, one.expected, one.arrived, one.portions) for one in store.forecasts.of(MONDAY, LUNCH)] == [
         ("07:00", 3, 1, 3),
         ("07:15", 3, 1, 3),
         ("07:30", 3, 1, 3),
@@ -285,19 +288,22 @@ def test_a_meal_is_looked_at_with_its_conflicts_and_what_is_missing(canteen: Can
     store.mealoffice.cut("co-lan", "st-chi", MONDAY, MONDAY)
     clock(canteen, "08:00")
     look(canteen)
-    assert store.mealday.forecasts(MONDAY, LUNCH) == [], "nothing is forecast of what is frozen"
+    assert store.forecasts.of(MONDAY, LUNCH) == [], "nothing is forecast of what is frozen"
     canteen.serve("a:04A1B2C3D4E581", "10:31", student="st-an", day=MONDAY)
     canteen.serve("a:04A1B2C3D4E583", "10:32", student="st-chi", day=MONDAY)
     canteen.deliver()
     clock(canteen, "15:00")
-    found = store.mealday.look(MONDAY, LUNCH)
-    assert (found.sheet.registered, found.sheet.cut, found.sheet.served, found.sheet.unclaimed) == (3, 1, 2, 1)
-    assert [(one.kind, one.pupil) for one in found.conflicts] == [("cut-but-ate", "st-chi")]
-    assert [one.name for one in found.waiting] == [canteen.gate.device] and found.counters[0].served == 2
+    found = meal_events(store, MONDAY, LUNCH)
+    there = at_school(store, found)
+    sheet = shown_sheet(found, there.present)
+    assert (sheet.registered, sheet.cut, sheet.served, sheet.unclaimed) == (3, 1, 2, 1)
+    named = conflicts(found.meals, found.servings, there.present, there.absent, complete=not found.waits)
+    assert [(one.kind, one.pupil) for one in named] == [("cut-but-ate", "st-chi")]
+    assert found.waits == (canteen.gate.device,) and counter_lines(MONDAY, LUNCH, found.servings)[0].served == 2
     # The next day knows this one: of the days before none had a lunch.
     clock(canteen, "07:00", MONDAY + timedelta(days=1))
     learned = 0
-    while store.mealday.learn():
+    while store.forecasts.learn():
         learned += 1
         assert learned < 100
-    assert learned == 28 and store.mealday.forecasts(MONDAY + timedelta(days=1), LUNCH)[0].days == 0
+    assert learned == 28 and store.forecasts.of(MONDAY + timedelta(days=1), LUNCH)[0].days == 0
