@@ -116,7 +116,7 @@ class MealPapers:
                 said, mine = store.mealbook.said(day), store.mealbook.served(day).servings
             mine = tuple(one for one in mine if one.pupil == student)
             servings += mine
-            said_ms |= {one.id: one.at_ms for one in said.cuts if one.pupil == student}
+            said_ms |= {one.id: one.at_ms for one in (*said.cuts, *said.enrolments) if one.pupil == student}
             said_ms |= {one.leave.id: one.leave.at_ms for one in said.excuses if one.leave.pupil == student}
             for planned in said.plan.meals:
                 locks[day, planned.meal] = clock_ms(day, planned.money, planned.money_days_before)
