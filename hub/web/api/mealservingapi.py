@@ -16,8 +16,8 @@ from hub.meals.wordorder import in_word_order
 from hub.web.api.attendanceapi import CLASS_CHARACTERS_MAX, ID_CHARACTERS_MAX, Class, Student
 from hub.web.dayforms import AskedDay, KnownDay
 from hub.web.ground import Web
-from hub.web.mealforms import AskedMeal, meal_asked
-from hub.web.pages.cardpages import name_of, tap_named
+from hub.web.mealforms import AskedMeal, class_served, meal_asked
+from hub.web.pages.cardpages import name_of
 from hub.web.visits import Visitor
 from protocol.envelope import rfc3339, unix_ms_of
 from protocol.errors import BadMessage
@@ -149,9 +149,7 @@ def _add_words(web: Web) -> None:
     def settle(said: WordIn, visit: Visitor) -> Any:
         """Say what a counter's record was. What was said last already makes no further record."""
         with web.store.database.lock:
-            row = tap_named(web, said.tap)
-            pupil = None if row is None else row.student
-            school_class = None if row is None or pupil is None else web.store.people.class_on(pupil, visit.today)
+            school_class = class_served(web, said.tap)
             words = in_word_order(web.store.days.meals.words([said.tap]), lambda one: (one.record, one.at_ms))
         visit.must(school_class, said.tap)
         if words and words[-1].why == said.why:

@@ -16,8 +16,17 @@ from hub.meals.publicsheet import counter_lines
 from hub.meals.sittings import shift_of
 from hub.web.dayforms import AskedDay, done, shown_names, words
 from hub.web.ground import Web
-from hub.web.mealforms import AskedMeal, FormRecord, MealDate, meal_asked, meal_words, meals_of_day, meals_path
-from hub.web.pages.cardpages import classes_of, name_of, tap_named
+from hub.web.mealforms import (
+    AskedMeal,
+    FormRecord,
+    MealDate,
+    class_served,
+    meal_asked,
+    meal_words,
+    meals_of_day,
+    meals_path,
+)
+from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
 from hub.web.visits import Visitor
 from protocol.names import class_order, name_order
@@ -59,7 +68,7 @@ WHYS: Final = {
     "second": N_("Suất thêm"),
     "repeat": N_("Cùng một khay"),
     "undone": N_("Không phát suất"),
-    "done": N_("Vẫn đã phát"),
+    "done": N_("Đúng, đã phục vụ"),
 }
 KINDS: Final = {
     "ate-absent": N_("Có ăn nhưng ghi vắng"),
@@ -139,9 +148,7 @@ def _add_live(web: Web) -> None:
     @web.form("/meals/settle", "settle-servings", "serving settled", of="object")
     def settle(visit: Visitor, request: Request, day: MealDate, tap: FormRecord = "", why: Why = "undone") -> Response:
         with web.store.database.lock:
-            row = tap_named(web, tap)
-            pupil = None if row is None else row.student
-            school_class = None if pupil is None else web.store.people.class_on(pupil, day)
+            school_class = class_served(web, tap)
         visit.must(school_class, tap)
         try:
             web.store.mealoffice.settle(name_of(visit), tap, why)
@@ -232,8 +239,11 @@ def _shifts(web: Web, found: MealEvents) -> list[ShiftLine]:
 
 
 def _offers(one: Serving) -> tuple[str, ...]:
-    """What staff may say of a serving that isn't confirmed: a second helping, or the same tray, or that it is none."""
-    return ("second", "repeat", "undone") if "apart" in one.flags else ("undone",)
+    """What staff may say of a serving that isn't confirmed: what it was, that it was as shown, or that it is none."""
+    found = ["second", "repeat"] if "apart" in one.flags else []
+    if "clock" in one.flags or ("holder" in one.flags and one.pupil is not None):
+        found.append("done")
+    return (*found, "undone")
 
 
 def _line(one: Serving, people: Mapping[str, Pupil], offers: tuple[str, ...]) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -114,6 +115,33 @@ def test_a_hub_that_was_down_freezes_when_it_is_back_and_says_so(canteen: Cantee
     assert (one["lock"], one["version"], one["due"][11:16], one["frozen"][11:16]) == ("final", 1, "08:00", "09:40")
     days = {one["day"] for one in look(canteen)}
     assert days == {"2026-11-20", "2026-11-23"}, "a Friday of before has a sheet, a Saturday has none"
+
+
+def test_who_moves_class_after_the_lock_is_named_by_the_adjustment(canteen: Canteen) -> None:
+    store = canteen.store
+    enrol(canteen)
+    clock(canteen, "08:10")
+    look(canteen)
+    with store.database.transaction():
+        be = store.people.find("st-be")
+        assert be is not None
+        store.people.change(replace(be, school_class="1B"), MONDAY)
+    one = look(canteen)[-1]
+    assert (one["why"], one["classes"]) == (
+        "follows",
+        {"1A": {"registered": -1, "regular": -1}, "1B": {"registered": 1, "regular": 1}},
+    )
+    assert one["students"] == ["st-be"]
+
+
+def test_nobody_locks_a_sheet_by_a_clock_that_is_not_set(canteen: Canteen, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrol(canteen)
+    clock(canteen, "06:30")
+    monkeypatch.setattr(canteen.store.clock, "error_ms", lambda: None)
+    with pytest.raises(EntryRefused, match="clock"):
+        canteen.store.mealoffice.lock("co-bep", MONDAY, LUNCH)
+    monkeypatch.undo()
+    assert canteen.store.mealoffice.lock("co-bep", MONDAY, LUNCH)
 
 
 def test_no_meal_today_takes_every_portion_and_gives_them_back(canteen: Canteen) -> None:
