@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, TypeVar
 
@@ -122,6 +122,18 @@ class Said:
     cuts: tuple[Cut, ...] = ()
     excuses: tuple[Excuse, ...] = ()
     closures: tuple[Closure, ...] = ()
+
+
+def said_of_pupils(said: Said, pupils: Set[str]) -> Said:
+    """The same of some pupils alone."""
+    return replace(
+        said,
+        classes={pupil: name for pupil, name in said.classes.items() if pupil in pupils},
+        enrolments=tuple(one for one in said.enrolments if one.pupil in pupils),
+        portions=tuple(one for one in said.portions if one.pupil in pupils),
+        cuts=tuple(one for one in said.cuts if one.pupil in pupils),
+        excuses=tuple(one for one in said.excuses if one.leave.pupil in pupils),
+    )
 
 
 class Expected(msgspec.Struct, frozen=True):

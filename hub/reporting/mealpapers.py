@@ -17,6 +17,7 @@ from hub.mealpapers.monthly import MonthLine, month_paper
 from hub.mealpapers.paper import Paper, PaperForm, paper_bytes
 from hub.mealpapers.slip import SlipDay, slip_days, slip_paper
 from hub.meals.mealdays import PupilMeal, meals_of, month_of
+from hub.meals.portions import said_of_pupils
 from hub.meals.publicsheet import counter_lines
 from hub.meals.servings import Serving
 from hub.meals.sittings import DAY_MS, clock_ms, midnight_of
@@ -88,17 +89,14 @@ class MealPapers:
         Raises EntryRefused.
         """
         store = self._store
-        first, last = month_days(month)
-        now = month_of(store.mealmonths.meals(month, meal))
+        members = store.mealmonths.members(month, school_class)
+        now = month_of(store.mealmonths.meals(month, meal, None if school_class is None else members.keys()))
         with store.database.lock:
             row = store.days.meals.sheets.month(month, meal)
-            members = {one.key: one for one in sorted(store.people.of(first, last), key=lambda one: one.first)}
         lines = []
         for pupil, days in now.items():
             one = members.get(pupil)
             name, mine = ("", "") if one is None else (one.name if names else "", one.school_class)
-            if school_class not in (None, mine):
-                continue
             lines.append(MonthLine(pupil, name, mine, days, None if row is None else row.pupils.get(pupil)))
         return month_paper(month, meal, lines, None if row is None else row.version, self._language)
 
@@ -111,17 +109,17 @@ class MealPapers:
         servings: list[Serving] = []
         said_ms: dict[str, int] = {}
         locks: dict[tuple[date, Meal], int] = {}
-        for day in days_between(first, last):
+        for whole in store.mealbook.said_of(first, last) if first <= last else ():
+            said = said_of_pupils(whole, {student})
             with store.database.lock:
-                said, mine = store.mealbook.said(day), store.mealbook.served(day).servings
-            mine = tuple(one for one in mine if one.pupil == student)
+                mine = store.mealbook.served(said.day, {student}).servings
             servings += mine
-            said_ms |= {one.id: one.at_ms for one in (*said.cuts, *said.enrolments) if one.pupil == student}
-            said_ms |= {one.leave.id: one.leave.at_ms for one in said.excuses if one.leave.pupil == student}
+            said_ms |= {one.id: one.at_ms for one in said.cuts} | {one.id: one.at_ms for one in said.enrolments}
+            said_ms |= {one.leave.id: one.leave.at_ms for one in said.excuses}
             for planned in said.plan.meals:
-                locks[day, planned.meal] = clock_ms(day, planned.money, planned.money_days_before)
+                locks[said.day, planned.meal] = clock_ms(said.day, planned.money, planned.money_days_before)
             for meal in MEALS:
-                meals += [one for one in meals_of(said, meal, mine) if one.pupil == student]
+                meals += meals_of(said, meal, mine)
         return slip_days(meals, servings, said_ms, locks)
 
     def slip(self, student: str, month: str) -> Paper:

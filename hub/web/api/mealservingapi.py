@@ -186,11 +186,11 @@ def _add_months(web: Web) -> None:
         """A month of each pupil of a class or of all: registered, cut, eaten, chargeable; and the version stated."""
         asked = month or f"{visit.today:%Y-%m}"
         name = meal_asked(web, visit.today, meal)
-        found = web.store.mealmonths.told(asked, (name,))
+        found = web.store.mealmonths.told(asked, (name,), visit.school_class)
         return {
             "month": asked,
             "meal": name,
-            "items": [one for one in found if visit.school_class in (None, one["class"])],
+            "items": found,
         }
 
     @web.api("POST", "/v1/meals/months", "meal-months")
