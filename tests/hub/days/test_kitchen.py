@@ -134,6 +134,24 @@ def test_who_moves_class_after_the_lock_is_named_by_the_adjustment(canteen: Cant
     assert one["students"] == ["st-be"]
 
 
+def test_a_lock_that_has_passed_is_not_planned_otherwise(canteen: Canteen) -> None:
+    def planned(**more: Any) -> Any:
+        return msgspec.structs.replace(FIRST_PLAN, meals=(msgspec.structs.replace(FIRST_PLAN.meals[0], **more),))
+
+    desk = canteen.store.mealdesk
+    enrol(canteen)
+    canteen.read()
+    clock(canteen, "06:59")
+    desk.plan("it", MONDAY, planned(money="07:30"))
+    clock(canteen, "07:31")
+    for more in ({"money": "09:00"}, {"final": "09:00"}, {"half": "pm"}, {"weekdays": (1,)}, {"meal": "dinner"}):
+        with pytest.raises(EntryRefused, match="a lock of 2026-11-23 has passed"):
+            desk.plan("it", MONDAY, planned(**({"money": "07:30"} | more)))
+    desk.plan("it", MONDAY + timedelta(days=1), planned(money="09:00"))
+    later = msgspec.structs.replace(FIRST_PLAN.meals[0].shifts[1], closes="12:10")
+    desk.plan("it", MONDAY, planned(money="07:30", shifts=(FIRST_PLAN.meals[0].shifts[0], later)))
+
+
 def test_nobody_locks_a_sheet_by_a_clock_that_is_not_set(canteen: Canteen, monkeypatch: pytest.MonkeyPatch) -> None:
     enrol(canteen)
     clock(canteen, "06:30")

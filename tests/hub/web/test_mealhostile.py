@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 
 from protocol.cards import parse_card
@@ -15,7 +17,7 @@ from protocol.taps import ClockData, TapData, tap_type
 from tests.hub.handmade import T0_MS
 from tests.hub.web.dayhub import DAY, HOSTILE, ROSTER, ms_at
 from tests.hub.web.mealhub import MealHub, meal_hub
-from tests.hub.web.pagehub import CLASS
+from tests.hub.web.pagehub import CLASS, OTHER_CLASS, csrf_in
 
 NAMED = tuple(replace(row, display_name=name) for row, name in zip(ROSTER, HOSTILE, strict=False))
 MONTH = f"{DAY:%Y-%m}"
@@ -99,3 +101,35 @@ def test_names_stay_names_on_pages_and_in_files(hub: MealHub) -> None:
         assert "<script>window.struck" not in page and 'x" onfocus=' not in page, path
     month = principal.get(f"/meals/month/file?month={MONTH}&format=csv").text
     assert '"=HYPERLINK' not in month and ",=HYPERLINK" not in month
+
+
+def test_whose_pupil_it_was_once_says_nothing_of_the_days_since(hub: MealHub) -> None:
+    """st-3-2-8 was of 3/2 until yesterday, and is of 3/3 today."""
+    before, today = (DAY - timedelta(days=3)).isoformat(), DAY.isoformat()
+    teacher, own = hub.who("teacher"), hub.who("teacher", OTHER_CLASS)
+    standing = hub.store.mealoffice.cut("co.lan", "st-3-2-8", DAY - timedelta(days=3), DAY, reason="nghỉ").record
+    hub.run = hub.gate.run(after=hub.run)
+    hub.sent = 0
+    tap = hub.serve("st-3-2-8", "11:40")
+    hub.deliver()
+    with hub.store.database.transaction():
+        person = hub.store.people.find("st-3-2-8")
+        assert person is not None
+        hub.store.people.change(replace(person, school_class=OTHER_CLASS), DAY)
+    hub.settle()
+
+    def send(client: httpx.Client, path: str, **fields: str) -> int:
+        return client.post(path, data={"csrf": csrf_in(client.get("/me"))} | fields).status_code
+
+    cut = {"pupil": "st-3-2-8", "last": today, "why": "nghỉ"}
+    assert send(teacher, "/meals/cut", day=before, **cut) == 403
+    assert send(teacher, "/meals/cut/back", day=before, act=standing, why="nhầm") == 403
+    assert send(teacher, "/meals/settle", day=before, tap=tap, why="undone") == 403
+    secret = hub.ask("token-add", role="teacher", name="cua co", **{"class": CLASS}).split()[-1]
+    program = hub.client(authorization=f"Bearer {secret}", accept="application/json")
+    body = {"student": "st-3-2-8", "first": before, "last": today, "reason": "nghỉ"}
+    assert program.post("/v1/meals/cuts", json=body).status_code == 403
+    assert program.delete(f"/v1/meals/cuts/{standing}").status_code == 403
+    assert program.post("/v1/meals/servings", json={"tap": tap, "why": "undone"}).status_code == 403
+    assert send(own, "/meals/settle", day=today, tap=tap, why="undone") == 303
+    assert send(own, "/meals/cut/back", day=today, act=standing) == 303
