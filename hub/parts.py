@@ -16,9 +16,9 @@ from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
 from hub.days.complaints import Complaints
 from hub.days.daybook import Daybook
+from hub.days.forecasts import Forecasts
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
-from hub.days.mealday import MealDay
 from hub.days.mealdesk import MealDesk
 from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
@@ -138,7 +138,7 @@ class Store:
             self.clock.now_ms,
         )
         self.mealbook = MealBook(self)
-        self.mealday = MealDay(self)
+        self.forecasts = Forecasts(self)
         self.kitchen = Kitchen(self)
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
