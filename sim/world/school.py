@@ -192,8 +192,10 @@ class School:
                 else:
                     self._plan_tap(rng, at_ns, card)
             if lunch:
-                self.lunch.plan_talk(start_ns + int((middle_min - spread * around_min) * MINUTE),
-                                     start_ns + int((middle_min + spread * around_min) * MINUTE))
+                self.lunch.plan_talk(
+                    start_ns + int((middle_min - spread * around_min) * MINUTE),
+                    start_ns + int((middle_min + spread * around_min) * MINUTE),
+                )
 
     def boxes(self, device: str) -> list[GatewayBox]:
         """A gateway's box; where a copy of its card runs in a second one, that one too."""
