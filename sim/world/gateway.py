@@ -93,6 +93,16 @@ class GatewayBox:
         return self.assembly is not None
 
     @property
+    def has_counters(self) -> bool:
+        """Whether meals are served here."""
+        return self.config.counters_listen is not None
+
+    @property
+    def host(self) -> str:
+        """Its address in the school's network."""
+        return "" if self.config.counters_listen is None else self.config.counters_listen[0]
+
+    @property
     def source(self) -> str:
         """The source of its records."""
         return f"urn:k12edge:dev:{self.config.school}-{self.config.gateway_id}"

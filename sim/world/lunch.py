@@ -17,6 +17,7 @@ from protocol.mealrecords import Portions
 from protocol.meals import ByHand
 from sim.school import Pupil
 from sim.world.loop import DAY, MINUTE, MS, SECOND
+from sim.world.paths import Paths
 from sim.world.plan import MEALTIME
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Lunch:
     def __init__(self, school: School) -> None:
         """Nothing is planned yet."""
         self._school = school
+        self.paths = Paths(school)
         self.undone: dict[str, Word] = {}
         """Records of servings that staff took back, as far as they know."""
 
@@ -136,6 +138,7 @@ class Lunch:
         def begin() -> None:
             for box in school.gateways:
                 box.mealtime(until_ns)
+            self.paths.look_until(until_ns)
 
         school.loop.at(first_ns - TALK_S[0] * SECOND, begin)
 
