@@ -47,7 +47,7 @@ UNDONE: Final = 0.03
 CUTS: Final = 0.06
 """Pupils who don't eat today; some of them come all the same."""
 CUTS_MIN: Final = (25, 100, 160)
-"""When cuts are entered, in minutes from the day's beginning at 05:50: before the locks at 07:00 and 08:00, and after."""
+"""When cuts are entered, in minutes from the day's beginning at 05:50: before the locks at 07:00 and 08:00; and late."""
 ADJUST_MIN: Final = 190
 TALK_S: Final = (20, 60)
 """How long before the first eater and after the last one counters talk."""
@@ -88,7 +88,7 @@ class Lunch:
             for at_min in CUTS_MIN:
                 some = rng.sample(school.pupils, max(1, int(len(school.pupils) * CUTS / len(CUTS_MIN))))
                 at_ns = school.began_ns + day * DAY + at_min * MINUTE
-                school.loop.at(at_ns, lambda some=some: [self.office(_cutting(one)) for one in some])  # type: ignore[misc]
+                school.loop.at(at_ns, lambda some=some: self._cut(some))  # type: ignore[misc]
             school.loop.at(school.began_ns + day * DAY + ADJUST_MIN * MINUTE, self._adjust)
 
     def plan_meals(self) -> None:
@@ -100,6 +100,10 @@ class Lunch:
         with store.database.transaction():
             for pupil in self._school.pupils:
                 store.mealoffice.enrol(OFFICE, pupil.key, _today(store), None)
+
+    def _cut(self, pupils: list[Pupil]) -> None:
+        for one in pupils:
+            self.office(_cutting(one))
 
     def _adjust(self) -> None:
         """Two guests come to a class's table."""

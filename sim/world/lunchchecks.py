@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from sim.world.school import School
     from sim.world.truth import Held
 
-REFERRED: Final[frozenset[Reason]] = frozenset(
-    {"unknown", "lost", "not-enrolled", "ambiguous", "random", "misread"}
-)
+REFERRED: Final[frozenset[Reason]] = frozenset({"unknown", "lost", "not-enrolled", "ambiguous", "random", "misread"})
 """Why a card is referred to staff: nobody knows whose it is. Of food or money none of them speaks."""
 KNOWN_NS: Final = SECOND
 """Within so long a serving is known at every counter to which there is a way."""
@@ -67,8 +65,10 @@ def _check_refused(school: School, taps: tuple[CounterTap, ...]) -> None:
 def _check_counted(school: School, store: Store, day: date, found: Served) -> None:
     """What was shown and not taken back is counted, once; and nothing else."""
     counted: dict[str, list[Serving | Aside]] = defaultdict(list)
-    for one in (*found.servings, *found.aside):
-        counted[one.tap].append(one)
+    for serving in found.servings:
+        counted[serving.tap].append(serving)
+    for aside in found.aside:
+        counted[aside.tap].append(aside)
     last: dict[tuple[str, str], int] = {}
     for name, held in school.truth.signals.items():
         if not held.station.startswith("quay-") or today_at(held.at_ns // MS) != day:
@@ -115,7 +115,7 @@ def _is_held(store: Store, name: str) -> bool:
 
 
 def _check_seconds(school: School, taps: tuple[CounterTap, ...]) -> None:
-    """A counter that could hear of a serving knows the next one of the pupil for a second; one that couldn't says so."""
+    """A counter that could hear of a serving knows the next one for a second; one that couldn't says so."""
     signals, seen = school.truth.signals, school.lunch.paths.seen
     meals: dict[tuple[str, str, str], list[tuple[int, CounterTap]]] = defaultdict(list)
     for tap in taps:
@@ -123,7 +123,8 @@ def _check_seconds(school: School, taps: tuple[CounterTap, ...]) -> None:
         if tap.decision != "accepted" or tap.said is None:
             continue
         if held is not None and tap.id in seen and seen[tap.id].gone and not tap.said.alone:
-            school.truth.broken("a counter that hears not all says so", f"{tap.id}: {sorted(seen[tap.id].gone)} unheard")
+            gone = sorted(seen[tap.id].gone)
+            school.truth.broken("a counter that hears not all says so", f"{tap.id}: {gone} unheard")
         if tap.believed is not None:
             at_ns = tap.when.best_ms * MS if held is None else held.at_ns
             meals[tap.believed, tap.said.day, tap.said.meal].append((at_ns, tap))

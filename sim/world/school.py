@@ -38,8 +38,7 @@ STRANGERS: Final = 0.01
 """Cards that no roster knows, of all taps; as many are held twice, and a tenth as many show a random number."""
 GATE: Final = "cong"
 KITCHENS: Final = {"bep": ("quay-1", "quay-2"), "bep-b": ("quay-3", "quay-4")}
-"""The gateways with counters, and theirs: each more would talk with all others twice a second, which takes a seed's time.
-"""
+"""The gateways with counters, and theirs: each more talks with all others twice a second, which takes a seed's time."""
 HOME_MIN: Final = 30
 """From the last tap of a day to its end, in minutes."""
 CONFIRMED: Final = " ".join((*get_args(Guard), CARDS_PASSED))
@@ -201,8 +200,10 @@ class School:
                 else:
                     self._plan_tap(rng, at_ns, card)
             if lunch:
-                self.lunch.plan_talk(start_ns + int((middle_min - spread * around_min) * MINUTE),
-                                     start_ns + int((middle_min + spread * around_min) * MINUTE))
+                self.lunch.plan_talk(
+                    start_ns + int((middle_min - spread * around_min) * MINUTE),
+                    start_ns + int((middle_min + spread * around_min) * MINUTE),
+                )
 
     def boxes(self, device: str) -> list[GatewayBox]:
         """A gateway's box; where a copy of its card runs in a second one, that one too."""
