@@ -47,7 +47,7 @@ UNDONE: Final = 0.03
 CUTS: Final = 0.06
 """Pupils who don't eat today; some of them come all the same."""
 CUTS_MIN: Final = (25, 100, 160)
-"""When cuts are entered, in minutes from the day's beginning at 05:50: before the locks at 07:00 and 08:00; and late."""
+"""When cuts are entered, in minutes from the day's beginning at 05:50: before the locks, and after them."""
 ADJUST_MIN: Final = 190
 TALK_S: Final = (20, 60)
 """How long before the first eater and after the last one counters talk."""
