@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edge.canteen.counter import GatewayCounter
     from edge.canteen.exchange import Exchange
     from edge.kiosk.keeper import Kiosk
+    from edge.kiosk.standby import StandbyKiosk
     from edge.mqtt import MqttLink
 
 log = logging.getLogger("k12edge.gateway")
@@ -290,21 +291,37 @@ def run_gateway(config: GatewayConfig, ending: Ending) -> int:
     """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start.
 
     A disk that is full, fails or can't be written is waited for: a person sees to it, nobody has to think of the
-    gateway, and until then those who come get an alarm.
+    gateway, and until then those who come get an alarm; a counter's screens say why, and that food goes on.
     """
     # A tap mustn't wait for the delivery's turn at the interpreter, which is 5 ms by default.
     sys.setswitchinterval(0.0005)
+    screens = _standby(config)
     while not ending.asked:
         try:
             gateway = Gateway(config, ending)
         except (JournalFull, JournalFailed) as problem:
+            if screens is not None:
+                screens.say(problem.code)
             _say(config, problem, ending)
             continue
+        if screens is not None:
+            screens.end()
         gateway.run()
         if gateway.again and not ending.asked:
             continue
     _leave()
     return 0
+
+
+def _standby(config: GatewayConfig) -> StandbyKiosk | None:
+    """The screens of a gateway that has some, for as long as it can't begin."""
+    if config.kiosk_listen is None:
+        return None
+    from edge.kiosk.standby import StandbyKiosk
+
+    clock = SystemClock(config.time_source, config.declared_error_ms)
+    stations = [plan.name for plan in config.stations if plan.kind == "canteen"]
+    return StandbyKiosk(stations, config.kiosk_listen, lambda: clock.mono_ns() // 1_000_000, config.kiosk_pupil)
 
 
 def _say(config: GatewayConfig, problem: JournalFull | JournalFailed, ending: Ending) -> None:

@@ -39,7 +39,7 @@ TALKERS_MAX: Final = 16
 
 Carry = Callable[[str, Mapping[str, str | None]], tuple[str, bytes | None]]
 """Action and words -> what to say, and what the person gets as a file."""
-IMPORTS: Final = ("roster-import", "roster-check", "roster-apply", "keys-import")
+IMPORTS: Final = ("roster-import", "roster-check", "roster-apply", "keys-import", "meal-plan-set")
 """Actions that are handed a file; the others get one, if any."""
 
 

@@ -16,9 +16,9 @@ from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
 from hub.days.complaints import Complaints
 from hub.days.daybook import Daybook
+from hub.days.forecasts import Forecasts
 from hub.days.kitchen import Kitchen
 from hub.days.mealbook import MealBook
-from hub.days.mealday import MealDay
 from hub.days.mealdesk import MealDesk
 from hub.days.mealmonths import MealMonths, meal_days_told
 from hub.days.mealoffice import MealOffice
@@ -31,6 +31,7 @@ from hub.desks.incidentdesk import INCIDENT_ACTIONS, IncidentDesk
 from hub.desks.issuing import Issuing
 from hub.desks.listdesk import IMPORT_ACTION, LIST_ACTIONS, ListDesk
 from hub.desks.otherlists import OtherLists
+from hub.desks.plandesk import PLAN_ACTIONS, PlanDesk
 from hub.desks.userdesk import ACTIONS as USER_ACTIONS
 from hub.desks.userdesk import UserDesk
 from hub.parents.consents import Consents
@@ -137,7 +138,7 @@ class Store:
             self.clock.now_ms,
         )
         self.mealbook = MealBook(self)
-        self.mealday = MealDay(self)
+        self.forecasts = Forecasts(self)
         self.kitchen = Kitchen(self)
         self.mealoffice = MealOffice(self)
         self.mealdesk = MealDesk(self)
@@ -231,6 +232,8 @@ class Store:
             return ReportDesk(self).carry_out(action, words)
         if action in MEAL_ACTIONS:
             return MealWords(self).carry_out(action, words)
+        if action in PLAN_ACTIONS:
+            return PlanDesk(self).carry_out(action, words)
         if action in INCIDENT_ACTIONS:
             return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:

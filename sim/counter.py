@@ -147,13 +147,13 @@ class SimulatedCounter:
         found = [eater for eater in self.eaters if asked and all(_fits(word, eater) for word in asked)]
         return tuple(sorted(found, key=lambda eater: not eater.meals)[:limit])
 
-    def serve_name(self, station: str, student: str, by: str) -> Done:
+    def serve_name(self, station: str, student: str, by: str, of: str | None = None) -> Done:
         """See Counter.serve_name."""
         eater = next((one for one in self.eaters if one.student == student), None)
         if self.code is not None or eater is None:
             return Done(self.code or "pupil-unknown")
         before = [one for one in self._views[station].recent if _is(one, eater) and not one.undone]
-        return Done(None, self._record(station, eater, "second" if before else "accepted", "name"))
+        return Done(None, self._record(station, eater, "second" if before else "accepted", "name", of=of))
 
     def serve_stranger(self, station: str, of: str | None, by: str) -> Done:
         """See Counter.serve_stranger."""

@@ -24,7 +24,8 @@ import msgspec
 from hub.broker import PORTS
 from protocol.errors import NeedsHands
 
-START_S: Final = 20.0
+START_S: Final = 60.0
+"""A part is ready in 2 s; not where a dozen others want to run as well."""
 STOP_S: Final = 15.0
 """A part ends in 4 s; on a machine where a dozen others want to run it may take longer, but it must end."""
 LOOK_S: Final = 0.02

@@ -148,17 +148,15 @@ class GatewayCounter:
 
     # --- serving by hand ------------------------------------------------------------------------------------------
 
-    def serve_name(self, station: str, student: str, by: str) -> Done:
+    def serve_name(self, station: str, student: str, by: str, of: str | None = None) -> Done:
         """See Counter.serve_name."""
         if not self._index().knows(student):
             return Done("pupil-unknown")
-        return self._ask(station, ByHand("name", _by(by)), student, student)
+        return self._ask(station, ByHand("name", _by(by), _referred(of)), student, student)
 
     def serve_stranger(self, station: str, of: str | None, by: str) -> Done:
         """See Counter.serve_stranger."""
-        if of is not None and parse_tap_id(of) is None:
-            # Whatever that was, somebody stands there and eats.
-            of = None
+        of = _referred(of)
         # Without a card each is somebody else; the press's own name keeps them apart.
         whom = of or f"stranger:{station}:{self._clock.mono_ns()}"
         return self._ask(station, ByHand("stranger", _by(by), of), whom, None)
@@ -316,6 +314,7 @@ class GatewayCounter:
     def tend(self) -> None:
         """Every few seconds, on no lane: end shifts, write them down, tell of what changes by itself."""
         clock = self._clock.read()
+        self.hatch.is_alone(clock.mono_ms)
         for station in self.stations():
             sitting = self.hatch.sitting(station, clock)
             key = NO_MEAL if sitting is None else (sitting.day, sitting.meal)
@@ -343,6 +342,11 @@ class GatewayCounter:
 
 def _by(by: str) -> str:
     return by.strip()[:64] or NOBODY
+
+
+def _referred(of: str | None) -> str | None:
+    """A referred card's record; whatever else that was, somebody stands there and eats."""
+    return of if of is not None and parse_tap_id(of) is not None else None
 
 
 def _is_pin(hashed: str, pin: str) -> bool:

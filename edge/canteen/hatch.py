@@ -32,6 +32,9 @@ log = logging.getLogger("k12edge.canteen")
 
 PRESS_NS: Final = 2 * 10**9
 """The same serving asked for again so soon is a finger that touched twice, wet or waiting for a slow disk."""
+ABSENT_MS: Final = 2 * 3_600_000
+"""A counter that isn't heard for so long, while others are, serves nobody: it is off, or stands in a cupboard. Were it
+cut off instead, it would hear nobody, and mark its own servings."""
 DAY_MS: Final = 86_400_000
 COUNTS_BY: Final = {"undone": (True, False), "done": (False, False), "second": (False, False), "repeat": (False, True)}
 """What the newest correction of a serving makes of it: whether it is undone, whether it is the same tray."""
@@ -83,6 +86,7 @@ class Hatch:
         self._failed: tuple[str, int] | None = None
         self._listeners: list[Callable[[str], None]] = []
         self._others: dict[str, str] = {}
+        self._heard_ms: dict[str, int] = {}
         self.sheet: CounterSheet | None = None
 
     # --- put together ---------------------------------------------------------------------------------------------
@@ -182,7 +186,7 @@ class Hatch:
         if sitting is None:
             return Plate(None, again)
         asks = verdict.nth > 1 and self.sheet is not None and self.sheet.second == "ask"
-        alone = bool(self.unheard())
+        alone = self.is_alone(clock.mono_ms)
         return Plate(MealTap(sitting.day, sitting.meal, sitting.shift, verdict.nth, alone, asks), again)
 
     def noted(self, tap: TapId, data: TapData, asked: HandSeen | None) -> None:
@@ -318,6 +322,16 @@ class Hatch:
         with suppress(Exception):
             return neighbours.unheard()
         return tuple(self._others)
+
+    def is_alone(self, now_ms: int) -> bool:
+        """Whether somebody may be served, now, of whom we don't hear; to be asked every few seconds too."""
+        unheard, others = self.unheard(), self._others
+        known = self._heard_ms
+        for device in others:
+            known[device] = known.get(device, now_ms) if device in unheard else now_ms
+        if len(unheard) == len(others):
+            return bool(others)
+        return any(now_ms - known.get(device, now_ms) < ABSENT_MS for device in unheard)
 
     def _say(self, serving: Serving) -> None:
         """Tell the other counters, in the order of places; under the lock. Outside of every meal there is no word."""

@@ -158,8 +158,8 @@ class Counter(Protocol):
     def find(self, words: str, limit: int = 8) -> Sequence[Eater]:
         """Pupils whose name has these words, without accents, or whose class is one of them; expected ones first."""
 
-    def serve_name(self, station: str, student: str, by: str) -> Done:
-        """Serve this pupil, whose card is not here."""
+    def serve_name(self, station: str, student: str, by: str, of: str | None = None) -> Done:
+        """Serve this pupil, whose card is not here; or is the referred one, whose record is `of`."""
 
     def serve_stranger(self, station: str, of: str | None, by: str) -> Done:
         """Serve somebody the counter doesn't know; `of` is the referred card's record, None where there was no card."""

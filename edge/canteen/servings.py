@@ -82,16 +82,17 @@ class _Person:
 
 
 class _MealBook:
-    """One meal's people and numbers."""
+    """One meal's people and numbers; `stale`: the numbers are of an older sheet, and made anew when they are asked."""
 
     def __init__(self) -> None:
         self.people: dict[str, _Person] = {}
         self.counts: dict[int, Count] = {}
+        self.stale = False
         self.servings = 0
 
 
 class Book:
-    """See the room. Every step but `rebuild` takes constant time. One thread at a time."""
+    """See the room. Every step takes constant time but a meal's first `count` after `rebuild`. One thread at a time."""
 
     def __init__(self) -> None:
         """Nobody was served yet, and nobody is expected."""
@@ -144,7 +145,11 @@ class Book:
 
     def note(self, serving: Serving) -> bool:
         """Take a serving in; False where its record is known already, or the meal has no room for more."""
-        if serving.tap in self._taps:
+        known = self._taps.get(serving.tap)
+        if known is not None and known.device and not serving.device:
+            # Another counter spoke of a record of ours before there was one: nobody speaks for another's servings.
+            self._drop(known)
+        elif known is not None:
             return False
         meal = self._meal(serving.key)
         if meal.servings >= SERVINGS_MAX and serving.key == NO_MEAL:
@@ -216,15 +221,22 @@ class Book:
     def count(self, key: MealKey, shift: int) -> Count:
         """The numbers of a sitting, over all counters that were heard."""
         meal = self._meals.get(key)
-        return Count() if meal is None else meal.counts.get(shift, Count())
-
-    def rebuild(self, census: Census) -> None:
-        """Count anew by another sheet: who is expected, and which class eats when."""
-        self._census = census
-        for key, meal in self._meals.items():
-            meal.counts = {}
+        if meal is None:
+            return Count()
+        if meal.stale:
+            meal.stale = False
             for person in meal.people.values():
                 self._share(meal, key, person, 1)
+        return meal.counts.get(shift, Count())
+
+    def rebuild(self, census: Census) -> None:
+        """Count anew by another sheet: who is expected, and which class eats when.
+
+        Meal by meal as they are asked for, and those of other days never: a tap may be waiting.
+        """
+        self._census = census
+        for meal in self._meals.values():
+            meal.counts, meal.stale = {}, True
 
     def ours(self, day: str) -> list[Serving]:
         """This gateway's servings of a day, as they came."""
@@ -246,6 +258,14 @@ class Book:
             for serving in person.servings:
                 self._taps.pop(serving.tap, None)
                 self._whose.pop(serving.card, None)
+
+    def _drop(self, serving: Serving) -> None:
+        """As if it had never been told."""
+        self.set_state(serving, undone=True)
+        person = self._person(serving)
+        if person is not None:
+            person.servings = [one for one in person.servings if one is not serving]
+        self._taps.pop(serving.tap, None)
 
     def _person(self, serving: Serving) -> _Person | None:
         meal = self._meals.get(serving.key)
@@ -273,7 +293,7 @@ class Book:
 
     def _share(self, meal: _MealBook, key: MealKey, person: _Person, sign: int) -> None:
         """Take what a person makes of the numbers in, or out."""
-        if not person.counted:
+        if not person.counted or meal.stale:
             return
         shift = self._census.shift_of(key, person.student)
         if shift is None:

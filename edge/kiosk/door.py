@@ -63,9 +63,13 @@ class Door:
         if host.lower() not in self._hosts:
             # A name that somebody else's server resolves to this machine (DNS rebinding), or a proxy.
             return "not-here"
+        here = headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
         if scope["method"] in ("GET", "HEAD"):
-            return None
-        if headers.get("origin") != f"http://{host}" or headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            # A link may lead here; but no page of somewhere else listens unseen, which would end the stream of ours.
+            return None if here or headers.get("sec-fetch-mode") == "navigate" else "not-from-here"
+        if not here:
+            return "not-from-here"
+        if headers.get("origin") != f"http://{host}":
             return "not-from-here"
         if not hmac.compare_digest(headers.get("x-kiosk", "").encode(), self._secret.encode()):
             return "page-old"

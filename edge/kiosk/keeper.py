@@ -55,7 +55,8 @@ class Kiosk:
         while not self._stopping.is_set():
             try:
                 self._serve()
-            except Exception:
+            except (Exception, SystemExit):
+                # A server that can't start may ask for the end of its process; it is ours too.
                 log.exception("kiosk-failed: the screens can't be served now; taps, light and buzzer go on")
             self.ready.clear()
             self._stopping.wait(AGAIN_S)

@@ -49,10 +49,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something to be asked of the counter: `of` is a record's name, a pupil's key, or a PIN."""
+    """Something to be asked of the counter: `of` is a record's name, a pupil's key, or a PIN.
+
+    `answers`: the record of the waiting card that a serving by name is for.
+    """
 
     verb: Verb
     of: str = field(default="", repr=False)
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Notice:
 class Desk:
     """Where the staff's screen of a station stands. `offers` were taken when the step began: no number moves under
     a finger. `choosing`: a search is typed, digits choose. `later`: the login was put off. `at_ms`: the last key.
+
+    `naming`: of the waiting cards, the one that a digit chooses is served by name; `of`: its record, in the search.
     """
 
     mode: Mode = "home"
@@ -84,6 +90,8 @@ class Desk:
     notice: Notice | None = None
     later: bool = False
     at_ms: int = 0
+    naming: bool = False
+    of: str = ""
 
     @property
     def pages(self) -> int:
@@ -110,8 +118,10 @@ def press(desk: Desk, key: str, now_ms: int) -> tuple[Desk, Act | None]:
     """
     desk = replace(desk, notice=None, at_ms=now_ms)
     verb, colon, of = key.partition(":")
+    if verb == "serve" and of and desk.mode == "waiting" and desk.naming:
+        return _find(desk, of), None
     if colon:
-        return desk, Act(verb, of) if verb in OF_A_LINE and of else None
+        return desk, _act(desk, verb, of) if verb in OF_A_LINE and of else None
     if key.startswith("open-"):
         return _open(desk, key.removeprefix("open-")), None
     if key in ("page+", "page-"):
@@ -163,8 +173,20 @@ def _choosing(desk: Desk, key: str) -> tuple[Desk, Act | None]:
         return _turned(desk, 1 if key == "+" else -1), None
     if key in DIGITS and 1 <= int(key) <= len(desk.lines):
         verb, _, of = desk.lines[int(key) - 1].token.partition(":")
-        return desk, Act(verb, of)  # type: ignore[arg-type]  # Offers are made with tokens of verbs.
+        return (_find(desk, of), None) if desk.naming else (desk, _act(desk, verb, of))
+    if desk.mode == "waiting" and key == "/":
+        return replace(desk, naming=not desk.naming), None
     return desk, None
+
+
+def _act(desk: Desk, verb: str, of: str) -> Act:
+    answers = desk.of if verb == "name" else ""
+    return Act(verb, of, answers)  # type: ignore[arg-type]  # Tokens are made of verbs, and held to them.
+
+
+def _find(desk: Desk, of: str) -> Desk:
+    """A waiting card's pupil is known by sight: the search whose choice answers that card."""
+    return replace(home(desk), mode="name", of=of)
 
 
 def _turned(desk: Desk, by: int) -> Desk:

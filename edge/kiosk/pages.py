@@ -50,6 +50,7 @@ def staff_html(view: CounterView, desk: Desk, language: Language) -> str:
         each=LINES_EACH,
         pin_min=PIN_MIN,
         shift_by=view.shift_by,
+        of_time=next((one.time for one in view.waiting if one.tap == desk.of), ""),
         **more,
     )
 

@@ -126,7 +126,7 @@ class StationScreens:
             case "stranger":
                 return counter.serve_stranger(station, None, by)
             case "name":
-                return counter.serve_name(station, act.of, by)
+                return counter.serve_name(station, act.of, by, act.answers or None)
             case "undo":
                 return counter.undo(act.of, by)
             case "redo":

@@ -149,6 +149,8 @@ def signs(view: CounterView, language: Language) -> tuple[Sign, ...]:
         )
     else:
         owed = Sign(say(language, "unsent-none"))
+    # A journal that can't be opened may owe something.
+    owing = () if view.failing is not None and not view.unsent else (owed,)
     cards = Sign(say(language, "roster-never"), True)
     if view.roster is not None and view.roster_age_s is not None:
         cards = Sign(say(language, "roster-age", age=age(language, view.roster_age_s)))
@@ -156,7 +158,7 @@ def signs(view: CounterView, language: Language) -> tuple[Sign, ...]:
     if view.shift_by is not None:
         shift = Sign(say(language, "shift-of", who=view.shift_by))
     unnamed = (Sign(say(language, "strangers", count=view.tally.strangers)),) if view.tally.strangers else ()
-    return owed, _sheet(view, language), cards, shift, *unnamed
+    return *owing, _sheet(view, language), cards, shift, *unnamed
 
 
 def _sheet(view: CounterView, language: Language) -> Sign:
@@ -181,15 +183,18 @@ def _other_day(sheet_day: str, today: str, language: Language) -> str:
 
 
 def troubles(view: CounterView, language: Language) -> tuple[Trouble, ...]:
-    """What is wrong, the worst first; what was kept and what to do stand in its words."""
+    """What is wrong, the worst first; what was kept and what to do stand in its words.
+
+    Where nothing can be written, nothing may say that cards are recorded.
+    """
     found = []
     if view.failing is not None:
         found.append(Trouble(view.failing, say(language, "trouble-failing"), "red"))
     if view.reader != "ready":
         found.append(Trouble(view.reader, say(language, "trouble-reader"), "red"))
-    if not view.link:
+    if view.failing is None and not view.link:
         found.append(Trouble("hub-unreachable", say(language, "trouble-link"), "amber"))
-    if not view.sure:
+    if view.failing is None and not view.sure:
         found.append(Trouble("clock-unsure", say(language, "trouble-clock"), "amber"))
     if view.tally.unheard:
         named = ", ".join(view.tally.unheard)
@@ -216,8 +221,8 @@ def _last(shown: Shown, language: Language) -> LastPupil | None:
         say(language, "ask") if shown.ask else say(language, "alone") if shown.alone else "",
         bool(shown.alerts)
         or shown.portion != "regular"
+        # Not that other counters aren't heard: with every tray it would drown what a child must not eat.
         or shown.shape in ("refused", "alarm")
-        or shown.alone
         or shown.ask,
     )
 

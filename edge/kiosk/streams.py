@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +17,8 @@ from typing import Final
 from edge.kiosk.pages import Page
 from edge.kiosk.screens import Frame, StationScreens
 from edge.kiosk.words import Language
+
+log = logging.getLogger("k12edge.kiosk")
 
 LISTENERS_MAX: Final = 16
 """Pages open at once; one more ends the one that has listened longest, so that a fresh page is always served."""
@@ -136,10 +139,17 @@ class Streams:
             self._raised.discard(station)
             mine = [one for one in self._listeners if one.station == station]
             wanted = {(one.page, one.language) for one in mine}
-            frames, lasts_ms = await loop.run_in_executor(self._workers, self._screens[station].frames, wanted)
-            for one in mine:
-                one.tell(frames[one.page, one.language])
-            due_s = BEAT_S if lasts_ms is None else min(BEAT_S, lasts_ms / 1000)
+            due_s = BEAT_S
+            try:
+                frames, lasts_ms = await loop.run_in_executor(self._workers, self._screens[station].frames, wanted)
+                for one in mine:
+                    one.tell(frames[one.page, one.language])
+                due_s = BEAT_S if lasts_ms is None else min(BEAT_S, lasts_ms / 1000)
+            except Exception:
+                # Pages would go on hearing beats, and show an old screen for ever: they are cut off, and ask anew.
+                log.exception("screen-failed: station %s could not be looked at", station)
+                for one in mine:
+                    one.end()
         self._lookers.pop(station, None)
 
 

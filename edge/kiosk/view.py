@@ -51,7 +51,8 @@ def pupil_screen(view: CounterView, language: Language, pupil: str = "con") -> P
     """What the pupils' screen of this station shows now. `pupil`: how staff speak to them."""
     shown, offline = view.shown, "" if view.link else say(language, "offline", pupil)
     if view.failing is not None:
-        return _fault(language, pupil, "fault", offline)
+        # Whether the hub is heard is no matter now, and that cards are recorded would not be so.
+        return _fault(language, pupil, "fault", "")
     look = LOOKS[shown.shape] if lasts_ms(shown, view.now_mono_ms) > 0 else "idle"
     beat = shown.number % 2
     if look == "fault":

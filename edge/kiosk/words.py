@@ -158,6 +158,9 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "name-type": ("+ hoặc Enter rồi bấm số của dòng", "+ or Enter, then the line's number"),
         "not-expected": ("không có suất hôm nay", "no portion today"),
         "waiting-title": ("Thẻ chờ cô: bấm số để phát", "Waiting cards: press a number to serve"),
+        "waiting-naming": ("Bấm số của thẻ, rồi gõ tên", "Press the card's number, then type a name"),
+        "waiting-by-name": ("Phát theo tên", "Serve by name"),
+        "name-of": ("Cho thẻ chạm lúc {time}", "For the card of {time}"),
         "stranger-title": ("Phát cho người không có thẻ", "Serve somebody without a card"),
         "stranger-ask": (
             "Enter: phát một suất, chưa biết tên. * không phát",
@@ -168,7 +171,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "flip-none": ("Không có lượt nào trùng hay thêm", "No repeat and no second helping"),
         "login-title": ("Nhận ca: chạm thẻ nhân viên, hoặc gõ mã PIN", "Take the shift: staff card, or type your PIN"),
         "login-ask": (
-            "Từ {count} số, rồi Enter. * để sau: thẻ vẫn được ghi",
+            "Từ {count} số, rồi Enter. * để sau: cứ phát cơm",
             "{count} digits, then Enter. * later",
         ),
         "logout-title": ("Trả ca", "End the shift"),
@@ -189,12 +192,12 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "done-logout": ("Đã trả ca", "The shift has ended"),
         "a-stranger": ("người chưa biết tên", "somebody not known by name"),
         "failed-pin-wrong": (
-            "Mã PIN không đúng; thẻ vẫn được ghi. Gõ lại",
-            "Wrong PIN; cards are recorded. Again",
+            "Mã PIN không đúng; cứ phát cơm. Gõ lại",
+            "Wrong PIN; go on serving. Again",
         ),
         "failed-pin-wait": (
-            "Sai nhiều lần: gõ lại sau {wait}. Thẻ vẫn được ghi",
-            "Wrong too often: type again in {wait}. Cards are still recorded",
+            "Sai nhiều lần: gõ lại sau {wait}. Cứ phát cơm",
+            "Wrong too often: type again in {wait}. Go on serving",
         ),
         "failed-pin-short": ("Mã PIN có từ {count} số. Gõ tiếp", "A PIN has {count} digits or more. Go on"),
         "failed-gone": ("Lượt này vừa được xử lý rồi. Không ghi thêm gì", "This was done already. Nothing was added"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -65,6 +66,7 @@ class Kitchen(RowsWorker):
         super().__init__(store.database, log, FAILED_PAUSE_MS)
         self._store = store
         self._seen: object = None
+        self._classes: dict[date, Mapping[str, str]] = {}
         self.on_locked: Callable[[], None] = lambda: None
 
     def failed(self) -> None:
@@ -88,11 +90,12 @@ class Kitchen(RowsWorker):
             )
         if (seen, counts) == self._seen:
             # With nothing else to do, one more past day is read, from which a forecast is made.
-            return LEARN_MS if store.mealday.learn() else self._wait_ms(today)
+            return LEARN_MS if store.forecasts.learn() else self._wait_ms(today)
         done = 0
         for back in range(BACK_DAYS, -1, -1):
             day = today - timedelta(days=back)
             done += self._freeze_due(day) + self._follow(day)
+        self._classes = {day: some for day, some in self._classes.items() if day >= today - timedelta(days=BACK_DAYS)}
         self._seen = (seen, counts)
         if done:
             self.on_locked()
@@ -145,6 +148,8 @@ class Kitchen(RowsWorker):
         """Freeze a sheet now, by a person's word; the record. Raises EntryRefused where it is frozen for good."""
         store = self._store
         with store.database.transaction():
+            if store.clock.error_ms() is None or store.daybook.rereading or store.regaining():
+                raise EntryRefused("the hub's clock isn't set, or it still reads what was said: wait, or use the paper")
             if any((one.meal, one.lock) == (meal, "final") for one in store.days.meals.sheets.locks(day)):
                 raise EntryRefused(f"the sheet of {meal} on {day.isoformat()} is frozen: it can only be adjusted")
             said = store.mealbook.said(day)
@@ -187,13 +192,18 @@ class Kitchen(RowsWorker):
     # --- what follows -------------------------------------------------------------------------------------------------
 
     def _follow(self, day: date) -> int:
-        """Append what a day's frozen sheets are otherwise by than what is said now; how many records."""
+        """Append what a day's frozen sheets are otherwise by than what is said now; how many records.
+
+        Who moved, came or left in the roster is said by no record: it shows against the classes of the look before.
+        """
         store = self._store
         with store.database.transaction():
             frozen = [one for one in store.days.meals.sheets.locks(day) if one.lock == "final"]
             if not frozen:
                 return 0
             said = store.mealbook.said(day)
+            then = replace(said, classes=self._classes.get(day, said.classes))
+            self._classes[day] = said.classes
             adjustments = store.days.meals.sheets.adjustments(day)
             count = 0
             for sheet in frozen:
@@ -205,7 +215,7 @@ class Kitchen(RowsWorker):
                 )
                 if follows:
                     since = _last_word(sheet, mine)
-                    students = changed(registered(said, sheet.meal, since), now)
+                    students = changed(registered(then, sheet.meal, since), now)
                     self._append("-", sheet, mine, "follows", follows, "", students)
                     count += 1
         return count

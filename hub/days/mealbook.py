@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date
 from typing import TYPE_CHECKING, Final, cast
 
@@ -39,29 +39,36 @@ class MealBook:
 
     # --- who was served -----------------------------------------------------------------------------------------------
 
-    def served(self, day: date) -> Served:
-        """Everything that was served on a day, and every record of a counter of that day that is no serving."""
-        found = served(self.counters(day))
+    def served(self, day: date, pupils: Set[str] | None = None) -> Served:
+        """Everything that was served on a day, and every record of a counter of that day that is no serving.
+
+        Of `pupils` alone, where given: the same of them as of everybody, and less to read.
+        """
+        found = served(self.counters(day, pupils))
         return Served(
-            tuple(one for one in found.servings if one.day == day),
-            tuple(one for one in found.aside if one.day == day),
+            tuple(one for one in found.servings if one.day == day and (pupils is None or one.pupil in pupils)),
+            tuple(one for one in found.aside if one.day == day and (pupils is None or one.pupil in pupils)),
         )
 
-    def counters(self, day: date) -> Counters:
-        """All that counters, and people about them, said around a day."""
+    def counters(self, day: date, pupils: Set[str] | None = None) -> Counters:
+        """All that counters, and people about them, said around a day; or all that `pupils` are counted by."""
         store = self._store
         with store.database.lock:
-            taps = tuple(self._taps(day))
+            taps = tuple(self._taps(day, pupils))
             lists = tuple(self._rows.meals.lists(day, day))
             words = tuple(self._rows.meals.words([tap.id for tap in taps]))
             return Counters(self.plans(), taps, words, lists, self._holders.bindings(), self.staff_bindings())
 
-    def _taps(self, day: date) -> Iterator[CounterTap]:
+    def _taps(self, day: date, pupils: Set[str] | None) -> Iterator[CounterTap]:
         store, rows = self._store, self._rows
         first_ms, until_ms = midnight_of(day) - HOUR_MS, midnight_of(day) + DAY_MS + HOUR_MS
         document = next(iter(store.classbook.timetables(day).values()))
         said = {(one[0], one[1]): (one[2], one[3]) for one in rows.meals.counter_taps(first_ms, until_ms)}
-        for row in rows.taps_between(first_ms, until_ms):
+        if pupils is None:
+            found = rows.taps_between(first_ms, until_ms)
+        else:
+            found = self._taps_of(pupils, {place for place, one in said.items() if one[1] is not None}, day)
+        for row in found:
             if row.kind == "canteen":
                 believed, hand = said.get((row.journal, row.sequence), (None, None))
                 tap = store.classbook.tap(row, document)
@@ -78,6 +85,20 @@ class MealBook:
                     believed,
                     hand,
                 )
+
+    def _taps_of(self, pupils: Set[str], by_hand: Set[tuple[int, int]], day: date) -> Iterator[TapRow]:
+        """The rows that pupils are counted by: of their cards, of cards that they were taken for, and all by hand."""
+        span = midnight_of(day) - HOUR_MS, midnight_of(day) + DAY_MS + HOUR_MS
+        texts = self._holders.texts_of_pupils(pupils)
+        mine = list(self._rows.taps_of(texts, pupils, *span))
+        strange = {row.card for row in mine} - texts
+        if strange:
+            mine = list(self._rows.taps_of(texts | strange, pupils, *span))
+        yield from mine
+        for journal, sequence in sorted(by_hand - {(row.journal, row.sequence) for row in mine}):
+            row = self._rows.tap(journal, sequence)
+            if row is not None:
+                yield row
 
     def staff_bindings(self) -> Mapping[str, Sequence[Binding]]:
         """Whose of the counters' staff each card's text was."""

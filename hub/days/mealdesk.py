@@ -14,7 +14,7 @@ from hub.access.passwords import hash_password
 from hub.access.rights import Person
 from hub.days.mealchecks import MealChecks
 from hub.days.office import BY_CHARACTERS_MAX, EntryRefused
-from hub.meals.sittings import SchoolMeals
+from hub.meals.sittings import PlannedMeal, SchoolMeals, clock_ms, plan_on
 from hub.store.counterrows import CounterStaff, Diet
 from protocol.cards import parse_card, suspicion
 from protocol.countersheet import TEXT_CHARACTERS_MAX
@@ -39,9 +39,26 @@ class MealDesk(MealChecks):
         if first < self._today():
             raise EntryRefused(f"{first.isoformat()} is past: sheets of days that were would change")
         with self._store.database.transaction():
+            self._check_locks(first, document)
             self._store.mealplans.put(first, document, self._store.clock.now_ms(), by)
             self._audit(by, "meal plan", first.isoformat())
         self._entered()
+
+    def _check_locks(self, first: date, document: SchoolMeals) -> None:
+        """Hours and halls of a day may change at any time; what a lock of it rested on that has passed may not."""
+        now_ms = self._store.clock.now_ms()
+        for planned in plan_on(self._store.mealplans.plans(), first).meals:
+            passed = now_ms >= min(
+                clock_ms(first, planned.provisional), clock_ms(first, planned.money, planned.money_days_before)
+            )
+            other = document.of(planned.meal)
+            if not passed or (other is not None and _locked_by(other) == _locked_by(planned)):
+                continue
+            if self._store.mealbook.registered(first, planned.meal):
+                raise EntryRefused(
+                    f"{planned.meal}: a lock of {first.isoformat()} has passed; another lock or half-day, or no such"
+                    " meal, can hold from the next day on; where there is none on that day, say that there is no meal"
+                )
 
     def diet(self, by: str, student: str, alerts: Sequence[str], *, confirmed: bool) -> None:
         """What a pupil must not eat from now on; counters know within a minute. Raises EntryRefused."""
@@ -125,3 +142,9 @@ class MealDesk(MealChecks):
     def _audit(self, by: str, what: str, about: str) -> None:
         clock = self._store.clock
         self._store.audit.note(Person(by, "it"), what, about, "write", "allowed", clock.now_ms(), clock.mono_ms())
+
+
+def _locked_by(planned: PlannedMeal) -> tuple[object, ...]:
+    """What of a meal's plan its locks rest on."""
+    locks = planned.provisional, planned.final, planned.money, planned.money_days_before
+    return planned.half, planned.weekdays, *locks

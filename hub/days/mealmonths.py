@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping, Set
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from hub.attendance.knowndays import beyond
-from hub.days.classbook import days_between, today_at
+from hub.days.classbook import today_at
 from hub.days.mealchecks import MealChecks
 from hub.days.office import EntryRefused
 from hub.meals.mealdays import PupilMeal, evidence_digest, meals_of, month_of, restated
-from hub.meals.portions import MEAL_RULES
+from hub.meals.portions import MEAL_RULES, said_of_pupils
 from protocol.mealrecords import MealDays
 from protocol.meals import MEALS, Meal
 from protocol.names import class_order
 
 if TYPE_CHECKING:
+    from hub.attendance.schoolday import Pupil
     from hub.parts import Store
 
 PART_BYTES_MAX: Final = 11 * 1024
@@ -29,16 +30,32 @@ PART_BYTES_MAX: Final = 11 * 1024
 class MealMonths(MealChecks):
     """See the room. A month is read day by day; the ledger is free for others in between."""
 
-    def meals(self, month: str, meal: Meal) -> list[PupilMeal]:
-        """Every pupil's meal of every day of a month that was, today included. Raises EntryRefused."""
+    def meals(self, month: str, meal: Meal, pupils: Set[str] | None = None) -> list[PupilMeal]:
+        """Every pupil's meal of every day of a month that was, today included; or of some pupils.
+
+        Raises EntryRefused.
+        """
         first, last = month_days(month)
         last = min(last, today_at(self._store.clock.now_ms()))
-        return [one for day in days_between(first, last) for one in self.day(day, meal)] if first <= last else []
+        if first > last:
+            return []
+        book, found = self._store.mealbook, []
+        for said in book.said_of(first, last):
+            known = said if pupils is None else said_of_pupils(said, pupils)
+            with self._store.database.lock:
+                servings = book.served(said.day, pupils).servings
+            found += meals_of(known, meal, servings)
+        return found
 
-    def day(self, day: date, meal: Meal) -> list[PupilMeal]:
-        """A meal of one day, of everybody who was registered or ate; by class and pupil."""
+    def members(self, month: str, school_class: str | None = None) -> dict[str, Pupil]:
+        """Who belonged to the school on a day of a month, each of the newest class; of one class or of all.
+
+        Raises EntryRefused.
+        """
         with self._store.database.lock:
-            return meals_of(self._store.mealbook.said(day), meal, self._store.mealbook.served(day).servings)
+            found = sorted(self._store.people.of(*month_days(month)), key=lambda one: one.first)
+        newest = {one.key: one for one in found}
+        return {key: one for key, one in newest.items() if school_class in (None, one.school_class)}
 
     def state(self, by: str, month: str, meal: str, reason: str = "") -> int:
         """State what a month came to; where it was stated before, as its next version, for a reason.
@@ -79,12 +96,18 @@ class MealMonths(MealChecks):
         self._entered()
         return version
 
-    def told(self, month: str, meals: tuple[Meal, ...] = MEALS) -> list[dict[str, Any]]:
-        """A month of each pupil and meal as JSON shows it: the counts as they stand now, and the version stated."""
+    def told(
+        self, month: str, meals: tuple[Meal, ...] = MEALS, school_class: str | None = None
+    ) -> list[dict[str, Any]]:
+        """A month of each pupil and meal as JSON shows it: the counts as they stand now, and the version stated.
+
+        Of a class that alone is counted. Raises EntryRefused.
+        """
         found = []
-        classes = self._classes(month_days(month)[1])
+        members = self.members(month, school_class)
+        classes = {key: one.school_class for key, one in members.items()}
         for meal in meals:
-            days = self.meals(month, meal)
+            days = self.meals(month, meal, None if school_class is None else members.keys())
             stated = self._stated(month, meal)
             for pupil, counts in month_of(days).items():
                 found.append(
@@ -106,12 +129,6 @@ class MealMonths(MealChecks):
         with self._store.database.lock:
             row = self._store.days.meals.sheets.month(month, meal)
         return (0, {}) if row is None else (row.version, row.pupils)
-
-    def _classes(self, last: date) -> dict[str, str]:
-        """Pupil -> the newest class by a day."""
-        with self._store.database.lock:
-            found = sorted(self._store.people.of(last - timedelta(days=31), last), key=lambda one: one.first)
-        return {one.key: one.school_class for one in found}
 
 
 def month_days(month: str) -> tuple[date, date]:

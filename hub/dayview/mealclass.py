@@ -8,9 +8,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from hub.dayview.namesakes import called
-from hub.meals.portions import Cut, Enrolment, registered
+from hub.meals.portions import Cut, Enrolment, cuts_of, registered
 from hub.meals.sittings import clock_ms
-from hub.meals.wordorder import in_word_order
+from hub.meals.wordorder import Until, in_word_order
 
 if TYPE_CHECKING:
     from hub.parts import Store
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Eater:
     """A pupil of a class. `cuts`: words that stand on the day; `leave`: a leave notice cuts them.
 
-    `late`: the meal is cut, and every word on it came after the money lock.
+    `late`: the meal is cut, and wasn't yet at the money lock.
     """
 
     person: Person
@@ -64,6 +64,7 @@ def class_meals(store: Store, school_class: str, day: date, meal: Meal, *, birth
     planned = said.plan.of(meal)
     money_ms = None if planned is None else clock_ms(day, planned.money, planned.money_days_before)
     expected = {one.pupil: one for one in registered(said, meal) if one.pupil in keys}
+    in_time = {} if planned is None or money_ms is None else cuts_of(said, planned, Until(money_ms))
     standing: dict[str, list[Cut]] = {}
     for cut in said.cuts:
         if cut.pupil in keys and cut.gone_ms is None and cut.speaks_of(day, meal):
@@ -74,7 +75,7 @@ def class_meals(store: Store, school_class: str, day: date, meal: Meal, *, birth
         mine, own = expected.get(person.key), standing.get(person.key, [])
         records = () if mine is None else mine.cuts
         leave = bool({record for record, _ in records} - {one.id for one in own})
-        late = bool(records) and money_ms is not None and all(at_ms > money_ms for _, at_ms in records)
+        late = bool(records) and person.key not in in_time
         eaters.append(Eater(person, mine is not None, tuple(own), leave, late, enrolled.get(person.key)))
     final_ms = None if planned is None else clock_ms(day, planned.final)
     return ClassMeals(tuple(eaters), final_ms, money_ms)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from hub.attendance.coverage import reach
 from hub.attendance.marks import THERE
+from hub.days.incidentbook import IncidentBook
 from hub.dayview.board import GateDevice, device_now
 from hub.meals.mealdays import PupilMeal, meals_of
 from hub.meals.portions import Expected, is_closed, registered
+from hub.meals.publicsheet import PublicSheet, public_sheet
 from hub.meals.servings import Aside, Serving
-from hub.meals.sittings import DAY_MS, GRACE_AFTER_MS, PlannedMeal, midnight_of, plan_on, sittings_of
+from hub.meals.sittings import GRACE_AFTER_MS, GRACE_BEFORE_MS, PlannedMeal, midnight_of, plan_on, sittings_of
 
 if TYPE_CHECKING:
+    from hub.attendance.marks import Mark
     from hub.parts import Store
     from hub.road.fleet import Fleet
     from protocol.meals import Meal
 
-COUNTER: Final = "canteen"
-AWAY: Final = ("absent", "excused", "unexcused")
+AWAY: Final[tuple[Mark, ...]] = ("absent", "excused", "unexcused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,54 +57,54 @@ class MealEvents:
 
 @dataclass(frozen=True, slots=True)
 class AtSchool:
-    """Pupils who were there when the meal was, and those who were away in every half-day of the day."""
+    """Pupils who were there in the meal's half-day, and those who were away in every half-day of the day."""
 
     present: frozenset[str]
     absent: frozenset[str]
 
 
 def meal_events(store: Store, day: date, meal: Meal) -> MealEvents:
-    """Everything of a meal of a day, as it is known now."""
+    """Everything of a meal of a day, as it is known now: what pages, papers and programs tell of it rests on this."""
     with store.database.lock:
         said = store.mealbook.said(day)
         served = store.mealbook.served(day)
         plan = plan_on(store.mealbook.plans(), day)
-        begin_ms = midnight_of(day)
-        facts = [
-            one
-            for one in store.coverage.facts(begin_ms, begin_ms + DAY_MS)
-            if COUNTER in one.tapped or any(COUNTER in claim.stations.values() for claim in one.claims)
-        ]
-        waivers = store.coverage.waivers(begin_ms)
         position = store.board.read_to()
     sittings = [one for one in sittings_of(plan, day) if one.meal == meal]
-    ends_ms = max((one.closes_ms for one in sittings), default=begin_ms) + GRACE_AFTER_MS
-    waits = []
-    for one in facts:
-        through_ms = reach(one, waivers, begin_ms).through_ms
-        if through_ms is None or through_ms < ends_ms:
-            waits.append(one.device)
+    begins_ms = min((one.opens_ms - GRACE_BEFORE_MS for one in sittings), default=midnight_of(day))
+    ends_ms = max((one.closes_ms + GRACE_AFTER_MS for one in sittings), default=midnight_of(day))
+    # Asked as of its end: whether that has come is for whoever shows it to say.
+    origins = IncidentBook(store).origins(begins_ms, ends_ms, ends_ms)
     mine = tuple(one for one in served.servings if one.meal == meal)
     return MealEvents(
         day, meal, plan.of(meal), is_closed(said, meal), tuple(registered(said, meal)),
         tuple(meals_of(said, meal, served.servings)), mine, tuple(one for one in served.aside if one.meal == meal),
-        dict(said.classes), ends_ms, tuple(waits), tuple(one.device for one in facts), position,
+        dict(said.classes), ends_ms, tuple(one.name for one in origins if not one.complete),
+        tuple(one.name for one in origins), position,
     )  # fmt: skip
 
 
 def at_school(store: Store, events: MealEvents, school_class: str | None = None) -> AtSchool:
-    """Who was at school, by the marks as they stand; of a class or of all."""
-    marks: dict[str, dict[str, str]] = defaultdict(dict)
+    """Who was at school, by the marks as they stand; of a class or of all.
+
+    Present is who was there in the half-day that the meal belongs to, whatever the other one says; of a class without
+    lessons in it, in any. An incident's pack asks more widely, see IncidentBook.present.
+    """
+    marks: dict[str, dict[str, Mark]] = defaultdict(dict)
     for one in store.classbook.marks(events.day, school_class):
         marks[one.pupil.key][one.session.half] = one.judged.mark
     half = "am" if events.planned is None else events.planned.half
-    present = {
-        pupil
-        for pupil, mine in marks.items()
-        if mine.get(half) in THERE and not any(mark in AWAY for mark in mine.values())
-    }
-    absent = {pupil for pupil, mine in marks.items() if mine and all(mark in AWAY for mark in mine.values())}
+    asked = {pupil: [mine[half]] if half in mine else list(mine.values()) for pupil, mine in marks.items()}
+    present = {pupil for pupil, mine in asked.items() if any(mark in THERE for mark in mine)}
+    absent = {pupil for pupil, mine in marks.items() if all(mark in AWAY for mark in mine.values())}
     return AtSchool(frozenset(present), frozenset(absent))
+
+
+def shown_sheet(events: MealEvents, present: Iterable[str] | None) -> PublicSheet:
+    """The meal in numbers, no names; `present`: who is at school, None where that isn't asked."""
+    return public_sheet(
+        events.day, events.meal, events.registered, events.servings, events.aside, present, closed=events.closed
+    )
 
 
 def counters_now(store: Store, fleet: Fleet, events: MealEvents) -> list[GateDevice]:

@@ -3,8 +3,8 @@
 | number | what it counts |
 | --- | --- |
 | registered | days on which the pupil was registered for the meal, and the school served it |
-| cut | registered, and a cut or leave that stands was said by the money lock |
-| late | registered, and such a word came only after it |
+| cut | registered and cut; and cut by what stood at the money lock, also where it is another word that stands now |
+| late | registered, and cut only after it; or enrolled no more by a word of that day after it |
 | eaten | some serving of the pupil is confirmed: by card, by hand, or on a class list, as the first such one says |
 | unconfirmed | servings, and none of them confirmed: apart, in no claim |
 | seconds | further helpings: never charged |
@@ -24,9 +24,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from hub.meals.portions import Said, registered
+from hub.meals.portions import Said, cuts_of, lapsed, registered
 from hub.meals.servings import Serving
 from hub.meals.sittings import clock_ms
+from hub.meals.wordorder import Until
 from protocol.mealrecords import MealDays
 from protocol.meals import Meal
 
@@ -68,11 +69,12 @@ def meals_of(said: Said, meal: Meal, servings: Iterable[Serving], lock_ms: int |
         if one.pupil is not None and (one.day, one.meal) == (said.day, meal):
             mine[one.pupil].append(one)
     found = []
-    for expected in registered(said, meal):
-        cut: CutTime | None = None
-        if expected.cuts:
-            cut = "in-time" if any(at_ms <= lock_ms for _, at_ms in expected.cuts) else "late"
-        cuts = tuple(record for record, _ in expected.cuts)
+    then = {} if planned is None else cuts_of(said, planned, Until(lock_ms))
+    for expected in [*registered(said, meal), *lapsed(said, meal, lock_ms)]:
+        before = then.get(expected.pupil, []) if expected.cut else []
+        cut: CutTime | None = None if not expected.cut else "in-time" if before else "late"
+        # A notice that was shortened since is another record; the meal rests on what was said by the lock, too.
+        cuts = tuple(dict.fromkeys(record for record, _ in (*before, *expected.cuts)))
         place = expected.pupil, expected.school_class
         found.append(_meal(said.day, meal, place, cut, cuts, mine.pop(expected.pupil, []), expects=True))
     for pupil, served in mine.items():

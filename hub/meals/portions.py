@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, TypeVar
 
 import msgspec
 
 from hub.attendance.evidence import Leave
-from hub.meals.sittings import PlannedMeal, SchoolMeals
+from hub.meals.sittings import PlannedMeal, SchoolMeals, clock_ms
 from hub.meals.wordorder import NOW, Until, in_word_order
 from protocol.mealrecords import Portions
 from protocol.meals import Meal, Portion
@@ -124,6 +124,18 @@ class Said:
     closures: tuple[Closure, ...] = ()
 
 
+def said_of_pupils(said: Said, pupils: Set[str]) -> Said:
+    """The same of some pupils alone."""
+    return replace(
+        said,
+        classes={pupil: name for pupil, name in said.classes.items() if pupil in pupils},
+        enrolments=tuple(one for one in said.enrolments if one.pupil in pupils),
+        portions=tuple(one for one in said.portions if one.pupil in pupils),
+        cuts=tuple(one for one in said.cuts if one.pupil in pupils),
+        excuses=tuple(one for one in said.excuses if one.leave.pupil in pupils),
+    )
+
+
 class Expected(msgspec.Struct, frozen=True):
     """A pupil who is registered for a meal. `cuts`: the records by which they are cut from it, oldest first."""
 
@@ -153,7 +165,7 @@ def registered(said: Said, meal: Meal, until: Until = NOW) -> list[Expected]:
         return []
     enrolled = _newest((one for one in said.enrolments if one.speaks_of(said.day)), until)
     cooked = portions_of(said, until)
-    cuts = _cuts(said, planned, until)
+    cuts = cuts_of(said, planned, until)
     found = []
     for pupil, word in enrolled.items():
         school_class = said.classes.get(pupil)
@@ -165,6 +177,22 @@ def registered(said: Said, meal: Meal, until: Until = NOW) -> list[Expected]:
         portion = cooked.get(pupil, "regular")
         found.append(Expected(pupil, school_class, portion, tuple(cuts.get(pupil, ()))))
     return sorted(found, key=lambda one: (one.school_class, one.pupil))
+
+
+def lapsed(said: Said, meal: Meal, lock_ms: int) -> list[Expected]:
+    """Who was registered and expected at the money lock, and was enrolled no more by a word of later that day.
+
+    Their meal was bought and is charged; `cuts` names the word. What is said of days that were corrects them instead.
+    """
+    now = {one.pupil for one in registered(said, meal)}
+    newest = _newest((one for one in said.enrolments if one.speaks_of(said.day)), NOW)
+    ends_ms = clock_ms(said.day, "00:00", -1)
+    found = []
+    for one in [] if is_closed(said, meal) else registered(said, meal, Until(lock_ms)):
+        word = newest[one.pupil]
+        if one.pupil not in now and not one.cut and lock_ms < word.at_ms < ends_ms:
+            found.append(Expected(one.pupil, one.school_class, one.portion, ((word.id, word.at_ms),)))
+    return found
 
 
 def portions_of(said: Said, until: Until = NOW) -> dict[str, Portion]:
@@ -179,8 +207,8 @@ def _newest(words: Iterable[W], until: Until) -> dict[str, W]:
     return {one.pupil: one for one in in_word_order(known, lambda one: (one.id, one.at_ms))}
 
 
-def _cuts(said: Said, planned: PlannedMeal, until: Until) -> dict[str, list[tuple[str, int]]]:
-    """Pupil -> records that cut them, and when these were said, oldest first."""
+def cuts_of(said: Said, planned: PlannedMeal, until: Until = NOW) -> dict[str, list[tuple[str, int]]]:
+    """Pupil -> records that cut them from a meal, registered or not, and when these were said, oldest first."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for cut in said.cuts:
         if cut.speaks_of(said.day, planned.meal) and _stands(until, cut.id, cut.at_ms, cut.gone, cut.gone_ms):

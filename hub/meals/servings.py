@@ -12,7 +12,9 @@
 
 A serving is confirmed unless: the clock was unsure and it may be of another meal (`clock`); the card came to somebody
 or went from them within the bounds of its time (`holder`); it is a second helping that its counter took for the first,
-not hearing the other (`apart`). A person's word `second` settles the last. Seconds are never billed.
+not hearing the other (`apart`). A person's word `second` settles the last; `done`, by somebody who isn't at that
+counter, the others: they look at the meal and the pupil that are shown, and say that it was so. Seconds are never
+billed.
 """
 
 from __future__ import annotations
@@ -276,9 +278,10 @@ class _Counting:
 
     def _serving(self, tap: CounterTap, place: Place, eater: _Eater, nth: int) -> Serving:
         flags: list[Flag] = []
-        if not place.sure:
+        vouched = tap.id in self._words.vouched
+        if not place.sure and not vouched:
             flags.append("clock")
-        if not eater.sure:
+        if not eater.sure and not (vouched and eater.pupil is not None):
             flags.append("holder")
         if nth > 1 and tap.id not in self._words.tray and (tap.said is None or tap.said.nth < 2):
             flags.append("apart")
@@ -333,21 +336,31 @@ class _Counting:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What counts of people's words: the records that were taken back, and of which tray others are."""
+    """What counts of people's words: the records that were taken back, and of which tray others are.
+
+    `vouched`: records of which somebody said `done` beside their counter, and nobody `undone` since.
+    """
 
     undone: frozenset[str]
     tray: Mapping[str, Literal["second", "repeat"]]
+    vouched: frozenset[str]
 
 
 def newest_words(words: Iterable[ServingWord]) -> Words:
     """The words that count: by time, within a journal by its order. Whatever is said after `undone` says `done` too."""
     newest: dict[str, Why] = {}
     tray: dict[str, Literal["second", "repeat"]] = {}
+    vouched: set[str] = set()
     for word in in_word_order(words, lambda one: (one.record, one.at_ms)):
         newest[word.tap] = word.why
         if word.why in ("second", "repeat"):
             tray[word.tap] = word.why
-    return Words(frozenset(tap for tap, why in newest.items() if why == "undone"), tray)
+        # A counter's own `done` takes its `undone` back; what its clock couldn't tell it can't vouch for.
+        if word.why == "done" and record_order(word.record)[0] != record_order(word.tap)[0]:
+            vouched.add(word.tap)
+        elif word.why == "undone":
+            vouched.discard(word.tap)
+    return Words(frozenset(tap for tap, why in newest.items() if why == "undone"), tray, frozenset(vouched))
 
 
 def newest_lists(lists: Iterable[ClassList]) -> list[ClassList]:

@@ -10,14 +10,15 @@ from hub.days.classbook import days_between, today_at
 from hub.days.incidentbook import IncidentBook
 from hub.days.mealmonths import month_days
 from hub.days.office import EntryRefused
+from hub.dayview.mealevents import at_school, meal_events, shown_sheet
 from hub.mealpapers.daily import FoodLine, food_paper, public_paper, ratings_paper
 from hub.mealpapers.kitchen import Adjusted, Frozen, kitchen_paper
 from hub.mealpapers.monthly import MonthLine, month_paper
 from hub.mealpapers.paper import Paper, PaperForm, paper_bytes
 from hub.mealpapers.slip import SlipDay, slip_days, slip_paper
 from hub.meals.mealdays import PupilMeal, meals_of, month_of
-from hub.meals.portions import is_closed, registered
-from hub.meals.publicsheet import PublicSheet, counter_lines, public_sheet
+from hub.meals.portions import said_of_pupils
+from hub.meals.publicsheet import counter_lines
 from hub.meals.servings import Serving
 from hub.meals.sittings import DAY_MS, clock_ms, midnight_of
 from hub.reporting.making import Reporting
@@ -51,21 +52,11 @@ class MealPapers:
         since = [Adjusted(one.number, one.at_ms, one.by, one.reason, one.classes) for one in adjustments]
         return kitchen_paper(day, meal, numbers, frozen, since, self._language)
 
-    def public_sheet(self, day: date, meal: Meal) -> PublicSheet:
-        """The day's numbers. Who is at school is known by marks, of whom none is known nobody counts as present."""
-        store = self._store
-        with store.database.lock:
-            said = store.mealbook.said(day)
-            found = store.mealbook.served(day)
-        present = {pupil for pupil, there in IncidentBook(store).present(day).items() if there == "present"}
-        shut = is_closed(said, meal)
-        return public_sheet(day, meal, registered(said, meal), found.servings, found.aside, present, closed=shut)
-
     def public(self, day: date, meal: Meal) -> Paper:
-        """The same as a paper to post, with what each counter served."""
-        with self._store.database.lock:
-            servings = self._store.mealbook.served(day).servings
-        return public_paper(self.public_sheet(day, meal), counter_lines(day, meal, servings), self._language)
+        """The day's numbers as a paper to post, with what each counter served: the same as on the page."""
+        events = meal_events(self._store, day, meal)
+        sheet = shown_sheet(events, at_school(self._store, events).present)
+        return public_paper(sheet, counter_lines(day, meal, events.servings), self._language)
 
     def ratings(self, first: date, last: date) -> Paper:
         """How many touched each face, by meal, day and tray return. Raises EntryRefused."""
@@ -98,17 +89,14 @@ class MealPapers:
         Raises EntryRefused.
         """
         store = self._store
-        first, last = month_days(month)
-        now = month_of(store.mealmonths.meals(month, meal))
+        members = store.mealmonths.members(month, school_class)
+        now = month_of(store.mealmonths.meals(month, meal, None if school_class is None else members.keys()))
         with store.database.lock:
             row = store.days.meals.sheets.month(month, meal)
-            members = {one.key: one for one in sorted(store.people.of(first, last), key=lambda one: one.first)}
         lines = []
         for pupil, days in now.items():
             one = members.get(pupil)
             name, mine = ("", "") if one is None else (one.name if names else "", one.school_class)
-            if school_class not in (None, mine):
-                continue
             lines.append(MonthLine(pupil, name, mine, days, None if row is None else row.pupils.get(pupil)))
         return month_paper(month, meal, lines, None if row is None else row.version, self._language)
 
@@ -121,17 +109,17 @@ class MealPapers:
         servings: list[Serving] = []
         said_ms: dict[str, int] = {}
         locks: dict[tuple[date, Meal], int] = {}
-        for day in days_between(first, last):
+        for whole in store.mealbook.said_of(first, last) if first <= last else ():
+            said = said_of_pupils(whole, {student})
             with store.database.lock:
-                said, mine = store.mealbook.said(day), store.mealbook.served(day).servings
-            mine = tuple(one for one in mine if one.pupil == student)
+                mine = store.mealbook.served(said.day, {student}).servings
             servings += mine
-            said_ms |= {one.id: one.at_ms for one in said.cuts if one.pupil == student}
-            said_ms |= {one.leave.id: one.leave.at_ms for one in said.excuses if one.leave.pupil == student}
+            said_ms |= {one.id: one.at_ms for one in said.cuts} | {one.id: one.at_ms for one in said.enrolments}
+            said_ms |= {one.leave.id: one.leave.at_ms for one in said.excuses}
             for planned in said.plan.meals:
-                locks[day, planned.meal] = clock_ms(day, planned.money, planned.money_days_before)
+                locks[said.day, planned.meal] = clock_ms(said.day, planned.money, planned.money_days_before)
             for meal in MEALS:
-                meals += [one for one in meals_of(said, meal, mine) if one.pupil == student]
+                meals += meals_of(said, meal, mine)
         return slip_days(meals, servings, said_ms, locks)
 
     def slip(self, student: str, month: str) -> Paper:

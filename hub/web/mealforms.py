@@ -10,10 +10,11 @@ from fastapi import Form, Query
 
 from hub.attendance.knowndays import FIRST_DAY, LAST_DAY
 from hub.dayview.mealday import first_meal
-from hub.meals.sittings import plan_on
+from hub.meals.sittings import day_of, plan_on
 from hub.web.dayforms import words
 from hub.web.registry import N_
 from protocol.meals import Meal, Portion
+from protocol.taps import parse_tap_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +61,20 @@ def meals_of_day(web: Web, day: date) -> list[Meal]:
         return [one.meal for one in plan_on(web.store.mealbook.plans(), day).meals]
 
 
+def class_served(web: Web, tap: str) -> str | None:
+    """The class that a counter's record is of, on the day of the record whatever day was asked; under the lock.
+
+    None where it is nobody's, or no record: then it is the whole school's.
+    """
+    name = parse_tap_id(tap)
+    book = None if name is None else web.store.ledger.books.find(name.journal)
+    row = None if name is None or book is None else web.store.days.tap(book.number, name.sequence)
+    return None if row is None or row.student is None else web.store.people.class_on(row.student, day_of(row.best_ms))
+
+
 def newest_forecast(web: Web, day: date, meal: Meal) -> Forecast | None:
     """The forecast at the newest of the plan's clocks; None before the first, after the lock, where nobody eats."""
-    found = web.store.mealday.forecasts(day, meal)
+    found = web.store.forecasts.of(day, meal)
     return found[-1] if found and found[-1].expected else None
 
 

@@ -97,6 +97,16 @@ def test_a_pupil_is_found_and_served_by_name(scene: Scene) -> None:
     assert scene.counter.serve_name(STATION, "nobody", "lan").code == "pupil-unknown"
 
 
+def test_a_referred_card_whose_pupil_is_served_by_name_waits_no_more(scene: Scene) -> None:
+    scene.nobody()
+    (waits,) = scene.counter.view(STATION).waiting
+    done = scene.counter.serve_name(STATION, "st-an", "lan", waits.tap)
+    view = scene.counter.view(STATION)
+    assert done.code is None and view.waiting == (), "its button would serve somebody a second time"
+    assert (view.recent[0].tap, view.recent[0].how, view.recent[0].name) == (done.tap, "name", "Nguyễn Thị Hoà An")
+    assert view.tally.strangers == 0
+
+
 def test_a_serving_is_taken_back_and_was_after_all_and_again_is_no_fault(scene: Scene) -> None:
     assert scene.counter.log_in(STATION, PIN).code is None
     scene.an()

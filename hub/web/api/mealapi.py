@@ -177,7 +177,9 @@ def _add_cuts(web: Web) -> None:
         """A pupil doesn't eat. After a lock it is taken all the same: `late`, `charged` name the meals of the first day
         that the kitchen had locked, that are charged. The same cut again makes no further record.
         """
+        # Whose pupil it was once may not say it of the days since.
         of_class_then(web, visit, said.student, said.first)
+        of_class_then(web, visit, said.student, max(said.first, said.last))
         with web.store.database.lock:
             found = web.store.days.meals.cuts(said.first, said.last)
             same = [
@@ -202,7 +204,7 @@ def _add_cuts(web: Web) -> None:
         if found is None:
             visit.must(None, record)
             raise Refusal(404, "no-record", "There is no such cut.")
-        of_class_then(web, visit, found.pupil, found.first)
+        of_class_then(web, visit, found.pupil, found.last)
         return {"record": web.store.mealoffice.withdraw_cut(name_of(visit), record, reason)}
 
 

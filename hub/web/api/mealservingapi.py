@@ -9,15 +9,15 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.days.office import REASON_CHARACTERS_MAX, EntryRefused
-from hub.dayview.mealevents import at_school, meal_events
-from hub.meals.publicsheet import counter_lines, public_sheet
+from hub.dayview.mealevents import at_school, meal_events, shown_sheet
+from hub.meals.publicsheet import counter_lines
 from hub.meals.servings import Aside, Serving, newest_lists
 from hub.meals.wordorder import in_word_order
 from hub.web.api.attendanceapi import CLASS_CHARACTERS_MAX, ID_CHARACTERS_MAX, Class, Student
 from hub.web.dayforms import AskedDay, KnownDay
 from hub.web.ground import Web
-from hub.web.mealforms import AskedMeal, meal_asked
-from hub.web.pages.cardpages import name_of, tap_named
+from hub.web.mealforms import AskedMeal, class_served, meal_asked
+from hub.web.pages.cardpages import name_of
 from hub.web.visits import Visitor
 from protocol.envelope import rfc3339, unix_ms_of
 from protocol.errors import BadMessage
@@ -96,10 +96,7 @@ def _add_servings(web: Web) -> None:
         """A meal in numbers, as a school posts it at its door; and of each counter and shift. No names."""
         when = day or visit.today
         found = meal_events(web.store, when, meal_asked(web, when, meal))
-        sheet = public_sheet(
-            when, found.meal, found.registered, found.servings, found.aside,
-            at_school(web.store, found).present, closed=found.closed,
-        )  # fmt: skip
+        sheet = shown_sheet(found, at_school(web.store, found).present)
         return {
             **msgspec.to_builtins(sheet),
             "complete": found.complete(visit.now_ms),
@@ -152,9 +149,7 @@ def _add_words(web: Web) -> None:
     def settle(said: WordIn, visit: Visitor) -> Any:
         """Say what a counter's record was. What was said last already makes no further record."""
         with web.store.database.lock:
-            row = tap_named(web, said.tap)
-            pupil = None if row is None else row.student
-            school_class = None if row is None or pupil is None else web.store.people.class_on(pupil, visit.today)
+            school_class = class_served(web, said.tap)
             words = in_word_order(web.store.days.meals.words([said.tap]), lambda one: (one.record, one.at_ms))
         visit.must(school_class, said.tap)
         if words and words[-1].why == said.why:
@@ -191,11 +186,11 @@ def _add_months(web: Web) -> None:
         """A month of each pupil of a class or of all: registered, cut, eaten, chargeable; and the version stated."""
         asked = month or f"{visit.today:%Y-%m}"
         name = meal_asked(web, visit.today, meal)
-        found = web.store.mealmonths.told(asked, (name,))
+        found = web.store.mealmonths.told(asked, (name,), visit.school_class)
         return {
             "month": asked,
             "meal": name,
-            "items": [one for one in found if visit.school_class in (None, one["class"])],
+            "items": found,
         }
 
     @web.api("POST", "/v1/meals/months", "meal-months")

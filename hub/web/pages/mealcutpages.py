@@ -106,6 +106,8 @@ def _add_cut_forms(web: Web) -> None:
         _member(web, visit, pupil, day)
         try:
             until = _day(last) or day
+            # Whose pupil it was once may not say it of the days since.
+            _member(web, visit, pupil, max(day, until))
             done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
         except EntryRefused as problem:
             visit.failed(problem.code)
@@ -126,7 +128,7 @@ def _add_cut_forms(web: Web) -> None:
             found = web.store.days.meals.cut_of(act)
         if found is None:
             return web.show_problem(visit, 409, EntryRefused.code)
-        _member(web, visit, found.pupil, max(found.first, min(day, found.last)))
+        _member(web, visit, found.pupil, found.last)
         try:
             web.store.mealoffice.withdraw_cut(name_of(visit), act, why.strip())
         except EntryRefused as problem:

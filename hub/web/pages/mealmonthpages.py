@@ -114,6 +114,7 @@ def _month(
         over=last < visit.today,
         classes=[] if own else classes_of(web, visit),
         may_state=visit.allows("meal-months", None),
+        may_pack=visit.allows("reports", None) and visit.allows("see-cooking", None),
         names=shown_names(web, set() if row is None else {row.by}),
         told=None if told is None else web.say(visit, told),
         problem=problem,
@@ -235,6 +236,8 @@ def _add_files(web: Web) -> None:
     @web.file("/meals/month/pack", "reports", "meal audit pack taken")
     def pack(visit: Visitor, month: AskedMonth = None) -> Response:
         asked = month or f"{visit.today:%Y-%m}"
+        # What is cooked for each pupil stands in its records, and may be about health.
+        visit.must(None, asked, "see-cooking")
         _span(asked)
         with one_at_a_time():
             made = MonthPack(web.store).make(maker_of(visit), asked)

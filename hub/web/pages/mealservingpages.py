@@ -9,21 +9,30 @@ from fastapi import Form, Request
 from fastapi.responses import Response
 
 from hub.days.office import EntryRefused
-from hub.dayview.mealevents import MealEvents, at_school, counters_now, meal_events
+from hub.dayview.mealevents import MealEvents, at_school, counters_now, meal_events, shown_sheet
 from hub.dayview.namesakes import called
 from hub.meals.conflicts import CONFLICT_KINDS, conflicts
-from hub.meals.publicsheet import counter_lines, public_sheet
+from hub.meals.publicsheet import counter_lines
 from hub.meals.sittings import shift_of
 from hub.web.dayforms import AskedDay, done, shown_names, words
 from hub.web.ground import Web
-from hub.web.mealforms import AskedMeal, FormRecord, MealDate, meal_asked, meal_words, meals_of_day, meals_path
-from hub.web.pages.cardpages import classes_of, name_of, tap_named
+from hub.web.mealforms import (
+    AskedMeal,
+    FormRecord,
+    MealDate,
+    class_served,
+    meal_asked,
+    meal_words,
+    meals_of_day,
+    meals_path,
+)
+from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
 from hub.web.visits import Visitor
 from protocol.names import class_order, name_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import date
 
     from hub.attendance.schoolday import Pupil
@@ -59,7 +68,7 @@ WHYS: Final = {
     "second": N_("Suất thêm"),
     "repeat": N_("Cùng một khay"),
     "undone": N_("Không phát suất"),
-    "done": N_("Vẫn đã phát"),
+    "done": N_("Đúng, đã phục vụ"),
 }
 KINDS: Final = {
     "ate-absent": N_("Có ăn nhưng ghi vắng"),
@@ -123,7 +132,7 @@ def _add_live(web: Web) -> None:
             shifts=_shifts(web, found),
             counters=counter_lines(when, found.meal, found.servings),
             devices=counters_now(web.store, web.status.fleet, found),
-            sheet=_public(found, None),
+            sheet=shown_sheet(found, None),
             doubts=doubts[:ROWS_MAX],
             doubts_all=len(doubts),
             referred=[_aside(one, people, ("undone",)) for one in aside["referred"]][:ROWS_MAX],
@@ -139,9 +148,7 @@ def _add_live(web: Web) -> None:
     @web.form("/meals/settle", "settle-servings", "serving settled", of="object")
     def settle(visit: Visitor, request: Request, day: MealDate, tap: FormRecord = "", why: Why = "undone") -> Response:
         with web.store.database.lock:
-            row = tap_named(web, tap)
-            pupil = None if row is None else row.student
-            school_class = None if pupil is None else web.store.people.class_on(pupil, day)
+            school_class = class_served(web, tap)
         visit.must(school_class, tap)
         try:
             web.store.mealoffice.settle(name_of(visit), tap, why)
@@ -163,7 +170,7 @@ def _add_public(web: Web) -> None:
             visit,
             "mealspublic.html",
             found=found,
-            sheet=_public(found, present),
+            sheet=shown_sheet(found, present),
             counters=counter_lines(when, found.meal, found.servings),
             dishes=[one for one in dishes if kinds or one.portion == "regular"],
             complete=found.complete(visit.now_ms),
@@ -217,12 +224,6 @@ def _people(web: Web, day: date) -> Mapping[str, Pupil]:
         return {one.key: one for one in web.store.people.of(day, day)}
 
 
-def _public(found: MealEvents, present: Iterable[str] | None) -> object:
-    return public_sheet(
-        found.day, found.meal, found.registered, found.servings, found.aside, present, closed=found.closed
-    )
-
-
 def _shifts(web: Web, found: MealEvents) -> list[ShiftLine]:
     """Each shift of the plan in numbers; who ate in another shift than the class's is served all the same."""
     if found.planned is None:
@@ -238,8 +239,11 @@ def _shifts(web: Web, found: MealEvents) -> list[ShiftLine]:
 
 
 def _offers(one: Serving) -> tuple[str, ...]:
-    """What staff may say of a serving that isn't confirmed: a second helping, or the same tray, or that it is none."""
-    return ("second", "repeat", "undone") if "apart" in one.flags else ("undone",)
+    """What staff may say of a serving that isn't confirmed: what it was, that it was as shown, or that it is none."""
+    found = ["second", "repeat"] if "apart" in one.flags else []
+    if "clock" in one.flags or ("holder" in one.flags and one.pupil is not None):
+        found.append("done")
+    return (*found, "undone")
 
 
 def _line(one: Serving, people: Mapping[str, Pupil], offers: tuple[str, ...]) -> Line:

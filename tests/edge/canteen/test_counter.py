@@ -69,6 +69,18 @@ def test_who_is_not_known_is_referred_waits_for_staff_and_is_served_with_one_tou
     assert canteen.shown[-1].signal == "accepted" and canteen.shown[-1].card == data["card"]
 
 
+def test_a_referred_cards_pupil_who_is_known_by_sight_is_served_by_name(canteen: Canteen) -> None:
+    canteen.tap(LOST)
+    (waits,) = canteen.view().waiting
+    done = canteen.counter.serve_name("quay-1", "st-binh", "u-7", waits.tap)
+    data = data_of(events(canteen.data)[-1])
+    assert data["hand"] == {"how": "name", "by": "u-7", "of": waits.tap} and data["student"] == "st-binh"
+    assert canteen.view().waiting == () and canteen.view().tally.served == 1
+    assert canteen.counter.serve_stranger("quay-1", waits.tap, "u-7") == done, "another page's finger came late"
+    assert canteen.counter.serve_name("quay-1", "st-an", "u-7", "<no record>").code is None, "and somebody eats"
+    assert "of" not in data_of(events(canteen.data)[-1])["hand"]
+
+
 def test_a_pupil_without_a_card_is_served_by_name_once_however_often_it_is_pressed(canteen: Canteen) -> None:
     assert [eater.student for eater in canteen.counter.find("dang")] == ["st-binh"]
     first = canteen.counter.serve_name("quay-1", "st-binh", "u-7")

@@ -213,3 +213,38 @@ def test_the_numbers_equal_a_count_from_scratch(steps: list[tuple[str, int, str 
     for key in (LUNCH, XE, NO_MEAL):
         for shift in (1, 2):
             assert numbers(one, shift, key) == tuple(wanted.get((key, shift), [0, 0, 0, 0]))
+
+
+class _Asked(Census):
+    """A census that counts how often it is asked whose shift something is."""
+
+    asked = 0
+
+    def shift_of(self, key: MealKey, student: str | None) -> int | None:
+        self.asked += 1
+        return super().shift_of(key, student)
+
+
+def test_a_new_sheet_makes_no_tap_wait_until_all_days_are_counted_anew() -> None:
+    one = book()
+    days = [(f"2026-11-{day}", meal) for day in (25, 26, 27) for meal in ("lunch", "snack")]
+    for key in days:
+        for number in range(10):
+            one.note(serving(f"{key}.{number}", f"st-{number}", key=key))
+    census = _Asked(SHEET)
+    one.rebuild(census)
+    assert census.asked == 0, "this is done where lanes may wait"
+    assert numbers(one) == (8, 0, 0, 1) and census.asked == 10, "the meal that is looked at, and no other"
+    one.note(serving("late", "st-77", key=XE))
+    assert census.asked == 10 and numbers(one, key=XE) == (11, 0, 0, 0), "one more is no count of all"
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_who_speaks_of_our_records_before_they_are_made_speaks_for_nobody(taken_back: bool) -> None:
+    one = book()
+    one.heard("quay-b", Told(1, "t.7", "c", "st-2", *LUNCH, taken_back=taken_back), 1)  # type: ignore[arg-type]
+    assert one.note(serving("t.7"))
+    assert numbers(one) == (1, 0, 0, 1) and numbers(one, 2) == (0, 0, 0, 0)
+    assert one.heard("quay-b", Told(2, "t.7", "c", "st-2", *LUNCH, taken_back=True), 1) is None  # type: ignore[arg-type]
+    assert judged(one, at_ms=90_000) == Verdict(2)
+    assert judged(one, "st-2") == Verdict(1), "who was named in it didn't eat by it"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edge.canteen import counter as room
+from edge.canteen.hatch import ABSENT_MS
 from edge.canteen.shifts import FREE_TRIES
 from edge.lane import WAITING_MAX
 from edge.ports import CardSeen, Warning_
@@ -286,6 +287,24 @@ def test_other_counters_are_told_and_heard_and_who_is_not_heard_is_said(tmp_path
     shown = canteen.view().shown
     assert (shown.shape, shown.nth, shown.alone) == ("second", 2, True)
     canteen.close()
+
+
+def test_a_counter_that_stands_in_a_cupboard_makes_no_serving_doubtful(canteen: Canteen) -> None:
+    counters = {"quay-a": "A" * 43, "quay-b": "B" * 43, "quay-c": "C" * 43}
+    canteen.lay(sheet(2, counters=counters))
+    others, hatch = Others(), canteen.counter.hatch
+    canteen.counter.join(others)
+    assert not hatch.is_alone(0)
+    others.silent = ("quay-c",)
+    assert hatch.is_alone(1_000), "it may be serving"
+    assert hatch.is_alone(ABSENT_MS - 1), "all through a lunch"
+    assert not hatch.is_alone(ABSENT_MS) and hatch.unheard() == ("quay-c",), "its silence is shown all the same"
+    others.silent = ("quay-b", "quay-c")
+    assert hatch.is_alone(9 * ABSENT_MS), "who hears nobody may be the one that is cut off"
+    others.silent = ()
+    assert not hatch.is_alone(9 * ABSENT_MS + 1)
+    others.silent = ("quay-c",)
+    assert hatch.is_alone(9 * ABSENT_MS + 2), "it was there just now"
 
 
 def test_what_changes_by_itself_is_told_to_whoever_listens(canteen: Canteen) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from edge.kiosk import keeper
 from edge.kiosk.keeper import Kiosk
+from edge.kiosk.screens import StationScreens
 from edge.kiosk.streams import LISTENERS_MAX
 from protocol.errors import ConfigError
 from sim.counter import SimulatedCounter
@@ -78,6 +79,17 @@ def test_a_name_of_somewhere_else_is_not_answered(ask: Asker, host: str) -> None
 def test_only_this_runs_own_pages_may_press(ask: Asker, headers: dict[str, str], code: str) -> None:
     status, _, text = ask.post("/press", PRESS, **headers)
     assert (status, json.loads(text)["code"]) == (403, code)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_somewhere_else_listens_to_nothing(ask: Asker, site: str) -> None:
+    for path in (f"/events/pupil?station={STATION}", f"/staff?station={STATION}", "/static/kiosk.js"):
+        status, _, text = ask.get(path, **{"sec-fetch-site": site})
+        assert (status, json.loads(text)["code"]) == (403, "not-from-here")
+    assert ask.get("/", **{"sec-fetch-site": "none"})[0] == 200, "an address that somebody typed"
+    link = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+    assert ask.get(f"/staff?station={STATION}", **link)[0] == 200, "a link that somebody touched"
+    assert ask.post("/press", PRESS, **link)[0] == 403
 
 
 @pytest.mark.parametrize(
@@ -145,6 +157,41 @@ def test_a_fresh_page_is_served_however_many_are_open(ask: Asker) -> None:
         assert next(events[-1])[0] == "message"
         for other in others:
             other.__exit__(None, None, None)
+
+
+def test_a_look_that_fails_unforeseen_leaves_no_old_screen_on_a_page(
+    of: SimulatedCounter, ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    with ask.stream("pupil", "quay-2") as events:
+        assert next(events)[0] == "hello" and next(events)[0] == "message"
+        with monkeypatch.context() as broken:
+            broken.setattr(StationScreens, "frames", fails)
+            of.tap("quay-2", "st-1")
+            assert len(list(islice(events, 4))) < 4, "the stream ends"
+    with ask.stream("pupil", "quay-2") as events:
+        assert next(events)[0] == "hello" and next(events)[0] == "message", "and is there again"
+
+
+def test_a_server_that_wants_the_process_to_end_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "AGAIN_S", 0.05)
+    kiosk = Kiosk(counter(), "127.0.0.1:0", lambda: 0)
+    serve, tries = kiosk._serve, iter((SystemExit(1),))
+
+    def once() -> None:
+        for problem in tries:
+            raise problem
+        serve()
+
+    monkeypatch.setattr(kiosk, "_serve", once)
+    thread = threading.Thread(target=kiosk.run, daemon=True)
+    thread.start()
+    assert kiosk.ready.wait(within(20))
+    kiosk.stop()
+    thread.join(within(5))
+    assert not thread.is_alive()
 
 
 def test_a_port_that_another_program_has_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,8 @@ from edge.kiosk.staffview import furnished
 from sim.counter import view_of
 
 KEYPAD = [*"0123456789", *"+-*/.", "Enter", "Backspace"]
-KEYS = st.sampled_from([*KEYPAD, "Escape", *"abcz ", "F5", "", "open-9", "undo:", "login:123456", "page+", "moved"])
+TOKENS = ["open-9", "undo:", "login:123456", "page+", "moved"]
+KEYS = st.sampled_from([*KEYPAD, "Escape", *"abcz ", "F5", "", *TOKENS])
 VIEW = view_of(
     recent=(
         Entry("j.4", "served", "11:00:04", "An", "1A", 1, "card", repeat="j.3"),
@@ -62,6 +63,8 @@ def typed(*keys: str, desk: Desk | None = None) -> tuple[Desk, list[Act]]:
         ("5 1", Act("flip", "j.4")),
         ("1 3 2 Enter 2", Act("name", "st-1")),
         ("1 3 / 2 - 2 6 + + 1", Act("name", "st-6")),
+        ("2 / 1 2 6 Enter 2", Act("name", "st-1", "j.5")),
+        ("2 / / 1", Act("serve", "j.5")),
         ("6 1 2 3 4 5 6 Enter", Act("login", "123456")),
         ("6 Enter", Act("logout")),
         ("* 2 1", Act("serve", "j.5")),
@@ -110,6 +113,12 @@ def test_no_key_does_anything_on_the_main_screen_or_outside_of_bounds(keys: list
         assert len(desk.typed) <= (PIN_MAX if desk.mode == "shift" else TYPED_MAX)
         assert 0 <= desk.page < desk.pages
         assert len(desk.lines) <= LINES_EACH
+
+
+def test_the_search_for_a_waiting_cards_pupil_forgets_the_card_with_its_step() -> None:
+    touched = typed("open-2", "/", "serve:j.5", "d", "a", "Enter", "name:st-1")
+    assert touched[1] == [Act("name", "st-1", "j.5")], "by touch too"
+    assert typed("2", "/", "1", "*", "1", "2", "6", "+", "2")[1] == [Act("name", "st-1")]
 
 
 def test_enter_twice_serves_once_and_a_search_serves_nobody_without_a_choice() -> None:

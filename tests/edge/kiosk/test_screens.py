@@ -47,6 +47,17 @@ def test_a_pupil_is_found_and_served_by_the_keypad(of: SimulatedCounter, screens
     assert 'data-mode="home"' in page
 
 
+def test_a_waiting_cards_pupil_is_found_and_served_for_that_card(of: SimulatedCounter, screens: Clocked) -> None:
+    of.tap(STATION, None, "refused", "lost")
+    (waits,) = of.view(STATION).waiting
+    page = screens.keys("2", "/")
+    assert "Bấm số của thẻ" in page and 'aria-pressed="true"' in page
+    assert f"Cho thẻ chạm lúc {waits.time}" in screens.keys("1")
+    page = screens.keys("3", "2", "Enter", "2")
+    assert "Đã phát cho Lê Gia Bảo 3/2" in page and of.view(STATION).waiting == ()
+    assert [one.how for one in of.view(STATION).recent] == ["name"]
+
+
 def test_two_fingers_on_one_card_serve_it_once(of: SimulatedCounter, screens: Clocked) -> None:
     tap = of.tap(STATION, None, "refused", "unknown")
     page = screens.keys(f"serve:{tap}", f"serve:{tap}")

@@ -57,10 +57,11 @@ def test_where_the_school_wants_it_staff_ask_about_a_second_helping() -> None:
 def test_the_staffs_one_sound_is_due_for_each_cause_and_not_for_others() -> None:
     plain = Shown(7, "accepted", 0, name="An")
     assert screen(view_of(shown=plain)).chime == 0
+    cut_off = screen(view_of(shown=replace(plain, alone=True)))
+    assert cut_off.chime == 0 and cut_off.last.alone == "Có thể là phần thêm", "at every tray"
     for more in (
         {"alerts": ("lạc",)},
         {"portion": "porridge"},
-        {"alone": True},
         {"ask": True},
         {"shape": "refused"},
         {"shape": "alarm"},
@@ -92,16 +93,13 @@ def test_troubles_say_what_to_do_the_worst_first_with_their_codes() -> None:
         failing="journal-full", reader="reader-lost", link=False, sure=False, tally=Tally(unheard=("quay-b",))
     )
     found = troubles(view, "vi")
-    assert [one.code for one in found] == [
-        "journal-full",
-        "reader-lost",
-        "hub-unreachable",
-        "clock-unsure",
-        "counter-unheard",
-    ]
-    assert [one.tone for one in found] == ["red", "red", "amber", "amber", "amber"]
+    assert [one.code for one in found] == ["journal-full", "reader-lost", "counter-unheard"]
+    assert [one.tone for one in found] == ["red", "red", "amber"]
     assert "Vẫn phát cơm" in found[0].words
-    assert "quay-b" in found[4].words
+    assert "quay-b" in found[2].words
+    assert "vẫn được ghi" not in staff_html(view, Desk(), "vi"), "nothing is, while nothing can be"
+    writes = troubles(replace(view, failing=None), "vi")
+    assert [one.code for one in writes] == ["reader-lost", "hub-unreachable", "clock-unsure", "counter-unheard"]
     page = staff_html(view, Desk(), "vi")
     assert page.count('class="trouble ') == 2
     assert all(one.code in page for one in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,10 @@ import pytest
 
 from hub.days.classbook import midnight_ms
 from hub.days.office import EntryRefused
+from hub.dayview.mealevents import at_school, meal_events, shown_sheet
+from hub.meals.conflicts import conflicts
 from hub.meals.portions import sheet_digest, sheet_of, together
+from hub.meals.publicsheet import counter_lines
 from hub.meals.sittings import FIRST_PLAN, MealPlanRefused
 from hub.meals.wordorder import Until
 from protocol.envelope import decode_event
@@ -111,6 +115,51 @@ def test_a_hub_that_was_down_freezes_when_it_is_back_and_says_so(canteen: Cantee
     assert (one["lock"], one["version"], one["due"][11:16], one["frozen"][11:16]) == ("final", 1, "08:00", "09:40")
     days = {one["day"] for one in look(canteen)}
     assert days == {"2026-11-20", "2026-11-23"}, "a Friday of before has a sheet, a Saturday has none"
+
+
+def test_who_moves_class_after_the_lock_is_named_by_the_adjustment(canteen: Canteen) -> None:
+    store = canteen.store
+    enrol(canteen)
+    clock(canteen, "08:10")
+    look(canteen)
+    with store.database.transaction():
+        be = store.people.find("st-be")
+        assert be is not None
+        store.people.change(replace(be, school_class="1B"), MONDAY)
+    one = look(canteen)[-1]
+    assert (one["why"], one["classes"]) == (
+        "follows",
+        {"1A": {"registered": -1, "regular": -1}, "1B": {"registered": 1, "regular": 1}},
+    )
+    assert one["students"] == ["st-be"]
+
+
+def test_a_lock_that_has_passed_is_not_planned_otherwise(canteen: Canteen) -> None:
+    def planned(**more: Any) -> Any:
+        return msgspec.structs.replace(FIRST_PLAN, meals=(msgspec.structs.replace(FIRST_PLAN.meals[0], **more),))
+
+    desk = canteen.store.mealdesk
+    enrol(canteen)
+    canteen.read()
+    clock(canteen, "06:59")
+    desk.plan("it", MONDAY, planned(money="07:30"))
+    clock(canteen, "07:31")
+    for more in ({"money": "09:00"}, {"final": "09:00"}, {"half": "pm"}, {"weekdays": (1,)}, {"meal": "dinner"}):
+        with pytest.raises(EntryRefused, match="a lock of 2026-11-23 has passed"):
+            desk.plan("it", MONDAY, planned(**({"money": "07:30"} | more)))
+    desk.plan("it", MONDAY + timedelta(days=1), planned(money="09:00"))
+    later = msgspec.structs.replace(FIRST_PLAN.meals[0].shifts[1], closes="12:10")
+    desk.plan("it", MONDAY, planned(money="07:30", shifts=(FIRST_PLAN.meals[0].shifts[0], later)))
+
+
+def test_nobody_locks_a_sheet_by_a_clock_that_is_not_set(canteen: Canteen, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrol(canteen)
+    clock(canteen, "06:30")
+    monkeypatch.setattr(canteen.store.clock, "error_ms", lambda: None)
+    with pytest.raises(EntryRefused, match="clock"):
+        canteen.store.mealoffice.lock("co-bep", MONDAY, LUNCH)
+    monkeypatch.undo()
+    assert canteen.store.mealoffice.lock("co-bep", MONDAY, LUNCH)
 
 
 def test_no_meal_today_takes_every_portion_and_gives_them_back(canteen: Canteen) -> None:
@@ -277,7 +326,7 @@ def test_a_meal_is_looked_at_with_its_conflicts_and_what_is_missing(canteen: Can
     clock(canteen, "07:30")
     canteen.tap("a:04A1B2C3D4E581", "06:50", student="st-an", day=MONDAY)
     canteen.deliver()
-    assert [(one.clock, one.expected, one.arrived, one.portions) for one in store.mealday.forecasts(MONDAY, LUNCH)] == [
+    assert [(one.clock, one.expected, one.arrived, one.portions) for one in store.forecasts.of(MONDAY, LUNCH)] == [
         ("07:00", 3, 1, 3),
         ("07:15", 3, 1, 3),
         ("07:30", 3, 1, 3),
@@ -285,19 +334,22 @@ def test_a_meal_is_looked_at_with_its_conflicts_and_what_is_missing(canteen: Can
     store.mealoffice.cut("co-lan", "st-chi", MONDAY, MONDAY)
     clock(canteen, "08:00")
     look(canteen)
-    assert store.mealday.forecasts(MONDAY, LUNCH) == [], "nothing is forecast of what is frozen"
+    assert store.forecasts.of(MONDAY, LUNCH) == [], "nothing is forecast of what is frozen"
     canteen.serve("a:04A1B2C3D4E581", "10:31", student="st-an", day=MONDAY)
     canteen.serve("a:04A1B2C3D4E583", "10:32", student="st-chi", day=MONDAY)
     canteen.deliver()
     clock(canteen, "15:00")
-    found = store.mealday.look(MONDAY, LUNCH)
-    assert (found.sheet.registered, found.sheet.cut, found.sheet.served, found.sheet.unclaimed) == (3, 1, 2, 1)
-    assert [(one.kind, one.pupil) for one in found.conflicts] == [("cut-but-ate", "st-chi")]
-    assert [one.name for one in found.waiting] == [canteen.gate.device] and found.counters[0].served == 2
+    found = meal_events(store, MONDAY, LUNCH)
+    there = at_school(store, found)
+    sheet = shown_sheet(found, there.present)
+    assert (sheet.registered, sheet.cut, sheet.served, sheet.unclaimed) == (3, 1, 2, 1)
+    named = conflicts(found.meals, found.servings, there.present, there.absent, complete=not found.waits)
+    assert [(one.kind, one.pupil) for one in named] == [("cut-but-ate", "st-chi")]
+    assert found.waits == (canteen.gate.device,) and counter_lines(MONDAY, LUNCH, found.servings)[0].served == 2
     # The next day knows this one: of the days before none had a lunch.
     clock(canteen, "07:00", MONDAY + timedelta(days=1))
     learned = 0
-    while store.mealday.learn():
+    while store.forecasts.learn():
         learned += 1
         assert learned < 100
-    assert learned == 28 and store.mealday.forecasts(MONDAY + timedelta(days=1), LUNCH)[0].days == 0
+    assert learned == 28 and store.forecasts.of(MONDAY + timedelta(days=1), LUNCH)[0].days == 0

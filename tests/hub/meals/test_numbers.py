@@ -9,18 +9,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as structs_replace
 
+from hub.attendance.evidence import Leave
 from hub.meals.conflicts import conflicts
 from hub.meals.forecast import DAYS, PastDay, forecast
 from hub.meals.mealdays import PupilMeal, evidence_digest, evidence_lines, meals_of, month_of, restated
-from hub.meals.portions import registered
+from hub.meals.portions import Enrolment, Excuse, registered
 from hub.meals.publicsheet import counter_lines, public_sheet
 from hub.meals.servings import ClassList
 from hub.meals.sittings import Moment
 from protocol.mealrecords import MealDays
 from protocol.meals import ByHand
 from tests.hub.meals.lunch import DAY, at, count, lunch, tap, word
-from tests.hub.meals.test_portions import ALL, SAID, cut
+from tests.hub.meals.test_portions import ALL, SAID, J, cut
 
 AN, BE, CHI, DUNG = "st-an", "st-be", "st-chi", "st-dung"
 
@@ -47,6 +49,35 @@ def test_eaten_chargeable_and_claimed_are_three_numbers() -> None:
     later = meals_of(said, "lunch", found.servings, lock_ms=at("07:59"))
     assert told(later)[BE][1] == "late", "the money lock is another than the kitchen's"
     assert told(meals_of(said, "dinner", found.servings)) == {}
+
+
+def test_a_notice_that_is_shortened_after_the_lock_stays_in_time_for_the_days_it_keeps() -> None:
+    week = (DAY, "am"), (DAY + timedelta(days=4), "pm")
+    short = (DAY, "am"), (DAY + timedelta(days=1), "pm")
+    before = Leave(f"{J}.20", BE, *week, at("06:00"), "co")
+    # Shortened twice, both times after the lock; each time what stays is another notice.
+    once = Excuse(before, at("08:30"), f"{J}.21"), Excuse(Leave(f"{J}.22", BE, *week, at("08:30"), "co"))
+    twice = (
+        once[0],
+        structs_replace(once[1], gone_ms=at("09:30"), gone=f"{J}.23"),
+        Excuse(Leave(f"{J}.24", BE, *short, at("09:30"), "co")),
+    )
+    for excuses in (once, twice):
+        [one] = [
+            one for one in meals_of(replace(SAID, enrolments=ALL, excuses=excuses), "lunch", ()) if one.pupil == BE
+        ]
+        assert (one.cut, one.chargeable) == ("in-time", False) and one.cuts[0] == before.id
+    late = replace(SAID, enrolments=ALL, excuses=(Excuse(Leave(f"{J}.20", BE, *week, at("08:01"), "co")),))
+    assert told(meals_of(late, "lunch", ()))[BE][1] == "late"
+
+
+def test_who_is_enrolled_no_more_after_the_money_lock_is_charged_and_a_mistake_is_corrected() -> None:
+    def of(clock: str, day: date = DAY) -> tuple[Any, ...] | None:
+        word = Enrolment(f"{J}.30", at(clock, day=day), BE, DAY, None, (), ())
+        return told(meals_of(replace(SAID, enrolments=(*ALL, word)), "lunch", ())).get(BE)
+
+    assert of("07:59") is None and of("08:30") == (True, "late", None, 0, True)
+    assert of("07:00", DAY + timedelta(days=1)) is None, "said afterwards, for a reason: nothing of it is charged"
 
 
 def test_what_is_unconfirmed_stands_apart() -> None:

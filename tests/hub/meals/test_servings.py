@@ -194,3 +194,25 @@ def test_no_payment_can_be_known_and_nobody_is_unserved_for_want_of_a_name(
     # Who is known or not changes nothing of how many servings there are, but for what is told apart by whose it is.
     assert {one.tap for one in known.servings} == {one.tap for one in unknown.servings}
     assert CARDS
+
+
+def test_a_person_settles_a_serving_of_an_unsure_clock_or_holder_and_a_counter_does_not() -> None:
+    blind = Moment(at("10:31"), -EVER, EVER, anchored=False)
+    unsure = tap(1, "c-an", "10:31", when=blind)
+    moving = by_card([Binding("c-be", "st-be", -EVER, at("10:32")), Binding("c-be", "st-chi", at("10:32"), EVER)])
+    changed = tap(2, "c-be", "10:31", when=moment("10:31", err_s=120))
+
+    def flags(taken: CounterTap, *words: ServingWord) -> tuple[str, ...]:
+        [one] = count(taken, words=words, bindings={**CARDS, **moving}).servings
+        return one.flags
+
+    assert flags(unsure) == ("clock",) and flags(changed) == ("holder",)
+    for taken in (unsure, changed):
+        done = word(taken, 1, "done")
+        assert flags(taken, done) == ()
+        own = ServingWord(taken.id, f"{'a' * 16}.9", at("12:00"), "done", "co-hoa")
+        assert flags(taken, own) == flags(taken), "a counter can't vouch for what it didn't know"
+        assert flags(taken, done, word(taken, 2, "undone"), word(taken, 3, "second")) == flags(taken)
+    nobody = by_card([Binding("c-be", "st-be", -EVER, at("10:30")), Binding("c-be", "st-chi", at("10:32"), EVER)])
+    [one] = count(changed, words=[word(changed, 1, "done")], bindings=nobody).servings
+    assert one.pupil is None and one.flags == ("holder",), "whose it was is still not said"

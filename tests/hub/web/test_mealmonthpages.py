@@ -80,6 +80,8 @@ def test_papers_are_files_for_who_may_see_them(hub: MealHub) -> None:
     assert "st-3-2-0" in found.text and "attachment" in found.headers["content-disposition"]
     teacher = hub.who("teacher")
     assert teacher.get("/meals/slip/file", params={"pupil": "st-3-2-0", "month": MONTH}).content[:5] == b"%PDF-"
-    pack = accountant.get("/meals/month/pack", params={"month": MONTH})
+    assert accountant.get("/meals/month/pack", params={"month": MONTH}).status_code == 403, "diets stand in it"
+    assert "/meals/month/pack" not in accountant.get("/meals/month", params={"month": MONTH}).text
+    pack = hub.who("principal").get("/meals/month/pack", params={"month": MONTH})
     assert "manifest.json" in zipfile.ZipFile(io.BytesIO(pack.content)).namelist()
     assert teacher.get("/meals/month/pack", params={"month": MONTH}).status_code == 403

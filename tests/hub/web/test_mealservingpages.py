@@ -9,6 +9,8 @@ import httpx2 as httpx
 import pytest
 
 from hub.days.office import HalfDayOf
+from hub.mealpapers.words import WORDS
+from hub.reporting.mealpapers import MealPapers
 from protocol.meals import ByHand
 from tests.hub.web.dayhub import DAY, STRANGE, ms_at
 from tests.hub.web.mealhub import MealHub, meal_hub
@@ -80,6 +82,18 @@ def test_the_public_sheet_has_numbers_and_no_names(hub: MealHub) -> None:
         "Đã phục vụ": "4",
     }.items() <= cells.items()
     assert cells["Không ai nhận"] == "14" and "Tạm tính" in page.text and "Nguyễn" not in page.text
+
+
+def test_page_paper_and_program_are_told_the_same_of_who_is_there(hub: MealHub) -> None:
+    # Home in the afternoon; lunch is of the morning.
+    hub.store.office.roll_call("co.lan", HalfDayOf(CLASS, DAY, "pm"), {"st-3-2-5": "absent"})
+    hub.settle()
+    page = hub.who("accountant").get("/meals/public").text
+    told = hub.who("accountant").get("/v1/meals/public").json()
+    paper = MealPapers(hub.store).public(DAY, "lunch").tables[0].rows
+    label = "Có mặt, trong số dự kiến ăn"
+    assert re.findall(rf"<th scope=\"row\">{label}</th><td>(\d+)</td>", page) == ["9"]
+    assert told["present"] == 9 and [row[1] for row in paper if row[0] == WORDS["vi"]["present"]] == [9]
 
 
 def test_conflicts_are_of_ones_own_class_and_say_what_is_missing(hub: MealHub) -> None:
