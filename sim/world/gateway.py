@@ -47,6 +47,13 @@ def told(fault: Exception) -> str:
     return f"{type(fault).__name__} in {Path(place.filename).name}:{place.lineno}: {fault}"[:300]
 
 
+def _matches(pattern: str, topic: str) -> bool:
+    """Whether a subscription with a `+` takes a topic (MQTT 3.1.1, 4.7.1.3)."""
+    before, _, after = pattern.partition("+")
+    found = topic.startswith(before) and topic.endswith(after) and len(topic) > len(before) + len(after)
+    return found and "/" not in topic[len(before) : len(topic) - len(after)]
+
+
 class GatewayBox:
     """See the room. `config` names no folder; the storage does."""
 
@@ -71,8 +78,13 @@ class GatewayBox:
         self.machine = machine
         self.config: GatewayConfig = config_from(name, config)
         school, device = self.config.school, self.config.gateway_id
-        topics = set(Delivery.subscriptions(school, device, {plan.kind for plan in self.config.stations}))
-        self.line = Line(loop, rng, broker, topics.__contains__, truth.count)
+        topics = Delivery.subscriptions(school, device, {plan.kind for plan in self.config.stations})
+        exactly, patterns = {one for one in topics if "+" not in one}, [one for one in topics if "+" in one]
+
+        def wanted(topic: str) -> bool:
+            return topic in exactly or any(_matches(one, topic) for one in patterns)
+
+        self.line = Line(loop, rng, broker, wanted, truth.count)
         self.line.on_state, self.line.on_packet, self.line.on_room = self._state, self._packet, lambda: self.poke()
         self.ev_topic, self.hub_topic = device_topic(school, device, "ev"), hub_state_topic(school)
         self.assembly: Assembly | None = None
@@ -91,6 +103,16 @@ class GatewayBox:
     def up(self) -> bool:
         """Whether it runs."""
         return self.assembly is not None
+
+    @property
+    def has_counters(self) -> bool:
+        """Whether meals are served here."""
+        return self.config.counters_listen is not None
+
+    @property
+    def host(self) -> str:
+        """Its address in the school's network."""
+        return "" if self.config.counters_listen is None else self.config.counters_listen[0]
 
     @property
     def source(self) -> str:

@@ -48,7 +48,7 @@ COOK_LOOK_MS: Final = 20_000
 TELL_LOOK_MS: Final = 2_000
 """As hub.days.kitchen.LOOK_MS and hub.road.counters.LOOK_MS."""
 TELL_S: Final = 3.0
-TELL_IDLE_S: Final = 900.0
+TELL_IDLE_S: Final = 1800.0
 """How often the counters' sheet is looked at here; whatever may change it or ask for it wakes it sooner."""
 LOOK_S: Final = 30.0
 """How often an idle hub's mailroom is asked whether a head is due."""

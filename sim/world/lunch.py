@@ -17,6 +17,7 @@ from protocol.mealrecords import Portions
 from protocol.meals import ByHand
 from sim.school import Pupil
 from sim.world.loop import DAY, MINUTE, MS, SECOND
+from sim.world.paths import Paths
 from sim.world.plan import MEALTIME
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ CUTS: Final = 0.06
 """Pupils who don't eat today; some of them come all the same."""
 CUTS_MIN: Final = (25, 100, 160)
 """When cuts are entered, in minutes from 05:50, when the day begins: before the locks at 07:00 and 08:00, and after."""
+"""When cuts are entered, in minutes from the day's beginning at 05:50: before the locks, and after them."""
 ADJUST_MIN: Final = 190
 TALK_S: Final = (20, 60)
 """How long before the first eater and after the last one counters talk."""
@@ -69,6 +71,7 @@ class Lunch:
     def __init__(self, school: School) -> None:
         """Nothing is planned yet."""
         self._school = school
+        self.paths = Paths(school)
         self.undone: dict[str, Word] = {}
         """Records of servings that staff took back, as far as they know."""
 
@@ -86,7 +89,7 @@ class Lunch:
             for at_min in CUTS_MIN:
                 some = rng.sample(school.pupils, max(1, int(len(school.pupils) * CUTS / len(CUTS_MIN))))
                 at_ns = school.began_ns + day * DAY + at_min * MINUTE
-                school.loop.at(at_ns, lambda some=some: [self.office(_cutting(one)) for one in some])  # type: ignore[misc]
+                school.loop.at(at_ns, lambda some=some: self._cut(some))  # type: ignore[misc]
             school.loop.at(school.began_ns + day * DAY + ADJUST_MIN * MINUTE, self._adjust)
 
     def plan_meals(self) -> None:
@@ -98,6 +101,10 @@ class Lunch:
         with store.database.transaction():
             for pupil in self._school.pupils:
                 store.mealoffice.enrol(OFFICE, pupil.key, _today(store), None)
+
+    def _cut(self, pupils: list[Pupil]) -> None:
+        for one in pupils:
+            self.office(_cutting(one))
 
     def _adjust(self) -> None:
         """Two guests come to a class's table."""
@@ -136,6 +143,7 @@ class Lunch:
         def begin() -> None:
             for box in school.gateways:
                 box.mealtime(until_ns)
+            self.paths.look_until(until_ns)
 
         school.loop.at(first_ns - TALK_S[0] * SECOND, begin)
 

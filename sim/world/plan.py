@@ -16,6 +16,10 @@ CROWDS_MIN: Final = ((50, 25), (330, 40), (640, 20))
 from it the first and last ones come."""
 
 
+AT_LUNCH: Final = frozenset({"counters-cut", "counters-lossy", "counter-alone", "hub-gone-at-lunch"})
+"""Kinds of faults that strike around lunch: at other times they would meet nobody."""
+
+
 def pace(pupils: int) -> float:
     """How much of a crowd's time a smaller school needs, for the same press at the readers."""
     return min(1.0, max(0.02, pupils / PUPILS))
@@ -50,7 +54,8 @@ def draw(seed: int, days: int, pupils: int, kinds: Sequence[tuple[str, float, fl
     for day in range(days):
         for _ in range(rng.randint(*FAULTS_A_DAY)):
             kind, shortest_s, longest_s = rng.choice(kinds)
-            middle_min, around_min = rng.choice(CROWDS_MIN)
+            crowd = rng.choice(CROWDS_MIN)
+            middle_min, around_min = CROWDS_MIN[MEALTIME] if kind in AT_LUNCH else crowd
             near_min = around_min * 1.3 * max(0.05, pace(pupils))
             at_s = day * 86_400 + 60 * rng.uniform(middle_min - near_min, middle_min + near_min)
             # Short ones are as likely as long ones.

@@ -37,8 +37,8 @@ MONDAY_NS: Final = 1_795_387_800 * SECOND
 STRANGERS: Final = 0.01
 """Cards that no roster knows, of all taps; as many are held twice, and a tenth as many show a random number."""
 GATE: Final = "cong"
-KITCHENS: Final = {"bep": ("quay-1", "quay-2"), "bep-b": ("quay-3",), "bep-c": ("quay-4",)}
-"""The gateways with counters, and theirs: of three each pair may be apart while the third hears both."""
+KITCHENS: Final = {"bep": ("quay-1", "quay-2"), "bep-b": ("quay-3", "quay-4")}
+"""The gateways with counters, and theirs: each more talks with all others twice a second, which takes a seed's time."""
 HOME_MIN: Final = 30
 """From the last tap of a day to its end, in minutes."""
 CONFIRMED: Final = " ".join((*get_args(Guard), CARDS_PASSED))
@@ -76,6 +76,9 @@ class School:
         for name in (GATE, *KITCHENS):
             self.gateways.append(self.make_gateway(name, name, self._machine(name)))
         self.originals = tuple(self.gateways)
+        self.lists = 0
+        """Lists of pupils that the office brought, the same one counted once."""
+        self._listed: str | None = None
         self.keys: bytes | None = None
         self.healing = False
         self.hub_anew = False
@@ -96,7 +99,7 @@ class School:
 
     def make_gateway(self, name: str, device: str, machine: SimMachine) -> GatewayBox:
         """A box; several may be of one device, as copies of its card are."""
-        return GatewayBox(
+        box = GatewayBox(
             name,
             _gateway_config(device, 10 + len(self.gateways)),
             self.loop,
@@ -107,6 +110,8 @@ class School:
             machine,
             self.lan,
         )
+        box.on_shown = lambda at, held: self.lunch.paths.note(at, held)
+        return box
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -169,6 +174,9 @@ class School:
         for pupil in pupils:
             uid = (cards or {}).get(pupil.key, pupil.uid)
             rows.writerow((pupil.key, pupil.name, pupil.school_class, f"a:{uid.hex().upper()}"))
+        if text.getvalue() != self._listed:
+            self._listed = text.getvalue()
+            self.lists += 1
         paper = base64.b64encode(text.getvalue().encode("utf-8")).decode("ascii")
         self.command("roster-import", {"file": "roster.csv", "paper": paper, "confirm": CONFIRMED}, done)
 
