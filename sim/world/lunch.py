@@ -47,7 +47,6 @@ UNDONE: Final = 0.03
 CUTS: Final = 0.06
 """Pupils who don't eat today; some of them come all the same."""
 CUTS_MIN: Final = (25, 100, 160)
-"""When cuts are entered, in minutes from 05:50, when the day begins: before the locks at 07:00 and 08:00, and after."""
 """When cuts are entered, in minutes from the day's beginning at 05:50: before the locks, and after them."""
 ADJUST_MIN: Final = 190
 TALK_S: Final = (20, 60)
