@@ -131,8 +131,10 @@ def test_it_is_said_again_to_who_connects_or_is_behind_and_its_age_stays_honest(
     assert opened(canteen, gate, link.said[-1]).version == opened(canteen, gate, link.said[0]).version
     mono(canteen, 1_000 + RENEW_MS)
     counters.work()
-    newest = opened(canteen, gate, link.said[-1]).version
-    assert newest > opened(canteen, gate, link.said[0]).version
+    renewed, first = opened(canteen, gate, link.said[-1]), opened(canteen, gate, link.said[0])
+    newest = renewed.version
+    assert newest > first.version and renewed.eaters
+    assert msgspec.structs.replace(renewed, version=first.version, made=first.made) == first
     # A hub that was restored from a backup made lower versions: a counter takes none of these.
     state = open_message(gate.identity.key, gate.topic("state"), gate.state(sheet=newest + 5_000_000))
     canteen.room.fleet.heard(gate.device, decode_body(state, DeviceState), 2)
