@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.road.counters import RENEW_MS, Counters
+from hub.road.counters import RECKON_MS, RENEW_MS, Counters
 from protocol.countersheet import CounterSheet, SealedSheet, unpack_sheet
 from protocol.errors import K12EdgeError
 from protocol.signing import SealRefused, open_message
@@ -139,7 +139,17 @@ def test_it_is_said_again_to_who_connects_or_is_behind_and_its_age_stays_honest(
     state = open_message(gate.identity.key, gate.topic("state"), gate.state(sheet=newest + 5_000_000))
     canteen.room.fleet.heard(gate.device, decode_body(state, DeviceState), 2)
     counters.work()
-    assert opened(canteen, gate, link.said[-1]).version > newest + 5_000_000
+    outdone = opened(canteen, gate, link.said[-1])
+    assert outdone.version > newest + 5_000_000
+    # What no version tells of is in the sheet within the hour.
+    with canteen.store.database.transaction() as connection:
+        connection.execute("UPDATE pupils SET name = 'Ân' WHERE pupil_key = 'st-an'")
+    names = []
+    for at_ms in (2 * RENEW_MS, RECKON_MS):
+        mono(canteen, 1_000 + at_ms)
+        counters.work()
+        names.append({one.student: one.name for one in opened(canteen, gate, link.said[-1]).eaters}["st-an"])
+    assert names[0] != names[1] == "Ân"
 
 
 def test_of_payment_there_is_no_word() -> None:
