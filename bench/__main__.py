@@ -23,7 +23,9 @@ from bench.footprint import measure_footprint
 from bench.incident import measure_incident
 from bench.intake import measure_intake
 from bench.kiosk import measure_kiosk
+from bench.kitchen import measure_kitchen
 from bench.lists import measure_lists
+from bench.lunch import measure_lunch
 from bench.machine import describe_machine
 from bench.reaction import measure_reaction
 from bench.readers import measure_readers
@@ -52,6 +54,8 @@ MEASUREMENTS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "incident": measure_incident,
     "counters": measure_counters,
     "kiosk": measure_kiosk,
+    "kitchen": measure_kitchen,
+    "lunch": measure_lunch,
 }
 FOLDER = Path(__file__).parents[1] / "build"
 """On the repository's disk: a temporary directory may live in memory, where a sync costs nothing."""

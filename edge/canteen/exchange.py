@@ -31,6 +31,9 @@ OPEN_AGAIN_MS: Final = 5_000
 FAILED_PAUSE_MS: Final = 1_000
 IDLE_MS: Final = 1_000
 """Keys of counters may come meanwhile, and addresses of networks."""
+NEWCOMER_MS: Final = 60_000
+"""A counter that the hub has accepted speaks before our sheet names it: while another sheet may still be on its way, it
+is no stranger."""
 
 
 class Exchange:
@@ -56,6 +59,8 @@ class Exchange:
         self._brought: deque[bytes] = deque(maxlen=WAITING_MAX)
         self._raised: dict[str, str] = {}
         self._heard_until: dict[str, int] = {}
+        self._keys: dict[str, str] = {}
+        self._stranger_ms: int | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
         self._ended = self._running = False
@@ -125,7 +130,10 @@ class Exchange:
     def turn(self) -> tuple[int, bool]:
         """Do what is due; for how many ms nothing else will be, and whether sockets are to be left alone meanwhile."""
         now_ms = self._now_ms()
-        self._talk.know(self._hears.keys())
+        keys = self._hears.keys()
+        self._talk.know(keys)
+        if keys != self._keys:
+            self._keys, self._stranger_ms = dict(keys), None
         for _ in range(len(self._mine)):
             self._talk.said(self._mine.popleft())
         self._open(now_ms)
@@ -150,7 +158,7 @@ class Exchange:
     def _take(self, octets: bytes, source: Address | None) -> None:
         taken = self._talk.take(octets, source, self._now_ms())
         if taken.refused is not None:
-            if taken.refused not in QUIET:
+            if taken.refused not in QUIET and not (taken.refused == "stranger" and self._may_be_new()):
                 whence = "the broker" if source is None else source[0]
                 self._alarm(
                     "word-flood" if taken.refused == "budget" else "word-refused", f"{taken.refused}: from {whence}"
@@ -165,6 +173,13 @@ class Exchange:
                 # What others told in the same moment must still be handed on.
                 log.exception("servings of %s could not be taken", taken.device)
                 self._alarm("internal-fault", f"servings of {taken.device} were not taken: {type(problem).__name__}")
+
+    def _may_be_new(self) -> bool:
+        """Whether a word from a gateway that the sheet doesn't name is of one that it will name soon."""
+        now_ms = self._now_ms()
+        if self._stranger_ms is None:
+            self._stranger_ms = now_ms
+        return now_ms - self._stranger_ms < NEWCOMER_MS
 
     def _say(self, now_ms: int) -> None:
         for _ in range(SAY_MAX):

@@ -21,12 +21,12 @@ READY_S: Final = 60.0
 class Canteen(Chain):
     """See the room. `screens`: of each counter, by its station."""
 
-    def __init__(self, folder: Path) -> None:
-        """Write the configurations; each counter knows the addresses of all others."""
+    def __init__(self, folder: Path, broker_url: str | None = None) -> None:
+        """Write the configurations; each counter knows the addresses of all others. `broker_url`: see Road."""
         ports = free_ports(2 * len(BOXES))
         self._exchange = dict(zip(BOXES, ports[: len(BOXES)], strict=True))
         self._kiosks = dict(zip(BOXES, ports[len(BOXES) :], strict=True))
-        super().__init__(folder, gateways=CANTEEN, more=self._more)
+        super().__init__(folder, broker_url, gateways=CANTEEN, more=self._more)
         self.screens = {
             counter: Screens(counter, self._kiosks[box]) for box, counter in zip(BOXES, COUNTERS, strict=True)
         }

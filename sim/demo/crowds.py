@@ -25,9 +25,11 @@ Kills = Iterable[tuple[float, Callable[[], None]]]
 class Crowds:
     """See the room."""
 
-    def __init__(self, chain: Chain, rng: Random, teller: Teller) -> None:
-        """Before the readers of a chain."""
-        self._chain, self._rng, self._teller = chain, rng, teller
+    def __init__(self, chain: Chain, rng: Random, teller: Teller, gap_s: float = GAP_S) -> None:
+        """Before the readers of a chain; see GAP_S."""
+        self._chain, self._rng, self._teller, self._gap_s = chain, rng, teller, gap_s
+        self.waited_s: list[float] = []
+        """From each card's touch to its signal, as we saw it, in their order."""
 
     def lines(self, stations: Sequence[str], pupils: Iterable[Pupil]) -> Lines:
         """Spread pupils over stations, in any order."""
@@ -39,7 +41,7 @@ class Crowds:
         """Until everybody has a signal. Raises NeedsHands."""
         chain = self._chain
         count = sum(map(len, lines.values()))
-        crowd = Crowd({name: chain.readers[name] for name in lines}, self._rng, GAP_S)
+        crowd = Crowd({name: chain.readers[name] for name in lines}, self._rng, self._gap_s)
         for station, pupils in lines.items():
             crowd.line_up((station,), (pupil.uid for pupil in pupils))
         tails = [SignalTail(chain.signals_of(name)) for name in chain.gateways]
@@ -54,5 +56,7 @@ class Crowds:
                     due.pop(0)[1]()
                 bar.show(crowd.answered)
 
-            if not crowd.run(tails, on_step, time.monotonic() + PHASE_S):
-                raise NeedsHands(f"{crowd.left()} pupils got no signal within {PHASE_S:g} s")
+            within_s = PHASE_S + count * self._gap_s
+            if not crowd.run(tails, on_step, time.monotonic() + within_s):
+                raise NeedsHands(f"{crowd.left()} pupils got no signal within {within_s:g} s")
+        self.waited_s += crowd.waited_s

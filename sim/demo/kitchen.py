@@ -41,9 +41,9 @@ Numbers = dict[str, Counter[str]]
 class Kitchen:
     """See the room."""
 
-    def __init__(self, canteen: Canteen, office: Office, pupils: Sequence[Pupil]) -> None:
-        """Choose who is cut, eats otherwise, or mustn't eat something; nothing is entered yet."""
-        self._canteen, self._pupils = canteen, pupils
+    def __init__(self, canteen: Canteen, office: Office, pupils: Sequence[Pupil], border_s: float = BORDER_S) -> None:
+        """Choose who is cut, eats otherwise, or mustn't eat something; nothing is entered yet. See BORDER_S."""
+        self._canteen, self._pupils, self._border_s = canteen, pupils, border_s
         away = {pupil.key for pupil in office.absent}
         self.day = office.day.isoformat()
         self._absent = away
@@ -97,7 +97,7 @@ class Kitchen:
     def _lunch_now(self) -> datetime:
         """The first shift is open, until the first whole minute that is far enough ahead."""
         now = datetime.now(VIETNAM)
-        border = (now + timedelta(seconds=BORDER_S + 59)).replace(second=0, microsecond=0)
+        border = (now + timedelta(seconds=self._border_s + 59)).replace(second=0, microsecond=0)
         self._plan(now, border)
         return border
 

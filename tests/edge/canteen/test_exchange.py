@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from edge.canteen.addresses import Address
-from edge.canteen.exchange import WAITING_MAX, Exchange
+from edge.canteen.exchange import NEWCOMER_MS, WAITING_MAX, Exchange
 from edge.canteen.lan import Lan
 from edge.canteen.neighbours import HEARD_MS
 from edge.canteen.sifting import SIGNED_BYTES_MAX
@@ -38,6 +38,7 @@ class Quay:
         listen: Address | None = (LOOPBACK, 0),
         publish: Callable[[str, bytes], bool] | None = None,
         run: str | None = None,
+        now_ms: Callable[[], int] = boottime_ms,
     ) -> None:
         self.name = name
         self.known = keys_but(name)
@@ -45,7 +46,7 @@ class Quay:
         self.news = threading.Condition()
         self.fail = False
         talk = Talk(SCHOOL, name, run or os.urandom(8).hex(), IDENTITIES[name], peers)
-        self.exchange = Exchange(talk, self, boottime_ms, listen=listen, publish=publish)
+        self.exchange = Exchange(talk, self, now_ms, listen=listen, publish=publish)
         self.thread = threading.Thread(target=self.exchange.run, name=name)
 
     def heard(self, device: str, told: Sequence[Told]) -> None:
@@ -238,6 +239,33 @@ def test_by_the_broker_alone_the_same_bytes_do(quays: list[Quay]) -> None:
     until(lambda: "word-refused" in quays[0].exchange.alarms())
     quays[1].exchange.said(told("tap.2"))
     quays[0].wait(quays[0].has(B, ["tap.2"]))
+
+
+def test_a_newcomer_is_a_stranger_only_where_the_sheet_does_not_come_to_name_it() -> None:
+    now_ms = 1_000_000
+    alone = Quay(A, [], listen=None, now_ms=lambda: now_ms)
+    alone.known = {}
+    newcomer = Talk(SCHOOL, B, "b" * 16, IDENTITIES[B], [])
+    newcomer.know(keys_but(B))
+
+    def alarms_of_a_word() -> dict[str, str]:
+        theirs_ms = newcomer.due_ms(0)
+        assert theirs_ms is not None
+        (saying, *_) = newcomer.say(theirs_ms)
+        assert alone.exchange.by_broker(f"k12/1/{SCHOOL}/dev/{B}/served", saying.octets)
+        alone.exchange.turn()
+        return alone.exchange.alarms()
+
+    assert alarms_of_a_word() == {}
+    now_ms += NEWCOMER_MS - 1
+    assert alarms_of_a_word() == {}
+    alone.known = keys_but(A) | {B: IDENTITIES[C].key}
+    assert alarms_of_a_word() == {"word-refused": "forged: from the broker"}
+    alone.known = {C: IDENTITIES[C].key}
+    assert alarms_of_a_word() == {}, "a sheet came, so another may be on its way"
+    now_ms += NEWCOMER_MS
+    assert alarms_of_a_word() == {"word-refused": "stranger: from the broker"}
+    alone.exchange.stop()
 
 
 def test_a_port_that_is_taken_is_told_and_opened_once_it_is_free(
