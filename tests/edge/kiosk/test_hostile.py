@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -45,10 +45,8 @@ class Hostile:
         made = self._held.enter_context(socket.socket())
         made.settimeout(within(5))
         made.connect(("127.0.0.1", self.port))
-        try:
+        with suppress(OSError):
             made.sendall(octets)
-        except OSError:
-            pass
         self.lines.append(made)
         return made
 
