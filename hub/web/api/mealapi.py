@@ -333,7 +333,7 @@ def _add_sheet(web: Web) -> None:
             if same is not None and (same.classes, same.reason, same.by) == (classes, said.reason, by):
                 return {"record": same.record, "number": same.number}
             if said.number != max((one.number for one in rows), default=0) + 1:
-                raise EntryRefused(f"number: the sheet has {len(rows)} adjustments; read it again")
+                raise EntryRefused("number: the sheet has {count} adjustments; read it again", count=len(rows))
             record = web.store.mealoffice.adjust(by, said.day, said.meal, classes, said.reason)
         return {"record": str(record), "number": said.number}
 

@@ -110,8 +110,7 @@ def _add_cut_forms(web: Web) -> None:
             _member(web, visit, pupil, max(day, until))
             done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _cuts(web, visit, day, meal, problem=str(problem), http=409)
+            return _cuts(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
         visit.note("meal cut", pupil)
         said = "charged" if done.charged else "late" if done.late else "cut"
         return RedirectResponse(_path(visit, "/meals/cuts", day, meal, said), 303)
@@ -132,8 +131,7 @@ def _add_cut_forms(web: Web) -> None:
         try:
             web.store.mealoffice.withdraw_cut(name_of(visit), act, why.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _cuts(web, visit, day, meal, problem=str(problem), http=409)
+            return _cuts(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
         visit.note("meal cut taken back", found.pupil)
         return RedirectResponse(_path(visit, "/meals/cuts", day, meal, "back"), 303)
 
@@ -169,8 +167,7 @@ def _add_enrolments(web: Web) -> None:
                 for pupil in pupils:
                     web.store.mealoffice.enrol(name_of(visit), pupil, day, until, weekdays or [], chosen, why.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _enrolments(web, visit, day, problem=str(problem), http=409)
+            return _enrolments(web, visit, day, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(_path(visit, "/meals/enrolments", day, None, "ended" if ends else "enrolled"), 303)
 
 
@@ -204,9 +201,9 @@ def _day(text: str) -> date | None:
     try:
         found = date.fromisoformat(text)
     except ValueError as problem:
-        raise EntryRefused(f"last: {text!r} is no day such as 2026-11-26") from problem
+        raise EntryRefused("last: {text!r} is no day such as 2026-11-26", text=text) from problem
     if not FIRST_DAY <= found <= LAST_DAY:
-        raise EntryRefused(f"last: {text} lies too far back, or ahead")
+        raise EntryRefused("last: {text} lies too far back, or ahead", text=text)
     return found
 
 

@@ -98,8 +98,7 @@ def _path(day: date, meal: Meal, said: str) -> str:
 
 def _again(web: Web, visit: Visit, day: date, meal: Meal, problem: EntryRefused) -> Response:
     """The page again with what is wrong; nothing was changed."""
-    visit.failed(problem.code)
-    return _meals(web, visit, day, meal, problem=str(problem), http=409)
+    return _meals(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
 
 
 def _meals(

@@ -1,4 +1,4 @@
-"""Programs of the counter's own machine that hold, flood and forge: all of it is bounded, and no tap notices any of it."""
+"""Programs of the counter's own machine that hold, flood and forge: all of it is bounded, and no tap notices it."""
 
 from __future__ import annotations
 
