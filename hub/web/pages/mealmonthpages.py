@@ -222,10 +222,11 @@ def _add_files(web: Web) -> None:
         paper = _papers(web, visit).slip(person.key, asked)
         return handed(visit, paper, form, f"phieu-an-{asked}", first, min(last, visit.today))
 
-    @web.file("/meals/month/pack", "reports", "meal audit pack taken")
+    @web.file("/meals/month/pack", "reports", "meal audit pack taken", of="object")
     def pack(visit: Visitor, month: AskedMonth = None) -> Response:
         asked = month or f"{visit.today:%Y-%m}"
-        # What is cooked for each pupil stands in its records, and may be about health.
+        # It holds the whole school; what is cooked for each pupil stands in its records, and may be about health.
+        visit.must(None, asked)
         visit.must(None, asked, "see-cooking")
         month_days(asked)
         with one_at_a_time():
