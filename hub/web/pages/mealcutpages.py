@@ -26,6 +26,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
+from hub.web.standing import standing_cut, standing_enrolment
 from hub.web.visits import Visit, Visitor
 from hub.web.words import WEEKDAYS
 from protocol.meals import Meal
@@ -108,6 +109,8 @@ def _add_cut_forms(web: Web) -> None:
             until = _day(last) or day
             # Whose pupil it was once may not say it of the days since.
             _member(web, visit, pupil, max(day, until))
+            if standing_cut(web, pupil, day, until, meals or []) is not None:
+                return RedirectResponse(_path(visit, "/meals/cuts", day, meal, "cut"), 303)
             done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
         except EntryRefused as problem:
             return _cuts(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
@@ -163,8 +166,9 @@ def _add_enrolments(web: Web) -> None:
             if not ends and not chosen:
                 raise EntryRefused("meals: which meals they eat must be said")
             until = _day(last)
+            new = [one for one in pupils if not standing_enrolment(web, one, day, until, weekdays or [], chosen)]
             with web.store.database.transaction():
-                for pupil in pupils:
+                for pupil in new:
                     web.store.mealoffice.enrol(name_of(visit), pupil, day, until, weekdays or [], chosen, why.strip())
         except EntryRefused as problem:
             return _enrolments(web, visit, day, problem=web.refused(visit, problem), http=409)

@@ -29,6 +29,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
+from hub.web.standing import standing_complaint
 from hub.web.visits import Visit, Visitor
 
 if TYPE_CHECKING:
@@ -166,7 +167,8 @@ def _add_complaints(web: Web) -> None:
     def complain(visit: Visitor, month: FormMonth, pupil: FormPupil = "", says: Says = "") -> Response:
         person = _of_month(web, visit, pupil, month)
         try:
-            web.store.complaints.complain(name_of(visit), person.key, month, says.strip())
+            if standing_complaint(web, person.key, month, says.strip()) is None:
+                web.store.complaints.complain(name_of(visit), person.key, month, says.strip())
         except EntryRefused as problem:
             return _slip(web, visit, pupil, month, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(meals_path("/meals/slip", pupil=pupil, month=month, said="complained"), 303)
@@ -179,7 +181,8 @@ def _add_complaints(web: Web) -> None:
         try:
             if complaint not in {one.record for _, one in web.store.complaints.of(month, person.key)}:
                 raise EntryRefused("complaint: there is none of this pupil's month by that name")
-            web.store.complaints.answer(name_of(visit), complaint, says.strip())
+            if standing_complaint(web, person.key, month, says.strip(), complaint) is None:
+                web.store.complaints.answer(name_of(visit), complaint, says.strip())
         except EntryRefused as problem:
             return _slip(web, visit, pupil, month, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(meals_path("/meals/slip", pupil=pupil, month=month, said="answered"), 303)
