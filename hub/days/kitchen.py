@@ -130,7 +130,7 @@ class Kitchen(RowsWorker):
                 if (planned.meal, lock) not in done and (planned.meal, "final") not in done
             ]
             due = [one for one in due if one[2] <= now_ms]
-            if not due:
+            if not due or not store.days.meals.speaks_of(day):
                 return 0
             said = store.mealbook.said(day)
             count = 0
