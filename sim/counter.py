@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from edge.canteen.ports import CounterView, Done, Entry, Shown, Sitting, Tally
+from edge.canteen.ports import ClassTally, CounterView, Done, Entry, Shown, Sitting, Tally
 from protocol.countersheet import Eater
 from protocol.meals import Face
 from protocol.names import folded
@@ -57,6 +57,8 @@ class SimulatedCounter:
         self._views = {station: view_of(station) for station in stations}
         self._heard: list[Callable[[str], None]] = []
         self._taps = 0
+        self.tallies: tuple[ClassTally, ...] = ()
+        """What is told of each class."""
         self._answers: dict[str, str] = {}
 
     # --- what happens at a counter ----------------------------------------------------------------------------------
@@ -135,6 +137,10 @@ class SimulatedCounter:
         """See Counter.view."""
         with self._lock:
             return replace(self._views[station], now_mono_ms=self.mono_ms(), failing=self.code)
+
+    def classes(self, station: str) -> Sequence[ClassTally]:
+        """See Counter.classes."""
+        return self.tallies
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """See Counter.listen."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.countersheet import CounterSheet, Eater
+from protocol.names import class_order
 
 MealKey = tuple[str, str]
 """ISO day and meal."""
@@ -30,11 +31,20 @@ class Census:
                     classes.setdefault(school_class, shift.number)
             if plan.shifts:
                 classes.setdefault("", plan.shifts[0].number)
+        classes_of: dict[tuple[str, int], dict[str, int]] = {}
         for eater in self._eaters.values():
-            for meal in set(eater.meals):
+            for meal in self._shifts:
                 shift_of = self._shift(meal, eater)
                 if shift_of is not None:
-                    self._expected[meal, shift_of] = self._expected.get((meal, shift_of), 0) + 1
+                    of_class = classes_of.setdefault((meal, shift_of), {})
+                    expected = of_class.get(eater.school_class, 0) + (meal in eater.meals)
+                    of_class[eater.school_class] = expected
+        self._classes = {
+            place: tuple(sorted(found.items(), key=lambda item: class_order(item[0])))
+            for place, found in classes_of.items()
+        }
+        for place, of_classes in self._classes.items():
+            self._expected[place] = sum(expected for _, expected in of_classes)
 
     def eater(self, student: str | None) -> Eater | None:
         """The pupil as the sheet has them."""
@@ -63,3 +73,8 @@ class Census:
     def expected(self, key: MealKey, shift: int) -> int:
         """How many are expected at that sitting; 0 on another day than the sheet's."""
         return self._expected.get((key[1], shift), 0) if key[0] == self._day else 0
+
+    def classes(self, key: MealKey, shift: int) -> tuple[tuple[str, int], ...]:
+        """The classes of that sitting as lists sort them, each with how many of it are expected: 0 on another day."""
+        found = self._classes.get((key[1], shift), ())
+        return found if key[0] == self._day else tuple((name, 0) for name, _ in found)

@@ -12,7 +12,7 @@ import nacl.pwhash
 from edge.canteen.census import NO_MEAL, MealKey
 from edge.canteen.finding import Finder
 from edge.canteen.hatch import Hatch
-from edge.canteen.ports import CounterView, Done, Neighbours
+from edge.canteen.ports import ClassTally, CounterView, Done, Neighbours
 from edge.canteen.servings import Serving
 from edge.canteen.sheetstore import SheetStore
 from edge.canteen.shifts import Shifts
@@ -119,6 +119,10 @@ class GatewayCounter:
             shift_by=holder,
             needs_login=holder is None and self._has_staff(),
         )
+
+    def classes(self, station: str) -> Sequence[ClassTally]:
+        """See Counter.classes."""
+        return self.hatch.classes(station, self._clock.read())
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """See Counter.listen."""

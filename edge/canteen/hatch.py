@@ -15,9 +15,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from edge.canteen.census import NO_MEAL, Census, MealKey
-from edge.canteen.ports import Entry, Neighbours, Shown, Sitting, Tally
+from edge.canteen.classes import class_tallies
+from edge.canteen.ports import ClassTally, Entry, Neighbours, Shown, Sitting, Tally
 from edge.canteen.servings import Book, Serving
-from edge.canteen.showing import hand_of, meal_of, served_entry, shown_of, slip_of, waiting_entry
+from edge.canteen.showing import Look, hand_of, meal_of, served_entry, shown_of, slip_of, waiting_entry
 from edge.canteen.sittings import Sittings, local_day
 from edge.canteen.slips import Slip, Slips
 from edge.config import StationPlan
@@ -48,18 +49,6 @@ class _Place:
     forget: Callable[[str], None]
     slips: Slips = field(default_factory=Slips)
     pressed: tuple[str | None, int, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The part of a CounterView that lies in the hatch, under the same names."""
-
-    sitting: Sitting | None
-    closed: bool
-    shown: Shown
-    tally: Tally
-    recent: tuple[Entry, ...]
-    waiting: tuple[Entry, ...]
 
 
 class Hatch:
@@ -366,6 +355,12 @@ class Hatch:
                 tuple(self._entry(slip) for slip in place.slips.recent()),
                 tuple(waiting_entry(slip) for slip in place.slips.waiting(clock.mono_ms)),
             )
+
+    def classes(self, station: str, clock: ClockReading) -> tuple[ClassTally, ...]:
+        """See canteen.ports.Counter.classes. Raises KeyError for no station of ours."""
+        with self._lock:
+            sitting = self._sittings.at(self._places[station].plan.name, clock)
+            return () if sitting is None else class_tallies(self.census, self._book, _key(sitting), sitting.shift)
 
     def failing(self) -> str | None:
         """Why nothing can be written: what the last attempt raised; None once anything was written since."""

@@ -90,6 +90,16 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassTally:
+    """The numbers of one class at a sitting, as in a Tally; an empty `school_class` has whom the sheet gives none."""
+
+    school_class: str
+    expected: int
+    served: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class CounterView:
     """Everything that the screens of one station show, as one value, taken in one moment. No payment: nothing has it.
 
@@ -147,6 +157,12 @@ class Counter(Protocol):
 
     def view(self, station: str) -> CounterView:
         """What this station's screens show now; raises KeyError for no station of ours."""
+
+    def classes(self, station: str) -> Sequence[ClassTally]:
+        """The tally of this station's sitting by class, as lists sort them; empty outside of every meal.
+
+        Bounded by the classes of a shift (CLASSES_MAX of classes.py), and asked for only while somebody looks at them.
+        """
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """Have `heard(station)` called, from any thread, after whatever changes its view; returns how to end it.

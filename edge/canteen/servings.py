@@ -6,6 +6,7 @@ A serving counts unless it was taken back or was the same tray again. Whatever i
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -87,6 +88,7 @@ class _MealBook:
     def __init__(self) -> None:
         self.people: dict[str, _Person] = {}
         self.counts: dict[int, Count] = {}
+        self.classes: dict[int, dict[str, Count]] = {}
         self.stale = False
         self.servings = 0
 
@@ -220,14 +222,21 @@ class Book:
 
     def count(self, key: MealKey, shift: int) -> Count:
         """The numbers of a sitting, over all counters that were heard."""
+        meal = self._counted(key)
+        return Count() if meal is None else meal.counts.get(shift, Count())
+
+    def classes(self, key: MealKey, shift: int) -> Mapping[str, Count]:
+        """The same for each class of which somebody was served; the empty name has whom the sheet doesn't know."""
+        meal = self._counted(key)
+        return {} if meal is None else meal.classes.get(shift, {})
+
+    def _counted(self, key: MealKey) -> _MealBook | None:
         meal = self._meals.get(key)
-        if meal is None:
-            return Count()
-        if meal.stale:
+        if meal is not None and meal.stale:
             meal.stale = False
             for person in meal.people.values():
                 self._share(meal, key, person, 1)
-        return meal.counts.get(shift, Count())
+        return meal
 
     def rebuild(self, census: Census) -> None:
         """Count anew by another sheet: who is expected, and which class eats when.
@@ -236,7 +245,7 @@ class Book:
         """
         self._census = census
         for meal in self._meals.values():
-            meal.counts, meal.stale = {}, True
+            meal.counts, meal.classes, meal.stale = {}, {}, True
 
     def ours(self, day: str) -> list[Serving]:
         """This gateway's servings of a day, as they came."""
@@ -305,7 +314,10 @@ class Book:
             strangers=int(not known),
             due=int(self._census.expects(key, person.student)),
         )
+        eater = self._census.eater(person.student)
+        school_class = "" if eater is None else eater.school_class
         meal.counts.setdefault(shift, Count()).add(share, sign)
+        meal.classes.setdefault(shift, {}).setdefault(school_class, Count()).add(share, sign)
 
     def _remember(self, serving: Serving) -> None:
         place = (serving.station, serving.who)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from edge.canteen.ports import Entry, Shape, Shown
+from edge.canteen.ports import Entry, Shape, Shown, Sitting, Tally
 from edge.canteen.slips import Slip
 from protocol.countersheet import Eater
 from protocol.meals import ByHand, MealTap
 from protocol.taps import TapData
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The part of a CounterView that lies in the hatch, under the same names."""
+
+    sitting: Sitting | None
+    closed: bool
+    shown: Shown
+    tally: Tally
+    recent: tuple[Entry, ...]
+    waiting: tuple[Entry, ...]
 
 
 def meal_of(data: TapData) -> MealTap | None:

@@ -52,8 +52,14 @@ class Door:
             await self._app(scope, receive, headed)
             return
         body = json.dumps({"code": code}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await headed({"type": "http.response.start", "status": 403, "headers": headers})
+        # Closed, so that what is sent behind it is not even read: each refusal costs whoever asks a connection.
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        status = 413 if code == "too-large" else 403
+        await headed({"type": "http.response.start", "status": status, "headers": headers})
         await headed({"type": "http.response.body", "body": body})
 
     def _refused(self, scope: Scope) -> str | None:

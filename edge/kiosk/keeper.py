@@ -26,7 +26,7 @@ log = logging.getLogger("k12edge.kiosk")
 AGAIN_S: Final = 2.0
 """Between two attempts to serve: after a port that another program has, or a fault of ours."""
 WORKERS: Final = 4
-"""Threads for looks and acts: an act that waits for a slow commit holds up no other station's screen."""
+"""Threads for looks, and as many for acts: an act that waits for a slow commit holds up no screen."""
 
 
 class Kiosk:
@@ -75,7 +75,11 @@ class Kiosk:
         from edge.kiosk.streams import Streams
 
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as listener, ThreadPoolExecutor(WORKERS, "kiosk") as workers:
+        with (
+            socket.socket(family, socket.SOCK_STREAM) as listener,
+            ThreadPoolExecutor(WORKERS, "kiosk") as workers,
+            ThreadPoolExecutor(WORKERS, "kiosk-acts") as acts,
+        ):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(self._address)
             listener.listen()
@@ -86,7 +90,7 @@ class Kiosk:
             }
             run = secrets.token_hex(8)
             self._streams = streams = Streams(screens, workers, run)
-            site = Site(screens, streams, secrets.token_urlsafe(24), run, self._pupil)
+            site = Site(screens, streams, secrets.token_urlsafe(24), run, self._pupil, workers, acts)
             self._server = server = make_server(site, self.port)
             server.should_exit = self._stopping.is_set()
             ended = self._counter.listen(streams.changed)
@@ -96,3 +100,6 @@ class Kiosk:
                 server.run(sockets=[listener])
             finally:
                 ended()
+                for threads in (workers, acts):
+                    # What nobody waits for any more isn't made.
+                    threads.shutdown(wait=False, cancel_futures=True)

@@ -11,16 +11,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
-Mode = Literal["home", "menu", "name", "waiting", "stranger", "undo", "flip", "shift"]
+Mode = Literal["home", "menu", "name", "waiting", "stranger", "undo", "flip", "shift", "classes"]
 Verb = Literal["serve", "undo", "redo", "flip", "name", "stranger", "login", "logout"]
 
-MENU: Final[dict[str, Mode]] = {"1": "name", "2": "waiting", "3": "stranger", "4": "undo", "5": "flip", "6": "shift"}
+MENU: Final[dict[str, Mode]] = {
+    "1": "name",
+    "2": "waiting",
+    "3": "stranger",
+    "4": "undo",
+    "5": "flip",
+    "6": "shift",
+    "7": "classes",
+}
 """Key on the main screen and in the menu -> the step that it opens."""
 OF_A_LINE: Final[tuple[Verb, ...]] = ("serve", "undo", "redo", "flip", "name")
 """What buttons do to a line that they name: the token is the verb, a colon, and the line's id."""
 VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
 LINES_EACH: Final = 6
 """Numbered lines on one page of a list; with 64 px each they fit beside an on-screen keyboard at 1024x600."""
+CLASSES_EACH: Final = 24
+"""Classes on one page of their table, in two columns: nothing there is to be touched."""
 TYPED_MAX: Final = 24
 PIN_MIN: Final = 6
 PIN_MAX: Final = 12
@@ -80,6 +90,7 @@ class Desk:
     a finger. `choosing`: a search is typed, digits choose. `later`: the login was put off. `at_ms`: the last key.
 
     `naming`: of the waiting cards, the one that a digit chooses is served by name; `of`: its record, in the search.
+    `classes`: how many the table of classes has, whose numbers are the newest at every look.
     """
 
     mode: Mode = "home"
@@ -92,11 +103,13 @@ class Desk:
     at_ms: int = 0
     naming: bool = False
     of: str = ""
+    classes: int = 0
 
     @property
     def pages(self) -> int:
         """How many pages the list has, at least one."""
-        return max(1, -(-len(self.offers) // LINES_EACH))
+        lines, each = (self.classes, CLASSES_EACH) if self.mode == "classes" else (len(self.offers), LINES_EACH)
+        return max(1, -(-lines // each))
 
     @property
     def lines(self) -> tuple[Offer, ...]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from edge.canteen.ports import CounterView
-from edge.kiosk.keypad import LINES_EACH, PIN_MIN, Desk
+from edge.canteen.ports import ClassTally, CounterView
+from edge.kiosk.keypad import CLASSES_EACH, LINES_EACH, PIN_MIN, Desk
 from edge.kiosk.staffview import key_table, menu, staff_screen
 from edge.kiosk.view import pupil_screen
 from edge.kiosk.words import Language, say
@@ -38,16 +39,17 @@ def pupil_html(view: CounterView, language: Language, pupil: str = "con") -> str
     return _render("pupilscreen.html", language, pupil, screen=pupil_screen(view, language, pupil))
 
 
-def staff_html(view: CounterView, desk: Desk, language: Language) -> str:
+def staff_html(view: CounterView, desk: Desk, language: Language, classes: Sequence[ClassTally] = ()) -> str:
     """The changing part of the staff's page: parts with ids, each exchanged only where it changed."""
     more = {"menu": menu(language), "keys": key_table(language), "letters": LETTER_ROWS}
     return _render(
         "staffscreen.html",
         language,
         "con",
-        screen=staff_screen(view, desk, language),
+        screen=staff_screen(view, desk, language, classes),
         desk=desk,
         each=LINES_EACH,
+        half=CLASSES_EACH // 2,
         pin_min=PIN_MIN,
         shift_by=view.shift_by,
         of_time=next((one.time for one in view.waiting if one.tap == desk.of), ""),

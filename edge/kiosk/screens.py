@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from edge.canteen.ports import Counter, CounterView, Done, Entry
+from edge.canteen.ports import ClassTally, Counter, CounterView, Done, Entry
 from edge.kiosk.keypad import Act, Desk, Notice, Offer, home, press, rested
 from edge.kiosk.pages import Page, failed_html, pupil_html, staff_html
 from edge.kiosk.staffview import furnished
@@ -59,17 +59,25 @@ class StationScreens:
         try:
             view = self._counter.view(self._station)
             with self._state:
-                self._desk = desk = furnished(rested(self._desk, self._mono_ms()), view)
-            made = {one: Frame(number, self._html(view, desk, *one)) for one in wanted}
+                desk, classes = self._furnished(rested(self._desk, self._mono_ms()), view)
+                self._desk = desk
+            made = {one: Frame(number, self._html(view, desk, classes, *one)) for one in wanted}
             return made, lasts_ms(view.shown, view.now_mono_ms) or None
         except Exception:
             log.exception("screen-failed: the screens of station %s could not be made", self._station)
             return {one: Frame(number, failed_html(*one, self._pupil)) for one in wanted}, None
 
-    def _html(self, view: CounterView, desk: Desk, page: Page, language: Language) -> str:
+    def _furnished(self, desk: Desk, view: CounterView) -> tuple[Desk, Sequence[ClassTally]]:
+        """The desk with its lines, and the classes where somebody looks at them."""
+        classes = self._counter.classes(self._station) if desk.mode == "classes" else ()
+        return furnished(desk, view, len(classes)), classes
+
+    def _html(
+        self, view: CounterView, desk: Desk, classes: Sequence[ClassTally], page: Page, language: Language
+    ) -> str:
         if page == "pupil":
             return pupil_html(view, language, self._pupil)
-        return staff_html(view, desk, language)
+        return staff_html(view, desk, language, classes)
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
@@ -79,11 +87,11 @@ class StationScreens:
             view = self._counter.view(self._station)
             now_ms = self._mono_ms()
             with self._state:
-                before = furnished(rested(self._desk, now_ms), view)
+                before, _ = self._furnished(rested(self._desk, now_ms), view)
                 desk, act = press(before, key, now_ms)
                 if desk.mode == "name" and desk.typed != before.typed:
                     desk = replace(desk, offers=self._found(desk.typed, view))
-                self._desk = desk = furnished(desk, view)
+                self._desk = desk = self._furnished(desk, view)[0]
             if act is None:
                 return
             came = self._done(act, desk, view)

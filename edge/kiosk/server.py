@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from edge.kiosk.door import Door
 from edge.kiosk.keypad import KEY_CHARACTERS_MAX
+from edge.kiosk.lines import BACKLOG, HEAD_BYTES_MAX, BoundedLine
 from edge.kiosk.pages import HERE, PAGES, Page, Theme, Visit, page_html, rate_html, start_html
 from edge.kiosk.screens import StationScreens
 from edge.kiosk.streams import Streams
 
 log = logging.getLogger("k12edge.kiosk")
 
-LINES_MAX: Final = 64
-"""Connections at once; a browser takes six."""
+Made = TypeVar("Made")
 
 
 class Press(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,13 +47,26 @@ class Rating(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the routes need: screens by station, their streams, what this run's pages bring back and are called."""
+    """What the routes need: screens by station, their streams, what this run's pages bring back and are called.
+
+    `looks`, `acts`: the threads on which screens are made and keys are taken; who asks much waits for one.
+    """
 
     screens: Mapping[str, StationScreens]
     streams: Streams
     secret: str
     run: str
     pupil: str = "con"
+    looks: ThreadPoolExecutor | None = None
+    acts: ThreadPoolExecutor | None = None
+
+    async def look(self, work: Callable[..., Made], *arguments: object) -> Made:
+        """Have a screen made."""
+        return await asyncio.get_running_loop().run_in_executor(self.looks, work, *arguments)
+
+    async def act(self, work: Callable[..., Made], *arguments: object) -> Made:
+        """Have something done, which may wait for a commit."""
+        return await asyncio.get_running_loop().run_in_executor(self.acts, work, *arguments)
 
     def visit(self, request: Request) -> Visit:
         """How the asker wants a page to be."""
@@ -71,14 +85,18 @@ def make_server(site: Site, port: int) -> uvicorn.Server:
     app = make_app(site)
     config = uvicorn.Config(
         Door(app, port, site.secret),
-        http="h11",
+        http=BoundedLine,
+        # So many are accepted at once before the first of them is looked at.
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
         ws="none",
         loop="asyncio",
         lifespan="off",
         log_config=None,
+        # Whoever sends what is no HTTP fills no log.
+        log_level="error",
         access_log=False,
         server_header=False,
-        limit_concurrency=LINES_MAX,
         timeout_graceful_shutdown=1,
     )
     return uvicorn.Server(config)
@@ -112,9 +130,9 @@ def make_app(site: Site) -> FastAPI:
         if asked.station not in site.screens:
             return _answer("station-unknown", 404)
         screens = site.screens[asked.station]
-        await run_in_threadpool(screens.press, asked.key)
+        await site.act(screens.press, asked.key)
         site.streams.changed(asked.station)
-        frames, _ = await run_in_threadpool(screens.frames, [("staff", asked.lang)])
+        frames, _ = await site.look(screens.frames, [("staff", asked.lang)])
         frame = frames["staff", asked.lang]
         return JSONResponse({"code": None, "number": frame.number, "html": frame.html})
 
@@ -125,7 +143,7 @@ def make_app(site: Site) -> FastAPI:
             return _answer("asked-wrongly", 400)
         if asked.station not in site.screens:
             return _answer("station-unknown", 404)
-        done = await run_in_threadpool(site.screens[asked.station].rate, asked.face)
+        done = await site.act(site.screens[asked.station].rate, asked.face)
         return _answer(done.code)
 
     return app
@@ -139,7 +157,7 @@ def _page(site: Site, page: Page) -> Callable[[Request], Coroutine[Any, Any, Res
         if page == "rate":
             inner = rate_html(visit.language, site.pupil)
         else:
-            frames, _ = await run_in_threadpool(site.screens[station].frames, [(page, visit.language)])
+            frames, _ = await site.look(site.screens[station].frames, [(page, visit.language)])
             inner = frames[page, visit.language].html
         return HTMLResponse(page_html(page, station, inner, visit, site.pupil))
 

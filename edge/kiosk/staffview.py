@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Literal
 
-from edge.canteen.ports import CounterView, Entry, Shown
-from edge.kiosk.keypad import MENU, NOTICE_S, PIN_MIN, STEP_S, Desk, Notice, Offer
+from edge.canteen.ports import ClassTally, CounterView, Entry, Shown
+from edge.kiosk.keypad import CLASSES_EACH, MENU, NOTICE_S, PIN_MIN, STEP_S, Desk, Notice, Offer
 from edge.kiosk.view import LOOKS, Look
 from edge.kiosk.words import Language, age, say
 
@@ -24,6 +25,7 @@ KEY_WORDS: Final = (
     "key-letters",
     "key-minus",
     "key-plus",
+    "key-slash",
     "key-enter",
     "key-back",
     "key-time",
@@ -86,8 +88,21 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A line of the table of classes: the name in words, and its numbers."""
+
+    school_class: str
+    expected: int
+    served: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class StaffScreen:
-    """Everything that the staff's screen shows. `chime` grows when its one sound is due."""
+    """Everything that the staff's screen shows. `chime` grows when its one sound is due.
+
+    `classes`: the page of their table that is open, empty at other steps.
+    """
 
     station: str
     sitting: str
@@ -105,10 +120,14 @@ class StaffScreen:
     notice_bad: bool
     notice_button: Button | None
     chime: int
+    classes: tuple[ClassRow, ...] = ()
 
 
-def staff_screen(view: CounterView, desk: Desk, language: Language) -> StaffScreen:
-    """What the staff's screen of this station shows now, at the step where its desk stands."""
+def staff_screen(view: CounterView, desk: Desk, language: Language, classes: Sequence[ClassTally] = ()) -> StaffScreen:
+    """What the staff's screen of this station shows now, at the step where its desk stands.
+
+    `classes`: the sitting's, wanted at the step `classes` alone.
+    """
     sitting = view.sitting
     words = say(language, "no-sitting")
     if sitting is not None:
@@ -135,6 +154,7 @@ def staff_screen(view: CounterView, desk: Desk, language: Language) -> StaffScre
         desk,
         *_notice(desk.notice, language),
         view.shown.number if last is not None and last.attention else 0,
+        _classes(classes, desk, language),
     )
 
 
@@ -273,11 +293,22 @@ def _reason(entry: Entry, language: Language) -> str:
     return say(language, f"reason-{entry.reason if entry.reason in known else 'other'}")
 
 
+def _classes(classes: Sequence[ClassTally], desk: Desk, language: Language) -> tuple[ClassRow, ...]:
+    """The page that is open; whom the sheet knows in no class stands by that name."""
+    begins = desk.page * CLASSES_EACH
+    return tuple(
+        ClassRow(one.school_class or say(language, "classes-unnamed"), one.expected, one.served, one.left)
+        for one in classes[begins : begins + CLASSES_EACH]
+    )
+
+
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 
-def furnished(desk: Desk, view: CounterView) -> Desk:
+def furnished(desk: Desk, view: CounterView, classes: int = 0) -> Desk:
     """The desk with its step's lines where they are taken from the view, once, as the step begins.
+
+    `classes`: how many there are to be told of now, at the step `classes`.
 
     Where the shift has to be taken and no card waits, the main screen gives way to that step until it is put off.
     """
@@ -285,6 +316,9 @@ def furnished(desk: Desk, view: CounterView) -> Desk:
         desk = replace(desk, later=False)
     elif desk.mode == "home" and not desk.later and not view.waiting:
         desk = replace(desk, mode="shift")
+    if desk.mode == "classes":
+        desk = replace(desk, classes=classes)
+        return replace(desk, page=min(desk.page, desk.pages - 1))
     if desk.offers or desk.mode not in ("waiting", "undo", "flip"):
         return desk
     return replace(desk, offers=_offers(desk, view))

@@ -32,13 +32,15 @@ class Complaints(MealChecks):
         self._check(by)
         first, last = month_days(month)
         if day is not None and not first <= day <= last:
-            raise EntryRefused(f"day: {day.isoformat()} is not of {month}")
+            raise EntryRefused("day: {day} is not of {month}", day=day, month=month)
         name = None if meal is None else self._meals([meal])[0]
         self._check_text(says)
         with self._store.database.lock:
             mine = self._store.days.meals.complaints.of(month, student)
         if sum(one.answers is None for one in mine) >= MONTH_MAX:
-            raise EntryRefused(f"{MONTH_MAX} complaints about this month are kept already: speak with the parent")
+            raise EntryRefused(
+                "{most} complaints about this month are kept already: speak with the parent", most=MONTH_MAX
+            )
         return self._of_pupil("meal.complaint", _data(student, month, day, name, says, None, by), student)
 
     def answer(self, by: str, complaint: str, says: str) -> TapId:
@@ -48,7 +50,7 @@ class Complaints(MealChecks):
         with self._store.database.lock:
             found = self._store.days.meals.complaints.find(complaint)
         if found is None or found.answers is not None:
-            raise EntryRefused(f"there is no complaint {complaint[:40]!r}")
+            raise EntryRefused("there is no complaint {complaint!r}", complaint=complaint[:40])
         data = _data(found.pupil, found.month, found.day, found.meal, says, complaint, by)
         return self._of_pupil("meal.complaint", data, found.pupil)
 
@@ -60,7 +62,7 @@ class Complaints(MealChecks):
 
     def _check_text(self, says: str) -> None:
         if not says.strip() or len(says) > SAYS_CHARACTERS_MAX or not says.isprintable():
-            raise EntryRefused(f"says: one line of at most {SAYS_CHARACTERS_MAX} characters")
+            raise EntryRefused("says: one line of at most {most} characters", most=SAYS_CHARACTERS_MAX)
 
 
 def _data(

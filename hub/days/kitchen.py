@@ -130,7 +130,7 @@ class Kitchen(RowsWorker):
                 if (planned.meal, lock) not in done and (planned.meal, "final") not in done
             ]
             due = [one for one in due if one[2] <= now_ms]
-            if not due:
+            if not due or not store.days.meals.speaks_of(day):
                 return 0
             said = store.mealbook.said(day)
             count = 0
@@ -151,11 +151,13 @@ class Kitchen(RowsWorker):
             if store.clock.error_ms() is None or store.daybook.rereading or store.regaining():
                 raise EntryRefused("the hub's clock isn't set, or it still reads what was said: wait, or use the paper")
             if any((one.meal, one.lock) == (meal, "final") for one in store.days.meals.sheets.locks(day)):
-                raise EntryRefused(f"the sheet of {meal} on {day.isoformat()} is frozen: it can only be adjusted")
+                raise EntryRefused(
+                    "the sheet of {meal} on {day} is frozen: it can only be adjusted", meal=meal, day=day
+                )
             said = store.mealbook.said(day)
             planned = said.plan.of(meal)
             if planned is None:
-                raise EntryRefused(f"the school's plan has no {meal}")
+                raise EntryRefused("the school's plan has no {meal}", meal=meal)
             due_ms = clock_ms(day, getattr(planned, lock))
             shut = is_closed(said, meal)
             record = self._freeze(by, day, meal, lock, due_ms, registered(said, meal), closed=shut)
@@ -226,7 +228,9 @@ class Kitchen(RowsWorker):
         with store.database.transaction():
             sheets = [one for one in store.days.meals.sheets.locks(day) if (one.meal, one.lock) == (meal, "final")]
             if not sheets:
-                raise EntryRefused(f"the sheet of {meal} on {day.isoformat()} isn't frozen yet: enter what it is about")
+                raise EntryRefused(
+                    "the sheet of {meal} on {day} isn't frozen yet: enter what it is about", meal=meal, day=day
+                )
             sheet = sheets[-1]
             mine = [one for one in store.days.meals.sheets.adjustments(day) if one.meal == meal]
             then = together(sheet.classes, *(one.classes for one in mine), classes)
@@ -235,7 +239,7 @@ class Kitchen(RowsWorker):
             known = set(store.people.classes(day)) | sheet.classes.keys()
             strange = sorted(classes.keys() - known)
             if strange:
-                raise EntryRefused(f"{', '.join(strange[:5])}: no class of the school on that day")
+                raise EntryRefused("{strange}: no class of the school on that day", strange=", ".join(strange[:5]))
             record = self._append(by, sheet, mine, "asked", dict(classes), reason, [])
         self.on_locked()
         return record

@@ -41,18 +41,18 @@ class MealChecks:
 
     def _pupil(self, student: str) -> None:
         if self._store.people.find(student) is None:
-            raise EntryRefused(f"{student[:70]!r} is no pupil of this school")
+            raise EntryRefused("{student!r} is no pupil of this school", student=student[:70])
 
     def _meals(self, meals: Sequence[str]) -> list[Meal]:
         if len(set(meals)) != len(meals) or not set(meals) <= set(MEALS):
-            raise EntryRefused(f"meals: each one of {', '.join(MEALS)}, once")
+            raise EntryRefused("meals: each one of {meals}, once", meals=", ".join(MEALS))
         return [meal for meal in MEALS if meal in meals]
 
     def _check(self, by: str, reason: str = "") -> None:
         if not by or len(by) > BY_CHARACTERS_MAX or not by.isprintable():
-            raise EntryRefused(f"by: who enters it is a name of at most {BY_CHARACTERS_MAX} characters")
+            raise EntryRefused("by: who enters it is a name of at most {most} characters", most=BY_CHARACTERS_MAX)
         if len(reason) > REASON_CHARACTERS_MAX or not all(c.isprintable() for c in reason):
-            raise EntryRefused(f"reason: at most {REASON_CHARACTERS_MAX} characters of one line")
+            raise EntryRefused("reason: at most {most} characters of one line", most=REASON_CHARACTERS_MAX)
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._store.clock.now_ms() / 1000, VIETNAM).date()
@@ -60,7 +60,7 @@ class MealChecks:
     def _check_day(self, day: date) -> None:
         today = self._today()
         if not today - timedelta(days=BACK_DAYS_MAX) <= day <= today + timedelta(days=AHEAD_DAYS_MAX):
-            raise EntryRefused(f"{day.isoformat()} lies too far back, or ahead")
+            raise EntryRefused("{day} lies too far back, or ahead", day=day)
 
     def _check_span(self, first: date, last: date | None, reason: str) -> None:
         self._check_day(first)

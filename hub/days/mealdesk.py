@@ -37,7 +37,7 @@ class MealDesk(MealChecks):
         """Let a meal plan hold from a day on, today at the earliest. Raises EntryRefused, MealPlanRefused."""
         self._check(by)
         if first < self._today():
-            raise EntryRefused(f"{first.isoformat()} is past: sheets of days that were would change")
+            raise EntryRefused("{first} is past: sheets of days that were would change", first=first)
         with self._store.database.transaction():
             self._check_locks(first, document)
             self._store.mealplans.put(first, document, self._store.clock.now_ms(), by)
@@ -56,8 +56,10 @@ class MealDesk(MealChecks):
                 continue
             if self._store.mealbook.registered(first, planned.meal):
                 raise EntryRefused(
-                    f"{planned.meal}: a lock of {first.isoformat()} has passed; another lock or half-day, or no such"
-                    " meal, can hold from the next day on; where there is none on that day, say that there is no meal"
+                    "{meal}: a lock of {first} has passed; another lock or half-day, or no such meal, can hold from the"
+                    " next day on; where there is none on that day, say that there is no meal",
+                    meal=planned.meal,
+                    first=first,
                 )
 
     def diet(self, by: str, student: str, alerts: Sequence[str], *, confirmed: bool) -> None:
@@ -66,7 +68,9 @@ class MealDesk(MealChecks):
         told = tuple(one.strip() for one in alerts if one.strip())
         if len(told) > ALERTS_MAX or any(len(one) > TEXT_CHARACTERS_MAX or not one.isprintable() for one in told):
             raise EntryRefused(
-                f"alerts: at most {ALERTS_MAX}, each one line of at most {TEXT_CHARACTERS_MAX} characters"
+                "alerts: at most {count}, each one line of at most {most} characters",
+                count=ALERTS_MAX,
+                most=TEXT_CHARACTERS_MAX,
             )
         with self._store.database.transaction():
             self._pupil(student)
@@ -78,7 +82,7 @@ class MealDesk(MealChecks):
         """What is cooked on some days. Raises EntryRefused."""
         self._check(by)
         if len(dishes) > DISHES_MAX:
-            raise EntryRefused(f"{len(dishes)} dishes, at most {DISHES_MAX} at once")
+            raise EntryRefused("{count} dishes, at most {most} at once", count=len(dishes), most=DISHES_MAX)
         with self._store.database.transaction():
             count = self._store.mealplans.cook(dishes)
             self._audit(by, "menus", str(count))
@@ -94,7 +98,7 @@ class MealDesk(MealChecks):
         if not SLUG.fullmatch(id) or not shown.strip() or len(shown) > BY_CHARACTERS_MAX or not shown.isprintable():
             raise EntryRefused("id: small letters, digits, inner hyphens; shown: a name of at most 64 characters")
         if pin is not None and not (pin.isascii() and pin.isdecimal() and PIN_DIGITS[0] <= len(pin) <= PIN_DIGITS[1]):
-            raise EntryRefused(f"pin: {PIN_DIGITS[0]} to {PIN_DIGITS[1]} digits")
+            raise EntryRefused("pin: {least} to {most} digits", least=PIN_DIGITS[0], most=PIN_DIGITS[1])
         if pin is not None and (len(set(pin)) < 3 or pin in "01234567890123456789" or pin in "98765432109876543210"):
             raise EntryRefused("pin: too easy to guess; take one that is no row and not of one or two digits")
         hashed = None if pin is None else hash_password(pin)
@@ -103,7 +107,7 @@ class MealDesk(MealChecks):
             known = {one.id: one for one in self._store.counters.staff()}
             before = known.get(id)
             if before is None and len(known) >= STAFF_MAX:
-                raise EntryRefused(f"{len(known)} may take a shift already, no more")
+                raise EntryRefused("{count} may take a shift already, no more", count=len(known))
             if canonical is not None and any(one.card == canonical and one.id != id for one in known.values()):
                 raise EntryRefused("the card is another's who may take a shift")
             if canonical is not None and any(
@@ -125,7 +129,7 @@ class MealDesk(MealChecks):
         with self._store.database.transaction():
             found = next((one for one in self._store.counters.staff() if one.id == id and one.gone_ms is None), None)
             if found is None:
-                raise EntryRefused(f"{id[:64]!r} may take no shift")
+                raise EntryRefused("{id!r} may take no shift", id=id[:64])
             self._store.counters.admit(replace(found, gone_ms=self._store.clock.now_ms()))
             self._audit(by, "counter staff gone", id)
         self._entered()
@@ -134,7 +138,7 @@ class MealDesk(MealChecks):
         try:
             card = parse_card(number)
         except CardNumberError as problem:
-            raise EntryRefused(str(problem)) from problem
+            raise EntryRefused("{problem}", problem=problem) from problem
         if suspicion(card) is not None or card.partial:
             raise EntryRefused("this number can't name a card: it is a part, drawn anew at each reading, or misread")
         return card.canonical

@@ -66,7 +66,7 @@ class MealMonths(MealChecks):
         [name] = self._meals([meal])
         _, last = month_days(month)
         if last >= self._today():
-            raise EntryRefused(f"the month {month} isn't over")
+            raise EntryRefused("the month {month} isn't over", month=month)
         meals = self.meals(month, name)
         now, evidence = month_of(meals), evidence_digest(meals)
         with self._store.database.transaction():
@@ -136,9 +136,11 @@ def month_days(month: str) -> tuple[date, date]:
     try:
         first = date.fromisoformat(f"{month}-01")
     except ValueError as problem:
-        raise EntryRefused(f"{month[:20]!r} is no month such as 2026-11") from problem
-    if (unknown := beyond(first)) is not None or len(month) != 7:
-        raise EntryRefused(unknown or f"{month[:20]!r} is no month such as 2026-11")
+        raise EntryRefused("{month!r} is no month such as 2026-11", month=month[:20]) from problem
+    if len(month) != 7:
+        raise EntryRefused("{month!r} is no month such as 2026-11", month=month[:20])
+    if (unknown := beyond(first)) is not None:
+        raise EntryRefused("{unknown}", unknown=unknown)
     return first, first.replace(day=calendar.monthrange(first.year, first.month)[1])
 
 
@@ -167,7 +169,7 @@ def meal_days_told(store: Store, words: Mapping[str, str | None]) -> str:
     month = words.get("month") or ""
     asked = words.get("meal")
     if asked is not None and asked not in MEALS:
-        raise EntryRefused(f"meal {asked[:20]!r} is not one of {', '.join(MEALS)}")
+        raise EntryRefused("meal {asked!r} is not one of {meals}", asked=asked[:20], meals=", ".join(MEALS))
     meals = MEALS if asked is None else (asked,)
     if words.get("state") == "True":
         version = months.state(words.get("by") or "-", month, meals[0] if asked else "lunch", words.get("reason") or "")

@@ -74,7 +74,9 @@ class MealOffice(MealChecks):
         self._check(by, reason)
         self._check_span(first, last, reason)
         if portion not in PORTIONS:
-            raise EntryRefused(f"portion {portion!r} is not one of {', '.join(PORTIONS)}")
+            raise EntryRefused(
+                "portion {portion!r} is not one of {portions}", portion=portion, portions=", ".join(PORTIONS)
+            )
         until = None if last is None else last.isoformat()
         data: dict[str, Any] = {
             "student": student,
@@ -103,7 +105,7 @@ class MealOffice(MealChecks):
         self._check(by, reason)
         self._check_span(first, last, reason)
         if how not in HOWS:
-            raise EntryRefused(f"how = {how!r} is not one of {', '.join(HOWS)}")
+            raise EntryRefused("how = {how!r} is not one of {hows}", how=how, hows=", ".join(HOWS))
         data: dict[str, Any] = {
             "student": student,
             "first": first.isoformat(),
@@ -127,7 +129,7 @@ class MealOffice(MealChecks):
         with self._store.database.transaction():
             found = self._store.days.meals.cut_of(cut)
             if found is None:
-                raise EntryRefused(f"there is no cut {cut[:40]!r}")
+                raise EntryRefused("there is no cut {cut!r}", cut=cut[:40])
             if found.gone is not None:
                 return found.gone
             if found.last < self._today() and not reason.strip():
@@ -169,12 +171,16 @@ class MealOffice(MealChecks):
         if day > self._today() or (seen_ms is not None and seen_ms > now_ms + 60_000):
             raise EntryRefused("the meal lies in the future")
         if len(served) > CLASS_PUPILS_MAX or len(set(served)) != len(served):
-            raise EntryRefused(f"served: at most {CLASS_PUPILS_MAX} pupils, each once")
+            raise EntryRefused("served: at most {most} pupils, each once", most=CLASS_PUPILS_MAX)
         with self._store.database.transaction():
             members = {one.key for one in self._store.people.of(day, day, school_class)}
             strange = sorted(set(served) - members)
             if strange or not members:
-                raise EntryRefused(f"{', '.join(strange[:5]) or school_class}: not of class {school_class} on that day")
+                raise EntryRefused(
+                    "{strange}: not of class {school_class} on that day",
+                    strange=", ".join(strange[:5]) or school_class,
+                    school_class=school_class,
+                )
             if seen_ms is None:
                 seen_ms = min(now_ms, self._usual_ms(school_class, day, name))
             data = {
@@ -193,7 +199,7 @@ class MealOffice(MealChecks):
         """When a class eats by the plan."""
         planned = plan_on(self._store.mealplans.plans(), day).of(meal)
         if planned is None:
-            raise EntryRefused(f"the school's plan has no {meal}")
+            raise EntryRefused("the school's plan has no {meal}", meal=meal)
         return clock_ms(day, shift_of(planned, school_class).opens)
 
     def settle(self, by: str, tap: str, why: str, reason: str = "") -> TapId:
@@ -203,13 +209,13 @@ class MealOffice(MealChecks):
         """
         self._check(by, reason)
         if why not in ("undone", "done", "second", "repeat"):
-            raise EntryRefused(f"why = {why!r} is not undone, done, second or repeat")
+            raise EntryRefused("why = {why!r} is not undone, done, second or repeat", why=why)
         name = parse_tap_id(tap)
         with self._store.database.transaction():
             book = None if name is None else self._store.ledger.books.find(name.journal)
             row = None if name is None or book is None else self._store.days.tap(book.number, name.sequence)
             if name is None or book is None or row is None or row.kind != "canteen":
-                raise EntryRefused(f"{tap[:40]!r} is no record of a counter")
+                raise EntryRefused("{tap!r} is no record of a counter", tap=tap[:40])
             raw = self._store.ledger.raw_at(book, name.sequence)
             assert raw is not None, "a row follows from its record"
             told = decode_data(decode_event(raw), TapData)
@@ -246,5 +252,5 @@ class MealOffice(MealChecks):
         if not classes or any(one == NOTHING for one in classes.values()):
             raise EntryRefused("classes: nothing is adjusted")
         if any(abs(getattr(one, field)) > EXTRA_MAX for one in classes.values() for field in one.__struct_fields__):
-            raise EntryRefused(f"classes: at most {EXTRA_MAX} portions at once")
+            raise EntryRefused("classes: at most {most} portions at once", most=EXTRA_MAX)
         return self._store.kitchen.adjust(by, day, name, classes, reason)

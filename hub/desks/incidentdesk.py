@@ -33,7 +33,7 @@ from hub.reports.words import Language, moment_text
 from hub.store.database import LedgerFailed, LedgerFull
 from hub.store.incidentrows import PackRow
 from protocol.envelope import rfc3339
-from protocol.errors import NeedsHands
+from protocol.errors import Refused
 from protocol.records import IncidentPack
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ LISTED: Final = 50
 Words = Mapping[str, str | None]
 
 
-class IncidentNotSent(NeedsHands):
+class IncidentNotSent(Refused):
     """The pack wasn't sent to the city."""
 
     code = "incident-not-sent"
@@ -97,7 +97,7 @@ class IncidentDesk:
         scope = scope_of(words, today_at(self._store.clock.now_ms()))
         number = words.get("number") or ""
         if not (number.isascii() and number.isdigit() and len(number) < 6):
-            raise IncidentNotSent(f"{number[:20]!r} is no version of a pack")
+            raise IncidentNotSent("{number!r} is no version of a pack", number=number[:20])
         parts = self.send(scope.key, int(number), _by(words))
         self._note("incident pack sent", f"{scope.key} {number}")
         return Outcome(f"{scope.key} {number}: đã gửi / sent, {parts} bản ghi / records", records=parts)
@@ -172,9 +172,15 @@ class IncidentDesk:
         with store.database.transaction():
             row = store.incidents.find(scope, number, drill=False)
             if row is None:
-                raise IncidentNotSent(f"there is no version {number} of {scope[:80]!r}; an exercise is never sent")
+                raise IncidentNotSent(
+                    "there is no version {number} of {scope!r}; an exercise is never sent",
+                    number=number,
+                    scope=scope[:80],
+                )
             if row.sent_ms is not None:
-                raise IncidentNotSent(f"version {number} was sent already on {moment_text(row.sent_ms)}")
+                raise IncidentNotSent(
+                    "version {number} was sent already on {sent}", number=number, sent=moment_text(row.sent_ms)
+                )
             parts = list(_parts(unpacked(row.kept)))
             for place, lists in enumerate(parts, 1):
                 data = {
@@ -256,7 +262,7 @@ def _packed(known: Any, scope: Scope) -> Pack:
     try:
         return incident_pack(known)
     except ValueError as problem:
-        raise IncidentRefused(f"{scope.key}: {problem}", hint="Ask meal by meal.") from problem
+        raise IncidentRefused("{key}: {problem}", key=scope.key, problem=problem, hint="Ask meal by meal.") from problem
 
 
 def _parts(kept: Kept) -> Iterator[dict[str, list[str]]]:

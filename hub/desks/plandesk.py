@@ -49,7 +49,7 @@ class PlanDesk:
         try:
             return date.fromisoformat(text)
         except ValueError as problem:
-            raise EntryRefused(f"from: {text[:20]!r} is no day such as 2026-11-23") from problem
+            raise EntryRefused("from: {text!r} is no day such as 2026-11-23", text=text[:20]) from problem
 
 
 ACTIONS: Final[dict[str, Callable[[PlanDesk, Words], Outcome]]] = {

@@ -20,7 +20,7 @@ from hub.meals.sittings import (
     plan_on,
     sittings_of,
 )
-from protocol.errors import NeedsHands
+from protocol.errors import Refused
 from protocol.meals import MEALS, Meal
 from protocol.names import folded, spelled
 
@@ -95,7 +95,7 @@ class Scope:
         return f"{begin}-{what}-ban-{number}"
 
 
-class IncidentRefused(NeedsHands):
+class IncidentRefused(Refused):
     """The incident pack that was asked for can't be made."""
 
     code = "incident-refused"
@@ -114,7 +114,7 @@ def scope_of(words: Mapping[str, str | None], today: date) -> Scope:
             return Scope("meal", day, meal=meal_of(text))
         case "lot":
             if len(text) > LOT_CHARACTERS_MAX or not spelled(text):
-                raise IncidentRefused(f"a lot has 1 to {LOT_CHARACTERS_MAX} characters")
+                raise IncidentRefused("a lot has 1 to {most} characters", most=LOT_CHARACTERS_MAX)
             return Scope("lot", day, lot=spelled(text))
         case _:
             return Scope("hours", day, hours=hours_of(text))
@@ -124,7 +124,7 @@ def meal_of(text: str) -> Meal:
     """A meal by its name. Raises IncidentRefused."""
     found = next((meal for meal in MEALS if meal == text), None)
     if found is None:
-        raise IncidentRefused(f"{text[:40]!r} is no meal; there are {', '.join(MEALS)}")
+        raise IncidentRefused("{text!r} is no meal; there are {meals}", text=text[:40], meals=", ".join(MEALS))
     return found
 
 
@@ -133,13 +133,13 @@ def day_from(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as problem:
-        raise IncidentRefused(f"{text[:20]!r} is no day such as 2026-11-23") from problem
+        raise IncidentRefused("{text!r} is no day such as 2026-11-23", text=text[:20]) from problem
 
 
 def hours_of(text: str) -> int:
     """How many hours back. Raises IncidentRefused."""
     if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= HOURS_MAX):
-        raise IncidentRefused(f"{text[:20]!r} is not 1 to {HOURS_MAX} hours")
+        raise IncidentRefused("{text!r} is not 1 to {most} hours", text=text[:20], most=HOURS_MAX)
     return int(text)
 
 
@@ -166,7 +166,7 @@ def meals_with_lot(menus: Mapping[Asked, Menu], lot: str) -> list[Asked]:
     found = [asked for asked, menu in menus.items() if any(spelled(one).casefold() == wanted for one in menu.lots)]
     if not found:
         raise IncidentRefused(
-            f"no menu names the lot {lot!r}", hint="Look at the menus' lots, or ask by meal and date."
+            "no menu names the lot {lot!r}", lot=lot, hint="Look at the menus' lots, or ask by meal and date."
         )
     return sorted(found, key=lambda asked: (asked[0], MEALS.index(asked[1])))
 
@@ -177,11 +177,13 @@ def ticks_from(name: str, octets: bytes, roll: Mapping[str, Diner]) -> dict[str,
     A header is passed over. Raises IncidentRefused naming the line.
     """
     if len(octets) > ILL_BYTES_MAX:
-        raise IncidentRefused(f"{name} has {len(octets):,} bytes, at most {ILL_BYTES_MAX:,} are read")
+        raise IncidentRefused(
+            "{name} has {count:,} bytes, at most {most:,} are read", name=name, count=len(octets), most=ILL_BYTES_MAX
+        )
     try:
         lines = octets.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as problem:
-        raise IncidentRefused(f"{name} isn't UTF-8") from problem
+        raise IncidentRefused("{name} isn't UTF-8", name=name) from problem
     by_code = {diner.code: key for key, diner in roll.items() if diner.code}
     found: dict[str, bool] = {}
     for number, whom, word in _lines(lines):
@@ -189,7 +191,13 @@ def ticks_from(name: str, octets: bytes, roll: Mapping[str, Diner]) -> dict[str,
         if key is None and number == 1 and spelled(word).casefold() not in TICKS:
             continue
         if key is None or spelled(word).casefold() not in TICKS:
-            raise IncidentRefused(f"{name}, line {number}: {whom[:40]!r} {word[:20]!r} is no pupil who is ill or well")
+            raise IncidentRefused(
+                "{name}, line {number}: {whom!r} {word!r} is no pupil who is ill or well",
+                name=name,
+                number=number,
+                whom=whom[:40],
+                word=word[:20],
+            )
         found[key] = TICKS[spelled(word).casefold()]
     return found
 

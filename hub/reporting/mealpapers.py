@@ -128,7 +128,7 @@ class MealPapers:
         with store.database.lock:
             person = store.people.find(student)
         if person is None:
-            raise EntryRefused(f"{student[:70]!r} is no pupil of this school")
+            raise EntryRefused("{student!r} is no pupil of this school", student=student[:70])
         complaints = [one for _, one in store.complaints.of(month, student)]
         days = self.slip_days(student, month)
         return slip_paper(person.name, person.school_class, month, days, complaints, self._language)
@@ -153,4 +153,6 @@ class MealPapers:
 
 def _hold(first: date, last: date) -> None:
     if last < first or (last - first).days >= SPAN_DAYS_MAX:
-        raise EntryRefused(f"{first} to {last} is no span of at most {SPAN_DAYS_MAX} days")
+        raise EntryRefused(
+            "{first} to {last} is no span of at most {most} days", first=first, last=last, most=SPAN_DAYS_MAX
+        )

@@ -99,7 +99,7 @@ class MonthPack:
         first, last = month_days(month)
         today = today_at(self._store.clock.now_ms())
         if first > today:
-            raise EntryRefused(f"month: {month} has no meals that were")
+            raise EntryRefused("month: {month} has no meals that were", month=month)
         return first, min(last, today)
 
     def _count(self, first: date, last: date) -> CountedMonth:

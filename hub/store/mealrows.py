@@ -165,6 +165,15 @@ class MealRows:
             (row.id, row.at_ms, row.day.isoformat(), " ".join(row.meals), int(row.closed), row.by, row.reason),
         )
 
+    def speaks_of(self, day: date) -> bool:
+        """Whether anybody said who eats on a day, or that nobody does; else there is no sheet of it."""
+        row = self._run(
+            "SELECT EXISTS (SELECT 1 FROM meal_enrolments WHERE first <= ?1 AND (last IS NULL OR last >= ?1))"
+            " OR EXISTS (SELECT 1 FROM meal_closures WHERE day = ?1)",
+            (day.isoformat(),),
+        ).fetchone()
+        return bool(row[0])
+
     def enrolments(self, first: date, last: date) -> Iterator[Enrolment]:
         """Every word on who eats at school that speaks of a day of the span."""
         for record, at_ms, pupil, begin, end, weekdays, meals, by in self._run(

@@ -57,29 +57,35 @@ class Paths:
 
     def _look(self) -> None:
         counters = [box for box in self._school.gateways if box.has_counters]
-        for one in counters:
-            for other in counters:
-                if one is not other:
-                    self._judge(one, other)
+        for number, one in enumerate(counters):
+            for other in counters[number + 1 :]:
+                self._judge(one, other)
         if self._school.loop.now_ns < self._until_ns:
             self._school.loop.after(LOOK_NS, self._look)
 
     def _judge(self, one: GatewayBox, other: GatewayBox) -> None:
+        """Both ways between two counters: what is between them is the same, who knows whom isn't."""
+        known, back = self._knows(one, other), self._knows(other, one)
+        clear = known and back and self._is_clear(one, other)
+        self._mark(one, other, clear=clear, gone=known and not clear and not self._is_any(one, other))
+        self._mark(other, one, clear=clear, gone=back and not clear and not self._is_any(other, one))
+
+    def _mark(self, one: GatewayBox, other: GatewayBox, *, clear: bool, gone: bool) -> None:
         now_ns, processes = self._school.loop.now_ns, (_process(one), _process(other))
         way = self._ways.get((one.name, other.name))
         if way is None or way.processes != processes:
             way = self._ways[one.name, other.name] = _Way(processes)
-        clear = self._knows(one, other) and self._knows(other, one) and self._is_clear(one, other)
         way.clear_ns = None if not clear else now_ns if way.clear_ns is None else way.clear_ns
-        gone = self._knows(one, other) and not self._is_any(one, other)
         way.gone_ns = None if not gone else now_ns if way.gone_ns is None else way.gone_ns
 
     def _knows(self, one: GatewayBox, other: GatewayBox) -> bool:
         """Whether a counter's sheet names the other, of which there is one box."""
+        counter = None if one.assembly is None else one.assembly.counter
+        if counter is None:
+            return False
         device = other.config.gateway_id
         twins = len(self._school.boxes(device)) + len(self._school.boxes(one.config.gateway_id))
-        counter = None if one.assembly is None else one.assembly.counter
-        if counter is None or twins > 2:
+        if twins > 2:
             return False
         key = counter.keys().get(device)
         return key is not None and (other.assembly is None or other.assembly.keys.identity.key == key)

@@ -26,6 +26,19 @@ CUT: Final = """() => [...document.querySelectorAll('button, p, h2, dd, li, outp
     return box.bottom > room.bottom + 1 || box.right > room.right + 1; })
   .map((one) => `${one.tagName} ${one.textContent.trim().slice(0, 40)}`)"""
 """What lies outside of the part that it belongs to: nobody can scroll there."""
+SQUEEZED: Final = """() => {
+  const shown = [...document.querySelectorAll('button, th, td')].filter((one) => one.checkVisibility());
+  const said = (one) => `${one.tagName} ${one.textContent.trim().slice(0, 40)}`;
+  const cut = shown.filter((one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight).map(said);
+  const boxes = shown.map((one) => one.getBoundingClientRect());
+  boxes.forEach((box, at) => boxes.slice(at + 1).forEach((other, more) => {
+    const across = box.left + 1 < other.right && other.left + 1 < box.right;
+    if (across && box.top + 1 < other.bottom && other.top + 1 < box.bottom)
+      cut.push(`${said(shown[at])} lies over ${said(shown[at + 1 + more])}`);
+  }));
+  return cut;
+}"""
+"""What doesn't hold its own words, and what lies over another thing to touch or read."""
 expect.set_options(timeout=within(5) * 1000)
 
 
@@ -57,7 +70,7 @@ class Screens:
     def faults(self, page: Page, *, axe: bool = True) -> list[str]:
         """What is wrong with a page as it stands: scrolling, small targets, what is cut off, axe, complaints."""
         found = [f"small: {one}" for one in page.evaluate(SMALL_TARGETS, TARGET_PX)]
-        found += [f"cut: {one}" for one in page.evaluate(CUT)]
+        found += [f"cut: {one}" for one in (*page.evaluate(CUT), *page.evaluate(SQUEEZED))]
         if page.evaluate("(r => r.scrollHeight > innerHeight || r.scrollWidth > innerWidth)(document.documentElement)"):
             found.append("scrolls")
         if axe:

@@ -138,9 +138,12 @@ def lunch(folder: Path) -> Iterator[Lunch]:
         gateway.config.write_text(_config(gateway, serial, port, broker_port), encoding="utf-8")
         made = Lunch(folder, disk, port, broker_port, gateway, serial)
         gateway.start()
-        yield made
-        made.disconnect()
-        assert gateway.end() == 0
+        try:
+            yield made
+        finally:
+            made.disconnect()
+            code = gateway.end()
+        assert code == 0
     finally:
         if mounted:
             subprocess.run(["umount", "-l", str(disk)], check=True)

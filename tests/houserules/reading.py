@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 from edge.ports import Caution, Signal
 from host.watchdog import HUNG_EXIT
 from hub.cards.authenticity import FindingCode
+from hub.days.office import EntryRefused
 from hub.road.intake import Fault
 from hub.rostersync.register import NoteCode
 from hub.store.devices import DeviceStanding
@@ -209,6 +210,8 @@ def problem_types() -> set[str]:
         given({"__init__"}, 1, "hub") & {"login-needed"}
         | given({"show_problem"}, 2, "hub")
         | given({"Answered"}, 3, "sim")
+        # Whatever entry is refused: its handler, and Web.show_refused, name it by its own code.
+        | {EntryRefused.code}
     )
     return {"status-<number>" if word.startswith("status-") else word for word in found}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,18 +91,24 @@ def test_every_kind_of_fault_takes_effect(kinds: tuple[str, ...]) -> None:
     times = 1 if {"card-restored", "hub-restored"} & found.keys() else 3
     # Where chance also decides which records it meets, one of a hundred may be all.
     pupils = 600 if {"city-poison", "city-unknown"} & found.keys() else 60
-    faults = [
-        Fault(kind, ARRIVAL_S - 60 + 20 * at + 5 * turn, min(found[kind].longest_s, 120.0), seed=at)
-        for turn, kind in enumerate(kinds)
-        for at in range(times)
-    ]
-    if {"city-413", "city-shuffled"} & found.keys():
-        # For larger batches than a tap or two.
-        faults.insert(0, Fault("city-unreachable", ARRIVAL_S - 120, 115.0, seed=1))
-    outcome = run(Plan(5, 1, pupils, tuple(faults), crowds=1))
-    assert outcome.kept, "\n".join(story(outcome))
-    rows = {row.name: row for row in covered(outcome.fired)}
-    assert all(rows[kind].struck and rows[kind].effects for kind in kinds), outcome.fired
+    fired: Counter[str] = Counter()
+    # By one chance of three a message is lost where none was sent; by a third one all have met somebody.
+    for chance in (0, 5, 10):
+        faults = [
+            Fault(kind, ARRIVAL_S - 60 + 20 * at + 5 * turn, min(found[kind].longest_s, 120.0), seed=chance + at)
+            for turn, kind in enumerate(kinds)
+            for at in range(times)
+        ]
+        if {"city-413", "city-shuffled"} & found.keys():
+            # For larger batches than a tap or two.
+            faults.insert(0, Fault("city-unreachable", ARRIVAL_S - 120, 115.0, seed=1))
+        outcome = run(Plan(5, 1, pupils, tuple(faults), crowds=1))
+        assert outcome.kept, "\n".join(story(outcome))
+        fired.update(outcome.fired)
+        rows = {row.name: row for row in covered(fired)}
+        if all(rows[kind].struck and rows[kind].effects for kind in kinds):
+            return
+    pytest.fail(f"without effect: {fired}")
 
 
 def test_a_lunch_keeps_its_promises_whatever_is_cut_between_counters() -> None:

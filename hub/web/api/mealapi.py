@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hub.days.mealoffice import EXTRA_MAX
 from hub.days.office import REASON_CHARACTERS_MAX, EntryRefused
 from hub.dayview.mealday import MealDay, meal_day
-from hub.meals.portions import Cut, Enrolment, is_closed
+from hub.meals.portions import Cut, Enrolment
 from hub.meals.wordorder import in_word_order
 from hub.web.api.attendanceapi import ID_CHARACTERS_MAX, Class, Student
 from hub.web.dayforms import AskedDay, KnownDay
@@ -22,6 +22,7 @@ from hub.web.errors import Refusal
 from hub.web.ground import Web
 from hub.web.mealforms import AskedMeal, meal_asked, newest_forecast
 from hub.web.pages.cardpages import name_of
+from hub.web.standing import standing_closure, standing_cut, standing_enrolment
 from hub.web.visits import Visit, Visitor
 from protocol.envelope import rfc3339
 from protocol.mealrecords import Portions
@@ -132,15 +133,9 @@ def _add_enrolments(web: Web) -> None:
     def enrol(said: EnrolmentIn, visit: Visitor) -> Any:
         """A pupil eats at school, or doesn't any more. Said as it stands already, it makes no further record."""
         of_class_then(web, visit, said.student, said.first)
-        with web.store.database.lock:
-            words = [
-                one for one in web.store.days.meals.enrolments(said.first, said.first) if one.pupil == said.student
-            ]
-        newest = next(reversed(in_word_order(words, lambda one: (one.id, one.at_ms))), None)
-        if newest is not None and (newest.first, newest.last, set(newest.weekdays), set(newest.meals)) == (
-            said.first, said.last, set(said.weekdays), set(said.meals),
-        ):  # fmt: skip
-            return {"record": newest.id}
+        standing = standing_enrolment(web, said.student, said.first, said.last, said.weekdays, said.meals)
+        if standing is not None:
+            return {"record": standing.id}
         record = web.store.mealoffice.enrol(
             name_of(visit), said.student, said.first, said.last, said.weekdays, said.meals, said.reason
         )
@@ -180,17 +175,9 @@ def _add_cuts(web: Web) -> None:
         # Whose pupil it was once may not say it of the days since.
         of_class_then(web, visit, said.student, said.first)
         of_class_then(web, visit, said.student, max(said.first, said.last))
-        with web.store.database.lock:
-            found = web.store.days.meals.cuts(said.first, said.last)
-            same = [
-                one
-                for one in found
-                if one.gone_ms is None
-                and (one.pupil, one.first, one.last, set(one.meals))
-                == (said.student, said.first, said.last, set(said.meals))
-            ]
-        if same:
-            return {"record": same[0].id, "late": [], "charged": []}
+        same = standing_cut(web, said.student, said.first, said.last, said.meals)
+        if same is not None:
+            return {"record": same.id, "late": [], "charged": []}
         done = web.store.mealoffice.cut(
             name_of(visit), said.student, said.first, said.last, said.meals, said.how, said.reason
         )
@@ -248,12 +235,9 @@ def _add_locks(web: Web) -> None:
     @web.api("POST", "/v1/meals/closures", "stop-meals")
     def close(said: ClosureIn, visit: Visitor) -> Any:
         """No meal on a day, or one after all. Where it stands so already no further record is made."""
-        with web.store.database.lock:
-            known = web.store.mealbook.said(said.day)
-            words = in_word_order(known.closures, lambda one: (one.id, one.at_ms))
-        meals = said.meals or [one.meal for one in known.plan.meals]
-        if words and all(is_closed(known, meal) == said.closed for meal in meals):
-            return {"record": words[-1].id}
+        standing = standing_closure(web, said.day, said.meals, closed=said.closed)
+        if standing is not None:
+            return {"record": standing}
         record = web.store.mealoffice.close(name_of(visit), said.day, said.meals, said.reason, closed=said.closed)
         return {"record": str(record)}
 
@@ -333,7 +317,7 @@ def _add_sheet(web: Web) -> None:
             if same is not None and (same.classes, same.reason, same.by) == (classes, said.reason, by):
                 return {"record": same.record, "number": same.number}
             if said.number != max((one.number for one in rows), default=0) + 1:
-                raise EntryRefused(f"number: the sheet has {len(rows)} adjustments; read it again")
+                raise EntryRefused("number: the sheet has {count} adjustments; read it again", count=len(rows))
             record = web.store.mealoffice.adjust(by, said.day, said.meal, classes, said.reason)
         return {"record": str(record), "number": said.number}
 

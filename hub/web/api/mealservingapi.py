@@ -177,7 +177,7 @@ def _seen_ms(text: str | None) -> int | None:
     try:
         return unix_ms_of(text)
     except BadMessage as problem:
-        raise EntryRefused(f"seen: {problem}") from problem
+        raise EntryRefused("seen: {problem}", problem=problem) from problem
 
 
 def _add_months(web: Web) -> None:

@@ -63,8 +63,7 @@ def add_incident_pages(web: Web) -> None:
                 visit.looked(scope.key)
                 values["pack"] = web.store.incidentdesk.look(scope)
             except IncidentRefused as problem:
-                visit.failed(problem.code)
-                values["problem"] = str(problem)
+                values["problem"] = web.refused(visit, problem)
         return _shown(web, visit, said, kind or "meal", meal, day or visit.today.isoformat(), lot, values)
 
     @web.form("/incident/make", "incident", "incident pack made")
@@ -124,7 +123,7 @@ def asked(visit: Visit, kind: str, meal: str, day: str, lot: str) -> Scope:
     }
     scope = scope_of(words.get(kind, {}), visit.today)
     if beyond(scope.day) is not None or scope.day > visit.today:
-        raise IncidentRefused(f"{scope.day.isoformat()} is no day that was")
+        raise IncidentRefused("{day} is no day that was", day=scope.day)
     return scope
 
 

@@ -26,6 +26,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
+from hub.web.standing import standing_cut, standing_enrolment
 from hub.web.visits import Visit, Visitor
 from hub.web.words import WEEKDAYS
 from protocol.meals import Meal
@@ -108,10 +109,11 @@ def _add_cut_forms(web: Web) -> None:
             until = _day(last) or day
             # Whose pupil it was once may not say it of the days since.
             _member(web, visit, pupil, max(day, until))
+            if standing_cut(web, pupil, day, until, meals or []) is not None:
+                return RedirectResponse(_path(visit, "/meals/cuts", day, meal, "cut"), 303)
             done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _cuts(web, visit, day, meal, problem=str(problem), http=409)
+            return _cuts(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
         visit.note("meal cut", pupil)
         said = "charged" if done.charged else "late" if done.late else "cut"
         return RedirectResponse(_path(visit, "/meals/cuts", day, meal, said), 303)
@@ -132,8 +134,7 @@ def _add_cut_forms(web: Web) -> None:
         try:
             web.store.mealoffice.withdraw_cut(name_of(visit), act, why.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _cuts(web, visit, day, meal, problem=str(problem), http=409)
+            return _cuts(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
         visit.note("meal cut taken back", found.pupil)
         return RedirectResponse(_path(visit, "/meals/cuts", day, meal, "back"), 303)
 
@@ -165,12 +166,12 @@ def _add_enrolments(web: Web) -> None:
             if not ends and not chosen:
                 raise EntryRefused("meals: which meals they eat must be said")
             until = _day(last)
+            new = [one for one in pupils if not standing_enrolment(web, one, day, until, weekdays or [], chosen)]
             with web.store.database.transaction():
-                for pupil in pupils:
+                for pupil in new:
                     web.store.mealoffice.enrol(name_of(visit), pupil, day, until, weekdays or [], chosen, why.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _enrolments(web, visit, day, problem=str(problem), http=409)
+            return _enrolments(web, visit, day, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(_path(visit, "/meals/enrolments", day, None, "ended" if ends else "enrolled"), 303)
 
 
@@ -204,9 +205,9 @@ def _day(text: str) -> date | None:
     try:
         found = date.fromisoformat(text)
     except ValueError as problem:
-        raise EntryRefused(f"last: {text!r} is no day such as 2026-11-26") from problem
+        raise EntryRefused("last: {text!r} is no day such as 2026-11-26", text=text) from problem
     if not FIRST_DAY <= found <= LAST_DAY:
-        raise EntryRefused(f"last: {text} lies too far back, or ahead")
+        raise EntryRefused("last: {text} lies too far back, or ahead", text=text)
     return found
 
 

@@ -66,8 +66,7 @@ def _add_diets(web: Web) -> None:
                 if (told, bool(confirmed)) != before and (told or known is not None):
                     web.store.mealdesk.diet(by, pupil, told, confirmed=bool(confirmed))
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _diets(web, visit, day, problem=str(problem), http=409)
+            return _diets(web, visit, day, problem=web.refused(visit, problem), http=409)
         visit.note("diet entered", pupil)
         return RedirectResponse(meals_path("/meals/diets", class_=visit.school_class, day=day, said="kept"), 303)
 
@@ -114,8 +113,7 @@ def _add_counters(web: Web) -> None:
         try:
             web.store.mealdesk.admit_staff(name_of(visit), id.strip(), shown, pin or None, card.strip() or None)
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _counters(web, visit, problem=str(problem), id=id, shown=shown, http=409)
+            return _counters(web, visit, problem=web.refused(visit, problem), id=id, shown=shown, http=409)
         visit.noted = True
         return RedirectResponse("/meals/counters?said=admitted", 303)
 
@@ -124,8 +122,7 @@ def _add_counters(web: Web) -> None:
         try:
             web.store.mealdesk.dismiss_staff(name_of(visit), id)
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _counters(web, visit, problem=str(problem), http=409)
+            return _counters(web, visit, problem=web.refused(visit, problem), http=409)
         visit.noted = True
         return RedirectResponse("/meals/counters?said=dismissed", 303)
 

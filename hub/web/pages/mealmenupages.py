@@ -68,13 +68,12 @@ def add_menu_pages(web: Web) -> None:
                 allergens = () if known is None else known.allergens
                 mine = Dish(day, meal, portion, name, allergens, lot.strip(), supplier.strip(), sample.strip())
                 if len(others) >= DISHES_MAX:
-                    raise EntryRefused(f"{len(others)} dishes, at most {DISHES_MAX} of a meal")
+                    raise EntryRefused("{count} dishes, at most {most} of a meal", count=len(others), most=DISHES_MAX)
                 if gone and not others:
                     raise EntryRefused("dish: the last one of a meal is changed, not taken away")
                 web.store.mealdesk.cook(name_of(visit), others if gone else [*others, mine])
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _menu(web, visit, day, meal, problem=str(problem), http=409)
+            return _menu(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(meals_path("/meals/menu", day=day, meal=meal, said="kept"), 303)
 
     @web.page("/meals/ratings")

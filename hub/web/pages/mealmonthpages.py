@@ -29,6 +29,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
+from hub.web.standing import standing_complaint
 from hub.web.visits import Visit, Visitor
 
 if TYPE_CHECKING:
@@ -82,20 +83,19 @@ def _add_month(web: Web) -> None:
         try:
             web.store.mealmonths.state(name_of(visit), month, meal, why.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _month(web, visit, month, meal, problem=str(problem), http=409)
+            return _month(web, visit, month, meal, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(meals_path("/meals/month", month=month, meal=meal, said="stated"), 303)
 
 
 def _month(
     web: Web, visit: Visit, month: str, meal: Meal | None, *, said: str = "", problem: str = "", http: int = 200
 ) -> Response:
-    _, last = _span(month)
+    _, last = month_days(month)
     name = meal_asked(web, min(last, visit.today), meal)
     paper = _month_paper(web, visit, month, name)
     with web.store.database.lock:
         row = web.store.days.meals.sheets.month(month, name)
-        members = {one.key for one in web.store.people.of(*_span(month), visit.school_class)}
+        members = {one.key for one in web.store.people.of(*month_days(month), visit.school_class)}
     told = SAID.get(said)
     own = visit.person is not None and visit.person.school_class
     complaints = [(pupil, one) for pupil, one in web.store.complaints.of(month) if pupil in members]
@@ -151,7 +151,7 @@ def _slip(
 
 def _of_month(web: Web, visit: Visit, pupil: str, month: str) -> Person:
     """A pupil whom the visitor may ask about in a month: by the class of its last day, or of today. Raises Refusal."""
-    _, last = _span(month)
+    _, last = month_days(month)
     with web.store.database.lock:
         day = min(last, visit.today)
         school_class = web.store.people.class_on(pupil, day)
@@ -162,23 +162,15 @@ def _of_month(web: Web, visit: Visit, pupil: str, month: str) -> Person:
     return person
 
 
-def _span(month: str) -> tuple[date, date]:
-    """First and last day of a month. Raises Refusal."""
-    try:
-        return month_days(month)
-    except EntryRefused as problem:
-        raise Refusal(422, problem.code, str(problem)) from problem
-
-
 def _add_complaints(web: Web) -> None:
     @web.form("/meals/slip/complain", "meal-complaints", "meal complaint", of="object")
     def complain(visit: Visitor, month: FormMonth, pupil: FormPupil = "", says: Says = "") -> Response:
         person = _of_month(web, visit, pupil, month)
         try:
-            web.store.complaints.complain(name_of(visit), person.key, month, says.strip())
+            if standing_complaint(web, person.key, month, says.strip()) is None:
+                web.store.complaints.complain(name_of(visit), person.key, month, says.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _slip(web, visit, pupil, month, problem=str(problem), http=409)
+            return _slip(web, visit, pupil, month, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(meals_path("/meals/slip", pupil=pupil, month=month, said="complained"), 303)
 
     @web.form("/meals/slip/answer", "meal-months", "meal complaint answered", of="object")
@@ -189,10 +181,10 @@ def _add_complaints(web: Web) -> None:
         try:
             if complaint not in {one.record for _, one in web.store.complaints.of(month, person.key)}:
                 raise EntryRefused("complaint: there is none of this pupil's month by that name")
-            web.store.complaints.answer(name_of(visit), complaint, says.strip())
+            if standing_complaint(web, person.key, month, says.strip(), complaint) is None:
+                web.store.complaints.answer(name_of(visit), complaint, says.strip())
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _slip(web, visit, pupil, month, problem=str(problem), http=409)
+            return _slip(web, visit, pupil, month, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(meals_path("/meals/slip", pupil=pupil, month=month, said="answered"), 303)
 
 
@@ -218,7 +210,7 @@ def _add_files(web: Web) -> None:
         visit: Visitor, month: AskedMonth = None, meal: AskedMeal = None, form: AskedForm = "xlsx"
     ) -> Response:
         asked = month or f"{visit.today:%Y-%m}"
-        first, last = _span(asked)
+        first, last = month_days(asked)
         name = meal_asked(web, min(last, visit.today), meal)
         paper = _month_paper(web, visit, asked, name)
         return handed(visit, paper, form, f"thang-an-{asked}-{name}", first, min(last, visit.today))
@@ -228,7 +220,7 @@ def _add_files(web: Web) -> None:
         visit: Visitor, pupil: AskedPupil = "", month: AskedMonth = None, form: AskedForm = "pdf"
     ) -> Response:
         asked = month or f"{visit.today:%Y-%m}"
-        first, last = _span(asked)
+        first, last = month_days(asked)
         person = _of_month(web, visit, pupil, asked)
         paper = _papers(web, visit).slip(person.key, asked)
         return handed(visit, paper, form, f"phieu-an-{asked}", first, min(last, visit.today))
@@ -239,7 +231,7 @@ def _add_files(web: Web) -> None:
         # It holds the whole school; what is cooked for each pupil stands in its records, and may be about health.
         visit.must(None, asked)
         visit.must(None, asked, "see-cooking")
-        _span(asked)
+        month_days(asked)
         with one_at_a_time():
             made = MonthPack(web.store).make(maker_of(visit), asked)
         return _download(made.octets, "application/zip", f"kiem-toan-{asked}.zip")

@@ -26,6 +26,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import name_of
 from hub.web.registry import N_
+from hub.web.standing import standing_closure
 from hub.web.visits import Visit, Visitor
 from protocol.mealrecords import Portions
 
@@ -85,8 +86,9 @@ def add_meal_pages(web: Web) -> None:
         why: FormWhy = "",
     ) -> Response:
         try:
-            names = [] if all_ else [meal]
-            web.store.mealoffice.close(name_of(visit), day, names, why.strip(), closed=closed == "1")
+            names: list[Meal] = [] if all_ else [meal]
+            if standing_closure(web, day, names, closed=closed == "1") is None:
+                web.store.mealoffice.close(name_of(visit), day, names, why.strip(), closed=closed == "1")
         except EntryRefused as problem:
             return _again(web, visit, day, meal, problem)
         return RedirectResponse(_path(day, meal, "closed" if closed == "1" else "open"), 303)
@@ -98,8 +100,7 @@ def _path(day: date, meal: Meal, said: str) -> str:
 
 def _again(web: Web, visit: Visit, day: date, meal: Meal, problem: EntryRefused) -> Response:
     """The page again with what is wrong; nothing was changed."""
-    visit.failed(problem.code)
-    return _meals(web, visit, day, meal, problem=str(problem), http=409)
+    return _meals(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
 
 
 def _meals(

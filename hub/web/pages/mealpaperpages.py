@@ -67,8 +67,9 @@ def add_meal_paper_pages(web: Web) -> None:
             by = _by(filled_by, name_of(visit))
             web.store.mealoffice.serve_class(by, visit.school_class, day, meal, sorted(chosen), _seen_ms(day, seen))
         except EntryRefused as problem:
-            visit.failed(problem.code)
-            return _paper(web, visit, day, meal, problem=str(problem), typed=frozenset(served or []), http=409)
+            return _paper(
+                web, visit, day, meal, problem=web.refused(visit, problem), typed=frozenset(served or []), http=409
+            )
         said = "added" if mode == "counter" else "kept"
         return RedirectResponse(
             meals_path("/meals/paper", class_=visit.school_class, day=day, meal=meal, said=said), 303
@@ -139,5 +140,5 @@ def _seen_ms(day: date, clock: str) -> int | None:
     try:
         moment = datetime.strptime(f"{day.isoformat()} {clock}", "%Y-%m-%d %H:%M").replace(tzinfo=VIETNAM)
     except ValueError as problem:
-        raise EntryRefused(f"seen: {clock!r} is no time such as 11:20") from problem
+        raise EntryRefused("seen: {clock!r} is no time such as 11:20", clock=clock) from problem
     return int(moment.timestamp() * 1000)

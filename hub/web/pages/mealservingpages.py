@@ -153,7 +153,7 @@ def _add_live(web: Web) -> None:
         try:
             web.store.mealoffice.settle(name_of(visit), tap, why)
         except EntryRefused as problem:
-            return web.show_problem(visit, 409, problem.code)
+            return web.show_refused(visit, problem)
         return done(request, web.say(visit, SETTLED), None, meals_path("/meals/live", day=day))
 
 

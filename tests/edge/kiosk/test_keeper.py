@@ -101,7 +101,7 @@ def test_a_page_of_somewhere_else_listens_to_nothing(ask: Asker, site: str) -> N
         ("/press", {"station": STATION, "key": "*", "more": 1}, 400, "asked-wrongly"),
         ("/press", b"[" * 900, 400, "asked-wrongly"),
         ("/press", b"\xff", 400, "asked-wrongly"),
-        ("/press", b" " * 2000, 403, "too-large"),
+        ("/press", b" " * 2000, 413, "too-large"),
         ("/rate", {"station": STATION, "face": "angry"}, 400, "asked-wrongly"),
         ("/rate", {"station": "x", "face": "good"}, 404, "station-unknown"),
         ("/rate", {"station": "quay-2", "face": "good"}, 200, None),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from edge.canteen.ports import Entry
 from edge.kiosk.keypad import (
+    CLASSES_EACH,
     LINES_EACH,
     MENU,
     NOTICE_S,
@@ -79,7 +80,7 @@ def test_these_are_all_the_things_that_there_are() -> None:
     told = {"serve", "stranger", "undo", "redo", "flip", "name", "login", "logout"}
     assert set(VERBS) == told
     assert set(OF_A_LINE) < told
-    assert len(MENU) == 6
+    assert len(MENU) == 7
 
 
 @given(st.lists(KEYS, max_size=12))
@@ -134,6 +135,20 @@ def test_a_pin_is_too_short_before_it_is_wrong_and_never_stays() -> None:
     assert acts == [Act("login", "123456")]
     assert desk.typed == ""
     assert "123456" not in repr(desk) + repr(acts)
+
+
+def test_the_table_of_classes_is_opened_by_its_number_turned_and_nothing_is_done_there() -> None:
+    opened, acts = typed("7")
+    assert opened.mode == "classes" and acts == [] and opened.pages == 1, "outside of every meal there are none"
+    desk = furnished(opened, VIEW, 2 * CLASSES_EACH + 1)
+    assert desk.pages == 3
+    for key, page in (("+", 1), ("+", 2), ("+", 2), ("-", 1)):
+        desk, act = press(furnished(desk, VIEW, 2 * CLASSES_EACH + 1), key, 1_000)
+        assert (desk.page, act) == (page, None)
+    assert furnished(desk, VIEW, 3).page == 0, "the meal is over: fewer classes, no page of nothing"
+    for key in ("1", "Enter", "/"):
+        assert press(desk, key, 1_000) == (desk, None)
+    assert press(desk, "Backspace", 1_000)[0].mode == "home"
 
 
 def test_numbers_stay_with_their_lines_while_others_tap() -> None:

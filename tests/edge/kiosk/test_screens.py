@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge.canteen.ports import CounterView, Done
+from edge.canteen.ports import ClassTally, CounterView, Done
 from edge.kiosk.screens import RATE_PAUSE_MS, StationScreens
 from sim.counter import SimulatedCounter
 from tests.edge.kiosk.counters import STATION, counter
@@ -89,6 +89,26 @@ def test_undo_says_whom_and_redo_takes_it_back(of: SimulatedCounter, screens: Cl
     token = page.partition('class="notice"')[2].partition('data-press="')[2].partition('"')[0]
     assert "Đã lấy lại lượt của Nguyễn Thị Khánh An lúc 10:45:07" in screens.keys(token)
     assert not of.view(STATION).recent[0].undone
+
+
+def test_the_classes_numbers_are_the_newest_and_asked_for_at_their_step_alone(
+    of: SimulatedCounter, screens: Clocked
+) -> None:
+    asked = []
+
+    def classes(station: str) -> tuple[ClassTally, ...]:
+        asked.append(station)
+        return (ClassTally("3/2", 14, len(asked), 9),)
+
+    of.classes = classes  # type: ignore[method-assign]
+    screens.keys("1", "*", "2", "*")
+    assert asked == []
+    first = screens.keys("7")
+    assert '<th scope="row">3/2</th><td>14</td>' in first and screens.staff() != first
+    before = len(asked)
+    screens.keys("*")
+    screens.staff()
+    assert len(asked) == before + 1, "the look before the key that leaves the step"
 
 
 def test_a_full_journal_is_told_and_food_goes_on(of: SimulatedCounter, screens: Clocked) -> None:

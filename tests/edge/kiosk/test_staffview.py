@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.canteen.ports import CounterView, Entry, Shape, Shown, Tally
-from edge.kiosk.keypad import Desk, Mode, Notice, Offer
+from edge.canteen.ports import ClassTally, CounterView, Entry, Shape, Shown, Tally
+from edge.kiosk.keypad import CLASSES_EACH, Desk, Mode, Notice, Offer
 from edge.kiosk.pages import PAGES, Visit, failed_html, page_html, rate_html, staff_html, start_html
 from edge.kiosk.staffview import furnished, staff_screen, troubles
 from edge.kiosk.words import LANGUAGES, WORDS, age, say
@@ -122,6 +122,17 @@ def test_a_repeat_can_become_a_second_helping_and_back_and_is_not_undone() -> No
     view = view_of(recent=(replace(SERVED, repeat="j.2"), replace(SERVED, nth=2), SERVED))
     tokens = [[button.token.partition(":")[0] for button in row.buttons] for row in screen(view).recent]
     assert tokens == [["flip"], ["flip", "undo"], ["undo"]]
+
+
+def test_each_class_has_its_numbers_and_whom_the_list_does_not_know_stands_by_that_name() -> None:
+    classes = [ClassTally(f"{n}<A>", n, n - 1, 1) for n in range(1, CLASSES_EACH + 3)] + [ClassTally("", 0, 2, 0)]
+    desk = furnished(Desk("classes"), view_of(), len(classes))
+    page = staff_html(view_of(), desk, "vi", classes)
+    row = '<th scope="row">3&lt;A&gt;</th><td>3</td><td>2</td><td class="left">1</td>'
+    assert page.count("<table>") == 2 and row in page and "Trang 1/2" in page and "Lớp khác" not in page
+    last = staff_html(view_of(), replace(desk, page=1), "en", classes)
+    assert last.count('<th scope="row">') == 3 and "Others" in last and row not in last
+    assert "no numbers by class" in staff_html(view_of(), Desk("classes"), "en")
 
 
 def test_six_more_cards_wait_and_none_is_forgotten() -> None:

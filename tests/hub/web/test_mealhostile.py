@@ -6,10 +6,12 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+from pypdf import PdfReader
 
 from protocol.cards import parse_card
 from protocol.meals import MealTap
@@ -99,6 +101,9 @@ def test_names_stay_names_on_pages_and_in_files(hub: MealHub) -> None:
     for path in PAGES:
         page = principal.get(path).text
         assert "<script>window.struck" not in page and 'x" onfocus=' not in page, path
+    slip = f"/meals/slip/file?month={MONTH}&pupil=st-3-2-2&format=pdf"
+    printed = "".join(page.extract_text() for page in PdfReader(BytesIO(principal.get(slip).content)).pages)
+    assert "Nguyễn" in printed and "gnah" in printed and "\u202e" not in printed, "a name can't turn its line around"
     month = principal.get(f"/meals/month/file?month={MONTH}&format=csv").text
     assert '"=HYPERLINK' not in month and ",=HYPERLINK" not in month
 

@@ -63,7 +63,7 @@ def test_a_morning_at_the_kitchens_page(hub: MealHub) -> None:
     told = accountant.get("/meals")
     assert "Chay" not in told.text and row(told, OTHER_CLASS) == ["6", "0", "8", "6"]
     refused = send(kitchen, "/meals/adjust", of=OTHER_CLASS, portion="diet", count=-1, why="nhầm")
-    assert refused.status_code == 409 and "more would be taken" in refused.text
+    assert refused.status_code == 409 and "bớt nhiều hơn số suất đang có" in refused.text
     # No meal today is the principal's word.
     assert send(kitchen, "/meals/close", why="bếp hỏng").status_code == 403
     assert send(principal, "/meals/close", why=" ").status_code == 409
