@@ -11,7 +11,7 @@ from typing import Any
 from edge.canteen.ports import ClassTally, CounterView, Done, Entry, Shown, Sitting, Tally
 from protocol.countersheet import Eater
 from protocol.meals import Face
-from protocol.names import folded
+from protocol.names import class_order, folded
 
 JOURNAL = "0b6f5c9e7d2a4f18"
 
@@ -57,8 +57,8 @@ class SimulatedCounter:
         self._views = {station: view_of(station) for station in stations}
         self._heard: list[Callable[[str], None]] = []
         self._taps = 0
-        self.tallies: tuple[ClassTally, ...] = ()
-        """What is told of each class."""
+        self.tallies: tuple[ClassTally, ...] | None = None
+        """What is told of each class, where it isn't counted from the eaters."""
         self._answers: dict[str, str] = {}
 
     # --- what happens at a counter ----------------------------------------------------------------------------------
@@ -140,7 +140,21 @@ class SimulatedCounter:
 
     def classes(self, station: str) -> Sequence[ClassTally]:
         """See Counter.classes."""
-        return self.tallies
+        with self._lock:
+            sitting, entries = (
+                self._views[station].sitting,
+                [one for view in self._views.values() for one in view.recent],
+            )
+        if self.tallies is not None or sitting is None:
+            return self.tallies or ()
+        served = {one.name for one in entries if one.kind == "served" and not one.undone and one.repeat is None}
+        told = []
+        for name in sorted({eater.school_class for eater in self.eaters}, key=class_order):
+            mine = [eater for eater in self.eaters if eater.school_class == name]
+            expected = [eater for eater in mine if sitting.meal in eater.meals]
+            left = sum(eater.name not in served for eater in expected)
+            told.append(ClassTally(name, len(expected), sum(eater.name in served for eater in mine), left))
+        return tuple(one for one in told if one.expected or one.served)
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """See Counter.listen."""

@@ -8,6 +8,7 @@ tracer before it or a library under it starts it as people do; so do the demonst
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -134,6 +135,12 @@ def _nursery() -> tuple[socket.socket, subprocess.Popen[bytes]]:
         # Not from wherever a test went: a copy of the tree with a fault in it reads its own modules.
         nothing = subprocess.DEVNULL
         nursery = subprocess.Popen(words, cwd=ROOT, pass_fds=[far.fileno()], stdin=nothing, stdout=nothing)
+
+    def leave() -> None:
+        near.close()
+        nursery.wait(10)
+
+    atexit.register(leave)
     return near, nursery
 
 

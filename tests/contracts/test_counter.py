@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from edge.canteen.ports import Counter, Entry
+from edge.canteen.ports import ClassTally, Counter, Entry
 from protocol.cards import CardUid
 from sim.counter import SimulatedCounter
 from tests.edge.canteen.canteen import AN, PIN, STRANGER, Canteen, hashed, sheet
@@ -121,6 +121,18 @@ def test_a_serving_is_taken_back_and_was_after_all_and_again_is_no_fault(scene: 
     assert {ask("x.1", "lan").code for ask in (scene.counter.undo, scene.counter.redo, scene.counter.flip)} == {
         "serving-unknown"
     }
+
+
+def test_the_classes_of_the_sitting_are_counted_as_lists_sort_them(scene: Scene) -> None:
+    before = scene.counter.classes(STATION)
+    assert before == (ClassTally("1A", 1, 0, 1), ClassTally("3/2", 1, 0, 1)), "whom nobody expects is not expected"
+    scene.an()
+    scene.nobody()
+    assert scene.counter.classes(STATION) == (ClassTally("1A", 1, 1, 0), before[1])
+    assert scene.counter.serve_name(STATION, "st-chi", "lan").code is None
+    assert scene.counter.classes(STATION)[1] == ClassTally("3/2", 1, 1, 1), "who came unexpected was served"
+    with pytest.raises(KeyError):
+        scene.counter.classes("quay-9")
 
 
 def test_a_shift_is_taken_by_the_right_pin_and_given_back(scene: Scene) -> None:
