@@ -134,12 +134,16 @@ class Marker(RowsWorker):
             if store.people.version != self._people_seen:
                 whole.add(today)
                 self._people_seen = store.people.version
+            days = whole | self._gathered.keys()
+            everybody = list(store.people.of(min(days), max(days))) if days else []
             # Somebody waits for what is said of today; a gateway that came back may touch months.
-            for day in sorted(whole | self._gathered.keys(), reverse=True):
+            for day in sorted(days, reverse=True):
                 classes = {*store.people.classes(day), *self._rows.classes(day)}
                 if day not in whole:
                     mine = self._gathered[day]
-                    classes &= {one.school_class for one in store.people.of(day, day) if one.key in mine}
+                    classes &= {
+                        one.school_class for one in everybody if one.key in mine and one.first <= day <= one.last
+                    }
                 self._due.extend((day, name) for name in sorted(classes))
         self._gathered.clear()
         self._pages = 0

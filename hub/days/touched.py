@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,8 @@ class _Found:
     def __init__(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
         """Nothing; `bindings`: whose each card's text was."""
         self.days: Touched = defaultdict(set)
+        self.dated: set[tuple[int, str]] = set()
+        """Journals and boots that met an anchor."""
         self._untimed: set[str] = set()
         self._bindings = bindings
 
@@ -78,7 +81,22 @@ class Touching:
             except (BadMessage, ValueError):
                 # What can't be read stands in nobody's marks either; the daybook said so.
                 continue
+        self._date_anew(found)
         return found.whole(today)
+
+    def _date_anew(self, found: _Found) -> None:
+        """A backlog may date one box twenty times; its taps are gone through once."""
+        days, books = self._store.days, self._store.ledger.books
+        of_boots = (tap for journal, boot in found.dated for tap in days.taps_of_boot(journal, boot))
+        # It bounds what other boots of the same box have no time for.
+        devices = {books.numbered(journal).device for journal, _ in found.dated} - {None}
+        beside = (
+            tap for name in devices for own in books.of_device(str(name)) for tap in days.unanchored_of(own.number)
+        )
+        for taps, anchored in ((of_boots, False), (beside, True)):
+            for tap in taps:
+                with suppress(ValueError):
+                    found.tap(tap, anchored=anchored)
 
     def _take(self, seen: Seen, event: Event, found: _Found, today: date) -> None:
         book = self._store.ledger.books.numbered(seen.journal)
@@ -88,13 +106,7 @@ class Touching:
                 found.tap(tap)
         elif event.name == "boot.anchored" and book.device is not None:
             # Its taps have other times now, and may have left the day where they stood.
-            boot = decode_data(event, BootAnchored).boot
-            for tap in self._store.days.taps_of_boot(seen.journal, boot):
-                found.tap(tap, anchored=False)
-            # It bounds what other boots of the same box have no time for.
-            for own in self._store.ledger.books.of_device(book.device):
-                for tap in self._store.days.unanchored_of(own.number):
-                    found.tap(tap)
+            found.dated.add((seen.journal, decode_data(event, BootAnchored).boot))
         elif book.device is None:
             self._hear(event, found, today)
 

@@ -18,18 +18,17 @@ def in_word_order(words: Iterable[T], named: Callable[[T], tuple[str, int]]) -> 
     By time, within a millisecond by their records. Of two in one journal the later record is the newer word, also where
     the clock was set back in between.
     """
+    known = [(record_order(record), said_ms, word) for word in words for record, said_ms in (named(word),)]
+    if len(known) < 2:
+        return [word for _, _, word in known]
     newest_ms: dict[str, int] = {}
     found: list[tuple[tuple[int, tuple[str, int, str]], T]] = []
-    for (record, said_ms), word in sorted(((named(word), word) for word in words), key=lambda one: _place(one[0])):
-        journal, number, _ = record_order(record)
+    for place, said_ms, word in sorted(known, key=lambda one: one[0]):
+        journal, number, _ = place
         at_ms = max(said_ms, newest_ms.get(journal, said_ms)) if number else said_ms
         newest_ms[journal] = at_ms
-        found.append(((at_ms, record_order(record)), word))
+        found.append(((at_ms, place), word))
     return [word for _, word in sorted(found, key=lambda one: one[0])]
-
-
-def _place(name: tuple[str, int]) -> tuple[str, int, str]:
-    return record_order(name[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ GATHER_MS: Final = 1_000
 """Between two sheets at least; a list that is taken changes hundreds of pupils one by one."""
 RENEW_MS: Final = 10 * 60_000
 """A sheet that nothing changed in is made again: its age at the counter then tells of the link, not of a quiet day."""
+RECKON_MS: Final = 60 * 60_000
+"""At least so often it is also reckoned again from all that was said; in between only its version and age are new."""
 KNOWN_MS: Final = 7 * 86_400_000
 """A gateway that had a counter within it has one; and who told so since this hub started."""
 STATIONS_MS: Final = 60_000
@@ -60,7 +62,7 @@ class Counters(RowsWorker):
         self._greeted: set[str] = set()
         self._of_greeted = threading.Lock()
         self._made_for: object = None
-        self._made_ms = -(1 << 60)
+        self._made_ms = self._reckoned_ms = -(1 << 60)
         self._looked_ms = -(1 << 60)
         self._told: set[str] = set()
         self._sheet: CounterSheet | None = None
@@ -106,7 +108,10 @@ class Counters(RowsWorker):
         outdone = self._sheet is not None and held > self._sheet.version
         if made_for != self._made_for or self._sheet is None or outdone or mono_ms - self._made_ms >= RENEW_MS:
             self._anew.clear()
-            self._sheet = self._make(today, counters, held)
+            if made_for == self._made_for and self._sheet is not None and mono_ms - self._reckoned_ms < RECKON_MS:
+                self._sheet = self._renewed(self._sheet, counters, held)
+            else:
+                self._sheet, self._reckoned_ms = self._make(today, counters, held), mono_ms
             self._take_greeted()
             self._send(self._sheet, counters)
             self._made_for, self._made_ms = made_for, mono_ms
@@ -192,6 +197,15 @@ class Counters(RowsWorker):
         told = (one.state.sheet or 0 for one in heard if one is not None)
         return max((version for version in told if version <= VERSION_MAX), default=0)
 
+    def _renewed(self, sheet: CounterSheet, counters: dict[str, Device], held: int) -> CounterSheet:
+        """The same sheet as its next version, made now: nothing that it rests on has changed."""
+        store = self._store
+        with store.database.transaction():
+            version = store.counters.next_sheet(store.clock.now_ms(), held)
+            made = rfc3339(store.clock.now_ms())
+        keys = dict(sorted(_keys_of(counters).items()))
+        return msgspec.structs.replace(sheet, version=version, made=made, counters=keys)
+
     def _make(self, today: date, counters: dict[str, Device], held: int) -> CounterSheet:
         store = self._store
         with store.database.transaction():
@@ -209,7 +223,7 @@ class Counters(RowsWorker):
             names,
             {pupil: Alerts(one.alerts, one.confirmed) for pupil, one in diets.items()},
             {meal: ", ".join(dishes) for meal, dishes in menus.items()},
-            {name: key.key for name, device in counters.items() if (key := device.accepted_key()) is not None},
+            _keys_of(counters),
             {one.id: one.pin for one in staff if one.pin is not None},
             {key.keyed(parse_card(one.card)): one.id for one in staff if one.card is not None for key in keys},
         )
@@ -224,3 +238,7 @@ class Counters(RowsWorker):
             topic = device_topic(self._school, name, "sheet")
             body = msgspec.json.encode(SealedSheet(sheet.version, seal(key.box, packed)))
             self._link.publish(topic, sign_message(self._identity, topic, body))
+
+
+def _keys_of(counters: dict[str, Device]) -> dict[str, str]:
+    return {name: key.key for name, device in counters.items() if (key := device.accepted_key()) is not None}

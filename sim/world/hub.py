@@ -42,6 +42,8 @@ REGAIN_S: Final = 120.0
 READ_S: Final = 10
 """How long after a message the daybook reads on here; a real one gathers for a tenth of a second."""
 READ_IDLE_S: Final = 60.0
+READ_LOOK_MS: Final = 5_000
+"""As hub.days.daybook.IDLE_MS: it has read all that there is, and what comes wakes it."""
 COOK_IDLE_S: Final = 60.0
 """How often the kitchen looks here while nothing was entered; a real one looks every 20 s."""
 COOK_LOOK_MS: Final = 20_000
@@ -257,7 +259,7 @@ class HubBox:
         assembly = self.assembly
         if assembly is not None:
             wait_ms = assembly.store.daybook.turn()
-            self._daybook.plan(wait_ms * MS if wait_ms < READ_S * 1_000 else int(READ_IDLE_S * SECOND))
+            self._daybook.plan(wait_ms * MS if wait_ms < READ_LOOK_MS else int(READ_IDLE_S * SECOND))
 
     def _cook(self) -> None:
         assembly = self.assembly

@@ -11,10 +11,10 @@ import msgspec
 PUPILS: Final = 1763
 FAULTS_A_DAY: Final = (4, 14)
 MEALTIME: Final = 1
-CROWDS_MIN: Final = ((50, 25), (330, 18), (640, 10))
+CROWDS_MIN: Final = ((50, 25), (330, 14), (640, 10))
 """When pupils tap, in minutes from the day's beginning (05:50): arrival, lunch, going home; the middle, and how far
-from it the first and last ones come. At the height of lunch each counter serves somebody every 2.5 s; the wider a
-crowd, the more of a seed's time goes into what gateways and hub do every few seconds, whoever comes."""
+from it the first and last ones come. At the height of lunch each counter serves somebody every 2 s; the wider a crowd,
+the more of a seed's time goes into what gateways and hub do every few seconds, whoever comes."""
 
 
 AT_LUNCH: Final = frozenset({"counters-cut", "counters-lossy", "counter-alone", "hub-gone-at-lunch"})

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.road.counters import RENEW_MS, Counters
+from hub.road.counters import RECKON_MS, RENEW_MS, Counters
 from protocol.countersheet import CounterSheet, SealedSheet, unpack_sheet
 from protocol.errors import K12EdgeError
 from protocol.signing import SealRefused, open_message
@@ -131,13 +131,25 @@ def test_it_is_said_again_to_who_connects_or_is_behind_and_its_age_stays_honest(
     assert opened(canteen, gate, link.said[-1]).version == opened(canteen, gate, link.said[0]).version
     mono(canteen, 1_000 + RENEW_MS)
     counters.work()
-    newest = opened(canteen, gate, link.said[-1]).version
-    assert newest > opened(canteen, gate, link.said[0]).version
+    renewed, first = opened(canteen, gate, link.said[-1]), opened(canteen, gate, link.said[0])
+    newest = renewed.version
+    assert newest > first.version and renewed.eaters
+    assert msgspec.structs.replace(renewed, version=first.version, made=first.made) == first
     # A hub that was restored from a backup made lower versions: a counter takes none of these.
     state = open_message(gate.identity.key, gate.topic("state"), gate.state(sheet=newest + 5_000_000))
     canteen.room.fleet.heard(gate.device, decode_body(state, DeviceState), 2)
     counters.work()
-    assert opened(canteen, gate, link.said[-1]).version > newest + 5_000_000
+    outdone = opened(canteen, gate, link.said[-1])
+    assert outdone.version > newest + 5_000_000
+    # What no version tells of is in the sheet within the hour.
+    with canteen.store.database.transaction() as connection:
+        connection.execute("UPDATE pupils SET name = 'Ân' WHERE pupil_key = 'st-an'")
+    names = []
+    for at_ms in (2 * RENEW_MS, RECKON_MS):
+        mono(canteen, 1_000 + at_ms)
+        counters.work()
+        names.append({one.student: one.name for one in opened(canteen, gate, link.said[-1]).eaters}["st-an"])
+    assert names[0] != names[1] == "Ân"
 
 
 def test_of_payment_there_is_no_word() -> None:
