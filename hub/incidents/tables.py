@@ -122,12 +122,14 @@ def _summary_rows(pack: Pack, issue: Issue, language: Language) -> Iterator[tupl
     for name in LISTS:
         yield LIST_WORDS[language][name], counts[name]
     for day, meal in pack.known.asked:
-        menu = pack.known.menus.get((day, meal))
+        menu, ended_ms = pack.known.menus.get((day, meal)), pack.ended.get((day, meal))
+        if menu is None and ended_ms is None:
+            continue
+        yield meal_text(language, meal, day), "" if menu is None else menu.text
         if menu is not None:
-            yield meal_text(language, meal, day), menu.text
             yield f"  {words['lots']}", ", ".join(menu.lots)
             yield f"  {words['sample']}", ", ".join(menu.samples)
-            yield f"  {words['ended']}", menu.ended
+        yield f"  {words['ended']}", "–" if ended_ms is None else moment_text(ended_ms)
     yield from _differences(issue, language)
 
 

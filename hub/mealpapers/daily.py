@@ -10,7 +10,7 @@ from hub.incidents.tables import Table
 from hub.mealpapers.paper import Paper
 from hub.mealpapers.words import MEALS, WORDS
 from hub.meals.publicsheet import CounterLine, PublicSheet
-from hub.meals.servings import Serving
+from hub.meals.servings import Serving, serving_ends
 from hub.reports.words import Language, day_text, moment_text
 from protocol.meals import FACES, Meal, Portion
 
@@ -80,11 +80,9 @@ class FoodLine:
 
 
 def food_paper(dishes: Iterable[FoodLine], servings: Iterable[Serving], language: Language = "vi") -> Paper:
-    """Each dish of some days, and when its meal's last serving was. `servings`: of these days."""
+    """Each dish of some days, and when its meal's last tray was taken at a counter. `servings`: of these days."""
     words = WORDS[language]
-    ended: dict[tuple[date, Meal], int] = {}
-    for one in servings:
-        ended[one.day, one.meal] = max(ended.get((one.day, one.meal), one.when.best_ms), one.when.best_ms)
+    ended = serving_ends(servings)
     rows = []
     for dish in sorted(dishes, key=lambda one: (one.day, one.meal, one.menu, one.dish)):
         end_ms = ended.get((dish.day, dish.meal))

@@ -334,6 +334,15 @@ class _Counting:
         return list(found.values())
 
 
+def serving_ends(servings: Iterable[Serving]) -> dict[tuple[date, Meal], int]:
+    """When each meal's last tray was taken at a counter, Unix ms. A class list doesn't tell: it may be written days later."""
+    found: dict[tuple[date, Meal], int] = {}
+    for one in servings:
+        if one.how != "list" and "clock" not in one.flags:
+            found[one.day, one.meal] = max(found.get((one.day, one.meal), one.when.best_ms), one.when.best_ms)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """What counts of people's words: the records that were taken back, and of which tray others are.

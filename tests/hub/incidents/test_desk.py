@@ -65,6 +65,7 @@ def test_three_files_say_the_same_and_the_record_names_each_by_its_digest(school
     rows = list(csv.reader(io.StringIO(table.octets.decode("utf-8-sig"))))
     ate = [row for row in rows if row[0] == "Đã ăn"]
     assert sorted(row[7] for row in ate if row[7]) == [f"st-0{number}" for number in range(6)]
+    assert [row[6] for row in rows if row[5] == "Kết thúc phục vụ"] == [f"10:46 {DAY:%d/%m/%Y}"]
     # A name that would be a formula is a text in each file.
     assert any(row[5] == "'=CỘNG(A1)" for row in ate) and "=CỘNG(A1)" in pages
     sheets = CalamineWorkbook.from_filelike(io.BytesIO(book.octets))

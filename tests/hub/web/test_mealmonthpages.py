@@ -84,4 +84,5 @@ def test_papers_are_files_for_who_may_see_them(hub: MealHub) -> None:
     assert "/meals/month/pack" not in accountant.get("/meals/month", params={"month": MONTH}).text
     pack = hub.who("principal").get("/meals/month/pack", params={"month": MONTH})
     assert "manifest.json" in zipfile.ZipFile(io.BytesIO(pack.content)).namelist()
+    assert hub.who("auditor").get("/meals/month/pack", params={"month": MONTH}).status_code == 200
     assert teacher.get("/meals/month/pack", params={"month": MONTH}).status_code == 403
