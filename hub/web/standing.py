@@ -1,7 +1,6 @@
 """What stands already of meals: so that a form or a request that comes twice finds its record, and makes no other.
 
-Each is asked before the entry, without its transaction: two at the very same moment may both be written, and mean the
-same.
+Each is asked within the transaction of its entry, so of two at the very same moment the second finds the first.
 """
 
 from __future__ import annotations

@@ -133,12 +133,13 @@ def _add_enrolments(web: Web) -> None:
     def enrol(said: EnrolmentIn, visit: Visitor) -> Any:
         """A pupil eats at school, or doesn't any more. Said as it stands already, it makes no further record."""
         of_class_then(web, visit, said.student, said.first)
-        standing = standing_enrolment(web, said.student, said.first, said.last, said.weekdays, said.meals)
-        if standing is not None:
-            return {"record": standing.id}
-        record = web.store.mealoffice.enrol(
-            name_of(visit), said.student, said.first, said.last, said.weekdays, said.meals, said.reason
-        )
+        with web.store.database.transaction():
+            standing = standing_enrolment(web, said.student, said.first, said.last, said.weekdays, said.meals)
+            if standing is not None:
+                return {"record": standing.id}
+            record = web.store.mealoffice.enrol(
+                name_of(visit), said.student, said.first, said.last, said.weekdays, said.meals, said.reason
+            )
         return {"record": str(record)}
 
 
@@ -175,12 +176,13 @@ def _add_cuts(web: Web) -> None:
         # Whose pupil it was once may not say it of the days since.
         of_class_then(web, visit, said.student, said.first)
         of_class_then(web, visit, said.student, max(said.first, said.last))
-        same = standing_cut(web, said.student, said.first, said.last, said.meals)
-        if same is not None:
-            return {"record": same.id, "late": [], "charged": []}
-        done = web.store.mealoffice.cut(
-            name_of(visit), said.student, said.first, said.last, said.meals, said.how, said.reason
-        )
+        with web.store.database.transaction():
+            same = standing_cut(web, said.student, said.first, said.last, said.meals)
+            if same is not None:
+                return {"record": same.id, "late": [], "charged": []}
+            done = web.store.mealoffice.cut(
+                name_of(visit), said.student, said.first, said.last, said.meals, said.how, said.reason
+            )
         return {"record": done.record, "late": list(done.late), "charged": list(done.charged)}
 
     @web.api("DELETE", "/v1/meals/cuts/{record}", "cut-meals", of="object")
@@ -235,10 +237,11 @@ def _add_locks(web: Web) -> None:
     @web.api("POST", "/v1/meals/closures", "stop-meals")
     def close(said: ClosureIn, visit: Visitor) -> Any:
         """No meal on a day, or one after all. Where it stands so already no further record is made."""
-        standing = standing_closure(web, said.day, said.meals, closed=said.closed)
-        if standing is not None:
-            return {"record": standing}
-        record = web.store.mealoffice.close(name_of(visit), said.day, said.meals, said.reason, closed=said.closed)
+        with web.store.database.transaction():
+            standing = standing_closure(web, said.day, said.meals, closed=said.closed)
+            if standing is not None:
+                return {"record": standing}
+            record = web.store.mealoffice.close(name_of(visit), said.day, said.meals, said.reason, closed=said.closed)
         return {"record": str(record)}
 
 

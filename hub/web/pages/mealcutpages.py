@@ -109,9 +109,10 @@ def _add_cut_forms(web: Web) -> None:
             until = _day(last) or day
             # Whose pupil it was once may not say it of the days since.
             _member(web, visit, pupil, max(day, until))
-            if standing_cut(web, pupil, day, until, meals or []) is not None:
-                return RedirectResponse(_path(visit, "/meals/cuts", day, meal, "cut"), 303)
-            done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
+            with web.store.database.transaction():
+                if standing_cut(web, pupil, day, until, meals or []) is not None:
+                    return RedirectResponse(_path(visit, "/meals/cuts", day, meal, "cut"), 303)
+                done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
         except EntryRefused as problem:
             return _cuts(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
         visit.note("meal cut", pupil)
@@ -166,8 +167,8 @@ def _add_enrolments(web: Web) -> None:
             if not ends and not chosen:
                 raise EntryRefused("meals: which meals they eat must be said")
             until = _day(last)
-            new = [one for one in pupils if not standing_enrolment(web, one, day, until, weekdays or [], chosen)]
             with web.store.database.transaction():
+                new = [one for one in pupils if not standing_enrolment(web, one, day, until, weekdays or [], chosen)]
                 for pupil in new:
                     web.store.mealoffice.enrol(name_of(visit), pupil, day, until, weekdays or [], chosen, why.strip())
         except EntryRefused as problem:

@@ -167,8 +167,9 @@ def _add_complaints(web: Web) -> None:
     def complain(visit: Visitor, month: FormMonth, pupil: FormPupil = "", says: Says = "") -> Response:
         person = _of_month(web, visit, pupil, month)
         try:
-            if standing_complaint(web, person.key, month, says.strip()) is None:
-                web.store.complaints.complain(name_of(visit), person.key, month, says.strip())
+            with web.store.database.transaction():
+                if standing_complaint(web, person.key, month, says.strip()) is None:
+                    web.store.complaints.complain(name_of(visit), person.key, month, says.strip())
         except EntryRefused as problem:
             return _slip(web, visit, pupil, month, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(meals_path("/meals/slip", pupil=pupil, month=month, said="complained"), 303)
@@ -181,8 +182,9 @@ def _add_complaints(web: Web) -> None:
         try:
             if complaint not in {one.record for _, one in web.store.complaints.of(month, person.key)}:
                 raise EntryRefused("complaint: there is none of this pupil's month by that name")
-            if standing_complaint(web, person.key, month, says.strip(), complaint) is None:
-                web.store.complaints.answer(name_of(visit), complaint, says.strip())
+            with web.store.database.transaction():
+                if standing_complaint(web, person.key, month, says.strip(), complaint) is None:
+                    web.store.complaints.answer(name_of(visit), complaint, says.strip())
         except EntryRefused as problem:
             return _slip(web, visit, pupil, month, problem=web.refused(visit, problem), http=409)
         return RedirectResponse(meals_path("/meals/slip", pupil=pupil, month=month, said="answered"), 303)

@@ -87,8 +87,9 @@ def add_meal_pages(web: Web) -> None:
     ) -> Response:
         try:
             names: list[Meal] = [] if all_ else [meal]
-            if standing_closure(web, day, names, closed=closed == "1") is None:
-                web.store.mealoffice.close(name_of(visit), day, names, why.strip(), closed=closed == "1")
+            with web.store.database.transaction():
+                if standing_closure(web, day, names, closed=closed == "1") is None:
+                    web.store.mealoffice.close(name_of(visit), day, names, why.strip(), closed=closed == "1")
         except EntryRefused as problem:
             return _again(web, visit, day, meal, problem)
         return RedirectResponse(_path(day, meal, "closed" if closed == "1" else "open"), 303)

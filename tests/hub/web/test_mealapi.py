@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2 as httpx
@@ -54,6 +55,23 @@ def test_a_retry_makes_no_further_record(hub: MealHub) -> None:
         assert records(hub) == count, path
     late = told(principal.post("/v1/meals/sheet", json=sent[4][1] | {"number": 1, "reason": "khác"}), 422)
     assert late["type"].endswith("entry-refused") and "read it again" in late["title"] + late.get("detail", "")
+
+
+def test_a_retry_that_meets_its_first_try_makes_no_further_record_either(hub: MealHub) -> None:
+    clients = [program(hub, "principal") for _ in range(6)]
+    sent: list[tuple[str, dict[str, Any]]] = [
+        ("cuts", {"student": "st-3-3-4", "first": TODAY, "last": TODAY, "meals": ["lunch"], "how": "phone"}),
+        ("enrolments", {"student": "st-3-3-5", "first": TODAY, "meals": []}),
+        ("closures", {"day": "2026-11-30", "closed": True, "reason": "mất điện"}),
+    ]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        for path, body in sent:
+            before = records(hub)
+            with hub.store.database.lock:
+                # They come together to the door, and none is let in before the others.
+                asked = [pool.submit(client.post, f"/v1/meals/{path}", json=body) for client in clients]
+            assert len({told(one.result())["record"] for one in asked}) == 1, path
+            assert records(hub) == before + 1, path
 
 
 def test_the_sheet_tells_kinds_to_who_cooks_and_totals_to_who_pays(hub: MealHub) -> None:
