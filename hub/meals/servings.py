@@ -335,7 +335,7 @@ class _Counting:
 
 
 def serving_ends(servings: Iterable[Serving]) -> dict[tuple[date, Meal], int]:
-    """When each meal's last tray was taken at a counter, Unix ms; a class list, which is written later, doesn't tell."""
+    """When each meal's last tray was taken at a counter, Unix ms; a class list is written later, and doesn't tell."""
     found: dict[tuple[date, Meal], int] = {}
     for one in servings:
         if one.how != "list" and "clock" not in one.flags:
