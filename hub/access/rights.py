@@ -101,7 +101,7 @@ MEANINGS: Final[Mapping[Right, str]] = {
     "block-card": "Report a card as lost.",
     "cards": "Issue, replace and bind cards.",
     "roster": "See and import the roster, pull it from the city.",
-    "calendar": "Calendar, timetable, bells.",
+    "calendar": "Calendar, timetable, bells; the meal plan.",
     "see-portions": "How many portions each class needs; no names.",
     "see-cooking": "What is cooked of each kind for each class, and the menu; no names.",
     "kitchen-sheet": "Lock the kitchen's sheet now, adjust it, enter menus.",

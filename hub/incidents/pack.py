@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, Literal, get_args
 
-from hub.meals.servings import Aside, Counters, Serving, served, serving_ends
+from hub.meals.servings import Aside, Counters, Serving, served, serving_spans
 from hub.meals.sittings import GRACE_AFTER_MS, GRACE_BEFORE_MS, Moment, plan_on, shift_of, sittings_of
 from protocol.meals import MEALS, Meal
 from protocol.names import class_order, name_order
@@ -109,11 +109,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """See the room. `lines` by meal, list, class and name. `ended`: when a meal's last tray was taken, Unix ms."""
+    """See the room. `lines` by meal, list, class and name. `spans`: a meal's first and last tray, Unix ms."""
 
     known: Known
     lines: tuple[Line, ...]
-    ended: Mapping[Asked, int] = field(default_factory=dict)
+    spans: Mapping[Asked, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -143,7 +143,7 @@ def incident_pack(known: Known) -> Pack:
         lines += _of_meal(known, asked, result.servings, result.aside)
         if len(lines) > LINES_MAX:
             raise ValueError(f"the pack would have more than {LINES_MAX} lines")
-    return Pack(known, tuple(sorted(lines, key=_order)), serving_ends(result.servings))
+    return Pack(known, tuple(sorted(lines, key=_order)), serving_spans(result.servings))
 
 
 def _of_meal(known: Known, asked: Asked, servings: Iterable[Serving], asides: Iterable[Aside]) -> list[Line]:

@@ -122,14 +122,14 @@ def _summary_rows(pack: Pack, issue: Issue, language: Language) -> Iterator[tupl
     for name in LISTS:
         yield LIST_WORDS[language][name], counts[name]
     for day, meal in pack.known.asked:
-        menu, ended_ms = pack.known.menus.get((day, meal)), pack.ended.get((day, meal))
-        if menu is None and ended_ms is None:
+        menu, span = pack.known.menus.get((day, meal)), pack.spans.get((day, meal))
+        if menu is None and span is None:
             continue
         yield meal_text(language, meal, day), "" if menu is None else menu.text
         if menu is not None:
             yield f"  {words['lots']}", ", ".join(menu.lots)
             yield f"  {words['sample']}", ", ".join(menu.samples)
-        yield f"  {words['ended']}", "–" if ended_ms is None else moment_text(ended_ms)
+        yield f"  {words['ended']}", "–" if span is None else moment_text(span[1])
     yield from _differences(issue, language)
 
 

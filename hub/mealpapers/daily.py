@@ -10,7 +10,7 @@ from hub.incidents.tables import Table
 from hub.mealpapers.paper import Paper
 from hub.mealpapers.words import MEALS, WORDS
 from hub.meals.publicsheet import CounterLine, PublicSheet
-from hub.meals.servings import Serving, serving_ends
+from hub.meals.servings import Serving, serving_spans
 from hub.reports.words import Language, day_text, moment_text
 from protocol.meals import FACES, Meal, Portion
 
@@ -82,11 +82,11 @@ class FoodLine:
 def food_paper(dishes: Iterable[FoodLine], servings: Iterable[Serving], language: Language = "vi") -> Paper:
     """Each dish of some days, and when its meal's last tray was taken at a counter. `servings`: of these days."""
     words = WORDS[language]
-    ended = serving_ends(servings)
+    spans = serving_spans(servings)
     rows = []
     for dish in sorted(dishes, key=lambda one: (one.day, one.meal, one.menu, one.dish)):
-        end_ms = ended.get((dish.day, dish.meal))
-        told = words["none"] if end_ms is None else moment_text(end_ms)
+        span = spans.get((dish.day, dish.meal))
+        told = words["none"] if span is None else moment_text(span[1])
         meal = MEALS[language][dish.meal]
         place = (day_text(dish.day), meal, words[dish.portion], dish.menu)
         rows.append((*place, dish.dish, dish.lot, dish.supplier, dish.sample, told))

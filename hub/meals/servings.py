@@ -334,12 +334,14 @@ class _Counting:
         return list(found.values())
 
 
-def serving_ends(servings: Iterable[Serving]) -> dict[tuple[date, Meal], int]:
-    """When each meal's last tray was taken at a counter, Unix ms; a class list is written later, and doesn't tell."""
-    found: dict[tuple[date, Meal], int] = {}
+def serving_spans(servings: Iterable[Serving]) -> dict[tuple[date, Meal], tuple[int, int]]:
+    """Each meal's first and last tray at a counter, Unix ms; a class list is written later, and doesn't tell."""
+    found: dict[tuple[date, Meal], tuple[int, int]] = {}
     for one in servings:
         if one.how != "list" and "clock" not in one.flags:
-            found[one.day, one.meal] = max(found.get((one.day, one.meal), one.when.best_ms), one.when.best_ms)
+            at_ms = one.when.best_ms
+            first_ms, last_ms = found.get((one.day, one.meal), (at_ms, at_ms))
+            found[one.day, one.meal] = min(first_ms, at_ms), max(last_ms, at_ms)
     return found
 
 

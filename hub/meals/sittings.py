@@ -19,7 +19,7 @@ import msgspec
 
 from hub.attendance.schoolday import VIETNAM
 from hub.attendance.timetable import Clock, Scope, Slug, minute_of
-from protocol.errors import NeedsHands
+from protocol.errors import Refused
 from protocol.meals import SHIFTS_MAX, Meal, MealTap
 from protocol.records import Half
 
@@ -39,7 +39,7 @@ Weekday = Annotated[int, msgspec.Meta(ge=0, le=6)]
 Hall = Annotated[str, msgspec.Meta(max_length=80)]
 
 
-class MealPlanRefused(NeedsHands):
+class MealPlanRefused(Refused):
     """The document is no meal plan, or contradicts itself; nothing was changed."""
 
     code = "meal-plan-refused"
@@ -153,14 +153,19 @@ def plan_on(plans: MealPlans, day: date) -> SchoolMeals:
 def plan_from(name: str, octets: bytes) -> SchoolMeals:
     """The document of a file or row; raises MealPlanRefused, which names what is wrong."""
     if len(octets) > DOCUMENT_BYTES_MAX:
-        raise MealPlanRefused(f"{name} has {len(octets):,} bytes, at most {DOCUMENT_BYTES_MAX:,} are read")
+        raise MealPlanRefused(
+            "{name} has {count:,} bytes, at most {most:,} are read",
+            name=name,
+            count=len(octets),
+            most=DOCUMENT_BYTES_MAX,
+        )
     try:
         document = msgspec.json.decode(octets, type=SchoolMeals)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as problem:
-        raise MealPlanRefused(f"{name}: {problem}") from problem
+        raise MealPlanRefused("{name}: {problem}", name=name, problem=problem) from problem
     faults = list(plan_faults(document))
     if faults:
-        raise MealPlanRefused(f"{name}: {'; '.join(faults)}")
+        raise MealPlanRefused("{name}: {problem}", name=name, problem="; ".join(map(str, faults)))
     return document
 
 
@@ -169,21 +174,25 @@ def plan_bytes(document: SchoolMeals) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def plan_faults(document: SchoolMeals) -> Iterator[str]:
-    """What of a document contradicts itself, in words."""
+def plan_faults(document: SchoolMeals) -> Iterator[MealPlanRefused]:
+    """What of a document contradicts itself."""
     names = [one.meal for one in document.meals]
-    yield from (f"{name} is planned twice" for name in sorted(set(names)) if names.count(name) > 1)
+    for name in sorted(set(names)):
+        if names.count(name) > 1:
+            yield MealPlanRefused("{meal} is planned twice", meal=name)
     for planned in document.meals:
-        numbers = [shift.number for shift in planned.shifts]
+        meal, numbers = planned.meal, [shift.number for shift in planned.shifts]
         if numbers != list(range(1, len(numbers) + 1)):
-            yield f"{planned.meal}: shifts must be numbered from 1 in their order"
+            yield MealPlanRefused("{meal}: shifts must be numbered from 1 in their order", meal=meal)
         for shift in planned.shifts:
             if not shift.opens < shift.closes:
-                yield f"{planned.meal}, shift {shift.number}: it must open before it closes"
+                yield MealPlanRefused(
+                    "{meal}, shift {number}: it must open before it closes", meal=meal, number=shift.number
+                )
         if planned.provisional > planned.final:
-            yield f"{planned.meal}: the provisional lock comes after the final one"
+            yield MealPlanRefused("{meal}: the provisional lock comes after the final one", meal=meal)
         if planned.final > min(shift.opens for shift in planned.shifts):
-            yield f"{planned.meal}: the final lock comes after the meal has begun"
+            yield MealPlanRefused("{meal}: the final lock comes after the meal has begun", meal=meal)
 
 
 def sittings_of(document: SchoolMeals, day: date) -> list[Sitting]:

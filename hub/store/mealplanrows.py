@@ -54,11 +54,11 @@ class MealPlanRows:
         """Let a document hold from a day on, until the next version's day. Raises MealPlanRefused."""
         faults = list(plan_faults(document))
         if faults:
-            raise MealPlanRefused("; ".join(faults))
+            raise MealPlanRefused("{faults}", faults="; ".join(map(str, faults)))
         run = self._database.connection.execute
         count = run("SELECT count(*) FROM meal_plans WHERE first_day <> ?", (first_day.isoformat(),)).fetchone()[0]
         if count >= VERSIONS_MAX:
-            raise MealPlanRefused(f"{count} versions are kept, no more")
+            raise MealPlanRefused("{count} versions are kept, no more", count=count)
         self.version += 1
         self._known = None
         run(

@@ -57,6 +57,26 @@ REFUSALS: Final = {
     # --- meals: enrolment, cuts, portions, diets ------------------------------------------------------------------
     "meals: each one of {meals}, once": "mỗi bữa ăn chọn một lần, trong các bữa của trường",
     "meals: which meals they eat must be said": "phải chọn các em ăn bữa nào",
+    # --- the meal plan --------------------------------------------------------------------------------------------
+    "a plan has at least one meal; where there is none on a day, say that there is no meal": (
+        "kế hoạch phải có ít nhất một bữa; ngày nào không ăn thì báo nghỉ bữa của ngày đó"
+    ),
+    "{faults}": "kế hoạch bữa ăn tự mâu thuẫn: {faults}",
+    "{name}: {problem}": "{name}: {problem}",
+    "{count} versions are kept, no more": "đã giữ {count} phiên bản của kế hoạch, không thêm được nữa",
+    "{meal} is planned twice": "{meal} được ghi hai lần",
+    "{meal}: shifts must be numbered from 1 in their order": "{meal}: các ca phải đánh số lần lượt từ 1",
+    "{meal}, shift {number}: it must open before it closes": "{meal}, ca {number}: giờ bắt đầu phải trước giờ kết thúc",
+    "{meal}: the provisional lock comes after the final one": (
+        "{meal}: giờ chốt tạm phải không muộn hơn giờ chốt cho bếp"
+    ),
+    "{meal}: the final lock comes after the meal has begun": "{meal}: phải chốt cho bếp trước khi bữa ăn bắt đầu",
+    "a meal has 1 to {most} shifts": "một bữa có từ 1 đến {most} ca",
+    "weekdays: on which days there is this meal must be said": "phải chọn các ngày trong tuần có bữa này",
+    "{clock!r} is no time such as 10:30": "“{clock}” không phải là giờ, ví dụ 10:30",
+    "{station!r} is no counter's name such as quay-1": "“{station}” không phải là tên quầy, ví dụ quay-1",
+    "hall: one line of at most 80 characters": "nơi ăn là một dòng, tối đa 80 ký tự",
+    # --- which meal -----------------------------------------------------------------------------------------------
     "meal {asked!r} is not one of {meals}": "không có bữa “{asked}”",
     "the school's plan has no {meal}": "kế hoạch của trường không có {meal}",
     "weekdays: each a number from 0 (Monday) to 6, once": "mỗi thứ trong tuần chọn một lần",

@@ -91,6 +91,7 @@ PAGES: Final = (
     Page("/meals/slip", "reports", N_("Phiếu ăn gửi phụ huynh"), of="object"),
     Page("/meals/menu", "see-cooking", N_("Thực đơn và mẫu lưu"), menu=MEALTIMES),
     Page("/meals/ratings", "see-portions", N_("Ý kiến về bữa ăn"), menu=MEALTIMES),
+    Page("/meals/plan", "calendar", N_("Giờ ăn, ca và giờ chốt"), menu=MEALTIMES),
     Page("/meals/counters", "counter-staff", N_("Người đứng quầy"), menu=MEALTIMES),
     Page("/roster", "roster", N_("Danh sách học sinh"), menu=LISTS),
     Page("/calendar", "calendar", N_("Lịch và giờ học"), menu=LISTS),

@@ -36,6 +36,7 @@ from hub.web.pages.mealmenupages import add_menu_pages
 from hub.web.pages.mealmonthpages import add_meal_month_pages
 from hub.web.pages.mealpages import add_meal_pages
 from hub.web.pages.mealpaperpages import add_meal_paper_pages
+from hub.web.pages.mealplanpages import add_plan_pages
 from hub.web.pages.mealservingpages import add_serving_pages
 from hub.web.pages.messagepages import add_message_pages
 from hub.web.pages.onsitepages import add_onsite_pages
@@ -98,6 +99,7 @@ def make_app(
         add_diet_pages,
         add_meal_paper_pages,
         add_menu_pages,
+        add_plan_pages,
         add_meal_month_pages,
         add_meal_api,
         add_serving_api,

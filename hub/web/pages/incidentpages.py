@@ -40,7 +40,6 @@ ILL_MAX: Final = 1_000
 SAID: Final = {
     "sent": N_("Đã gửi thành phố: chỉ khóa nội bộ, không có tên."),
     "not-sent": N_("Không gửi: bản này là diễn tập, đã gửi rồi, hoặc không có."),
-    "refused": N_("Không lập được: hãy chọn đúng một bữa, một lô hoặc số giờ."),
 }
 _one = threading.Lock()
 """A pack of a whole school takes two seconds of a processor; two at once would be done no sooner."""
@@ -91,8 +90,8 @@ def add_incident_pages(web: Web) -> None:
             finally:
                 _one.release()
         except IncidentRefused as problem:
-            visit.failed(problem.code)
-            return RedirectResponse("/incident?said=refused", 303)
+            values = {"pack": None, "problem": web.refused(visit, problem), "scope": None}
+            return _shown(web, visit, "", kind, meal, day or visit.today.isoformat(), lot, values, http=409)
         visit.note("incident pack made", f"{scope.key} {made.issue.number}")
         name = made.files[0].name.rpartition(".")[0]
         headers = {"content-disposition": f'attachment; filename="{name}.zip"'}
@@ -128,7 +127,16 @@ def asked(visit: Visit, kind: str, meal: str, day: str, lot: str) -> Scope:
 
 
 def _shown(
-    web: Web, visit: Visit, said: str, kind: str, meal: str, day: str, lot: str, values: dict[str, Any]
+    web: Web,
+    visit: Visit,
+    said: str,
+    kind: str,
+    meal: str,
+    day: str,
+    lot: str,
+    values: dict[str, Any],
+    *,
+    http: int = 200,
 ) -> Response:
     with web.store.database.lock:
         rows = web.store.incidents.latest(SHOWN)
@@ -138,6 +146,7 @@ def _shown(
     return web.show(
         visit,
         "incident.html",
+        http,
         **values,
         kind=kind,
         meal=meal,

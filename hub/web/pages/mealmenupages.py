@@ -9,6 +9,7 @@ from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
 from hub.days.office import EntryRefused
+from hub.meals.servings import serving_spans
 from hub.store.mealplanrows import Dish
 from hub.web.dayforms import AskedDay
 from hub.web.ground import Web
@@ -97,7 +98,7 @@ def _menu(
     name = meal_asked(web, day, meal)
     with web.store.database.lock:
         dishes = [one for one in web.store.mealplans.menu(day, day) if one.meal == name]
-        servings = [one for one in web.store.mealbook.served(day).servings if one.meal == name]
+        spans = serving_spans(web.store.mealbook.served(day).servings)
     told = SAID.get(said)
     return web.show(
         visit,
@@ -107,9 +108,7 @@ def _menu(
         meal=name,
         meals=meals_of_day(web, day),
         dishes=dishes,
-        served_ms=(
-            (min(one.when.best_ms for one in servings), max(one.when.best_ms for one in servings)) if servings else None
-        ),
+        served_ms=spans.get((day, name)),
         may=visit.allows("kitchen-sheet", None),
         told=None if told is None else web.say(visit, told),
         problem=problem,

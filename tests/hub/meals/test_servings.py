@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.attendance.schoolday import Binding, by_card
-from hub.meals.servings import ClassList, CounterTap, ServingWord, serving_ends
+from hub.meals.servings import ClassList, CounterTap, ServingWord, serving_spans
 from hub.meals.sittings import Moment
 from protocol.meals import ByHand
 from tests.hub.meals.lunch import CARDS, DAY, EVER, at, count, lunch, moment, tap, told, word
@@ -112,9 +112,12 @@ def test_a_class_list_serves_whom_no_counter_served() -> None:
 def test_serving_ends_with_the_last_tray_at_a_counter_whenever_a_paper_list_was_entered() -> None:
     paper = ClassList("e" * 16 + ".1", "1A", DAY, "lunch", ("st-be",), "co-lan", at("15:00"), at("14:50"))
     lost = tap(2, "c-chi", "10:50", when=Moment(0, -EVER, EVER, anchored=False))
-    found = count(tap(1, "c-an", "10:40"), lost, lists=[paper])
-    assert len(found.servings) == 3 and serving_ends(found.servings) == {(DAY, "lunch"): at("10:40")}
-    assert serving_ends(count(lists=[paper]).servings) == {}, "nobody knows when"
+    found = count(
+        tap(1, "c-an", "10:40"), tap(3, "hand", "10:35", hand=ByHand("stranger", "co-hoa")), lost, lists=[paper]
+    )
+    assert len(found.servings) == 4
+    assert serving_spans(found.servings) == {(DAY, "lunch"): (at("10:35"), at("10:40"))}
+    assert serving_spans(count(lists=[paper]).servings) == {}, "nobody knows when"
 
 
 def test_a_clock_that_is_unsure_is_believed_as_far_as_it_goes() -> None:

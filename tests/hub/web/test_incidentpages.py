@@ -96,7 +96,9 @@ def test_an_exercise_by_lot_or_hours_is_recorded_and_can_not_be_sent(
     assert answer.headers["location"] == "/incident?said=not-sent"
     assert "cá kho" not in principal.get("/incident?kind=hours").text  # Of no name is a dish.
     assert principal.get("/incident?kind=lot&lot=none").status_code == 200
-    assert send(principal, "/incident/make", kind="tea").headers["location"] == "/incident?said=refused"
+    refused = send(principal, "/incident/make", kind="lot", lot="CA-99")
+    assert refused.status_code == 409 and "không thực đơn nào có lô “CA-99”" in refused.text
+    assert send(principal, "/incident/make", kind="tea").status_code == 409
     assert principal.get("/incident?kind=meal&meal=lunch&day=9999-01-01").status_code == 200
 
 

@@ -16,7 +16,7 @@ from hub.web.refusals import REFUSALS, refusal_words
 from protocol.errors import Refused
 
 HUB = Path(__file__).parents[3] / "hub"
-RAISED = ("EntryRefused", "IncidentRefused", "IncidentNotSent")
+RAISED = ("EntryRefused", "IncidentRefused", "IncidentNotSent", "MealPlanRefused")
 
 
 def said(node: ast.Call) -> tuple[object, set[str]]:
