@@ -83,7 +83,7 @@ def add_plan_pages(web: Web) -> None:
         visit: Visitor,
         day: MealDate,
         meal: FormMeal,
-        served: Annotated[str, Form(max_length=1)] = "",
+        serves: Annotated[str, Form(max_length=1)] = "",
         weekdays: Annotated[list[int] | None, Form(max_length=7)] = None,
         half: Annotated[Half, Form()] = "am",
         provisional: Clock = "",
@@ -102,7 +102,7 @@ def add_plan_pages(web: Web) -> None:
         columns = [column or [] for column in (opens, closes, whom, hall, stations)]
         rows = [Row(*(text.strip() for text in row)) for row in zip(*columns, strict=False)]
         locks = provisional, final, money, money_days_before
-        asked = Asked(bool(served), weekdays or [], half, *locks, second, rows, why.strip())
+        asked = Asked(bool(serves), weekdays or [], half, *locks, second, rows, why.strip())
         try:
             with web.store.database.transaction():
                 before = plan_on(web.store.mealplans.plans(), day)

@@ -59,6 +59,8 @@ VALUES: dict[str, Any] = {
     "lot": "L-1", "supplier": "Chợ", "sample": "M-1", "kind": "meal", "scope": f"{DAY} lunch", "number": "1",
     "how": "page", "closed": "1", "mode": "class", "tap": "", "act": "", "complaint": "", "seen": "11:20",
     "filled_by": "", "gone": "", "ends": "", "drill": "1", "ill": "", "all": "", "format": "csv", "hours": "72",
+    "half": "am", "provisional": "07:00", "final": "08:00", "money": "08:00", "second": "count", "opens": "10:30",
+    "closes": "11:10", "hall": "Nhà ăn", "whom": "", "stations": "",
 }  # fmt: skip
 
 
@@ -71,6 +73,8 @@ def filled(route: APIRoute, **more: str) -> dict[str, Any]:
     told = {name: VALUES.get(name, "1") for name in names(route)}
     if route.path == "/meals/settle":
         told["why"] = "undone"
+    if route.path == "/meals/plan":
+        told["day"] = VALUES["last"]  # A lock that has passed today can't be planned otherwise.
     return {name: value for name, value in (told | more).items() if value != ""}
 
 
@@ -218,7 +222,10 @@ def test_what_people_type_stays_text_on_pages_and_in_files(hub: MealHub) -> None
     hub.now("13:00")
     people = People(hub)
     for route in FORMS:
-        (client, csrf), texts = people(route), {"why", "says", "dish", "lot", "supplier", "sample", "alerts", "shown"}
+        (client, csrf), texts = (
+            people(route),
+            {"why", "says", "dish", "lot", "supplier", "sample", "alerts", "shown", "hall"},
+        )
         odd = {name: STRUCK[:64] for name in texts & set(names(route))}
         if route.path == "/meals/settle" or not odd:
             continue

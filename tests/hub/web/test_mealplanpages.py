@@ -24,7 +24,7 @@ SHIFTS: dict[str, Any] = {
 }
 MEAL: dict[str, Any] = {
     "meal": "lunch",
-    "served": "1",
+    "serves": "1",
     "weekdays": [0, 1, 2, 3, 4],
     "half": "am",
     "provisional": "07:15",
@@ -68,7 +68,7 @@ def test_a_meal_is_planned_otherwise_from_tomorrow_on_and_another_one_beside_it(
     assert "Nhà ăn A" in page and "Bữa xế" in page and f'value="1, 2, {CLASS}"' in page and "đề xuất" not in page
     assert f"{TOMORROW:%d/%m/%Y}" in principal.get("/meals/plan").text, "a later plan is named"
     # It is taken off again, and lunch stays.
-    assert send(principal, meal="snack", served="").status_code == 303
+    assert send(principal, meal="snack", serves="").status_code == 303
     assert [one.meal for one in plan_on(hub.store.mealplans.plans(), TOMORROW).meals] == ["lunch"]
     assert [row.what for row in hub.audit()].count("meal plan") >= 3
 
@@ -85,7 +85,7 @@ def test_a_meal_is_planned_otherwise_from_tomorrow_on_and_another_one_beside_it(
         ({"closes": ["25:00", "11:40", ""]}, "“25:00” không phải là giờ"),
         ({"stations": ["Quầy 1", "", ""]}, "không phải là tên quầy"),
         ({"hall": ["A" * 81, "", ""]}, "nơi ăn là một dòng"),
-        ({"served": ""}, "kế hoạch phải có ít nhất một bữa"),
+        ({"serves": ""}, "kế hoạch phải có ít nhất một bữa"),
         ({"day": (DAY - timedelta(days=1)).isoformat()}, "đã qua"),
     ],
 )
