@@ -74,7 +74,7 @@ class Campaign:
                 self.problems.append(f"{mutant.name} lives: {mutant.breaks}")
             else:
                 self.killed += 1
-            said = "RED" if ended.red and ended.broken is None else "LIVES"
+            said = "NOT RUN" if ended.broken is not None else "RED" if ended.red else "LIVES"
             print(f"{said} {mutant.name} ({ended.seconds:.1f} s): {mutant.breaks}", flush=True)
             if self._find is not None:
                 print("".join(f"  {test}\n" for test in ended.failing), end="", flush=True)
