@@ -152,6 +152,17 @@ def test_whatever_a_driver_does_its_keeping_holds() -> None:
     run_state_machine_as_test(ReaderLife, settings=bounds)  # type: ignore[no-untyped-call]
 
 
+def test_looks_that_fail_in_a_row_give_the_reader_up_and_one_that_succeeds_counts_anew() -> None:
+    keeping, lost = Keeping(ReplayReader("-"), Random(1)), ReaderLost("no answer")
+    keeping.opened(0)
+    few = [False] * (FAULTS_IN_ROW_MAX - 1)
+    assert [keeping.missed(lost) for _ in few] == few
+    keeping.looked(MS, [])
+    assert [keeping.missed(lost) for _ in range(FAULTS_IN_ROW_MAX)] == [*few, True]
+    keeping.opened(2 * MS)
+    assert keeping.missed(ReaderGone("unplugged")), "there is nothing to wait for"
+
+
 def test_a_tap_after_a_card_had_left_is_another_one() -> None:
     keeping = Keeping(ReplayReader("-"), Random(1))
     keeping.opened(0)
