@@ -36,11 +36,13 @@ class StablePort:
         for name in self._names:
             if os.path.exists(name) and not self._is_anothers(name):
                 return name
-        if self._names and os.path.exists(self._path) and self._stable_names():
-            raise ReaderLost(f"{self._path} is another device than before: {self._stable_names()[0]}")
-        if not self._names:
-            # Now, while it is there: it may be gone before it is opened.
-            self._note()
+        if self._names:
+            # The kernel gives the name to whatever is plugged in next, and udev's names come a moment later.
+            there = self._stable_names() if os.path.exists(self._path) else []
+            other = f"{self._path} is another device than before: {there[0]}" if there else ""
+            raise ReaderLost(other or f"{self._path} can't be opened: {self._names[0]} is not there")
+        # Now, while it is there: it may be gone before it is opened.
+        self._note()
         return self._path
 
     def opened(self, path: str) -> None:
@@ -52,7 +54,9 @@ class StablePort:
     def _note(self) -> None:
         # A name below one of the folders is stable by itself, and what the configuration says.
         inside = any(os.path.abspath(self._path).startswith(f"{folder}/") for folder in self._folders)
-        self._names = [] if inside else self._stable_names()
+        names = [] if inside else self._stable_names()
+        # Gone since it was found, it has no names any more; those that it had lead back to it.
+        self._names = names or self._names
 
     def _claim(self, path: str) -> None:
         if os.path.exists(path):

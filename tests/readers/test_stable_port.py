@@ -53,7 +53,8 @@ def test_the_same_socket_under_another_name(udev: Udev) -> None:
     assert port.find() == path
     port.opened(path)
     udev.unplug("ttyUSB0")
-    assert port.find() == path, "nothing is there, and the error names what is configured"
+    with pytest.raises(ReaderLost, match=r"ttyUSB0 can't be opened: .*usb-1\.2 is not there"):
+        port.find()
     udev.plug("ttyUSB1", "usb-1.2", "CH340")
     found = port.find()
     assert os.path.realpath(found) == str(udev.dev / "ttyUSB1")
@@ -69,6 +70,28 @@ def test_another_device_with_the_old_name_is_not_taken(udev: Udev) -> None:
     udev.plug("ttyUSB0", "usb-1.3", "FTDI-7")
     with pytest.raises(ReaderLost, match="another device"):
         port.find()
+    udev.plug("ttyUSB1", "usb-1.2", "CH340")
+    found = port.find()
+    port.opened(found)
+    assert os.path.realpath(found) == os.path.realpath(port.find()) == str(udev.dev / "ttyUSB1")
+
+
+def test_a_device_that_udev_has_not_named_yet_is_not_taken_for_the_old_one(udev: Udev) -> None:
+    path = udev.plug("ttyUSB0", "usb-1.2", "CH340")
+    port = StablePort(path, udev.folders)
+    port.opened(path)
+    udev.unplug("ttyUSB0")
+    (udev.dev / "ttyUSB0").write_bytes(b"")
+    with pytest.raises(ReaderLost, match="is not there"):
+        port.find()
+
+
+def test_unplugged_while_it_is_opened_it_keeps_the_names_by_which_it_was_found(udev: Udev) -> None:
+    path = udev.plug("ttyUSB0", "usb-1.2", "CH340")
+    port = StablePort(path, udev.folders)
+    assert port.find() == path
+    udev.unplug("ttyUSB0")
+    port.opened(path)
     udev.plug("ttyUSB1", "usb-1.2", "CH340")
     assert os.path.realpath(port.find()) == str(udev.dev / "ttyUSB1")
 
@@ -170,5 +193,7 @@ def test_adapters_that_share_a_name_do_not_take_each_others_place(udev: Udev) ->
     first._names.append(f"{udev.folders[1]}/CH340")
     (udev.dev / "ttyUSB0").unlink()
     (Path(udev.folders[0]) / "usb-1.2").unlink()
-    assert os.path.realpath(first.find()) != str(udev.dev / "ttyUSB1"), "that is the other station's reader"
+    # ttyUSB1 is the other station's reader.
+    with pytest.raises(ReaderLost):
+        first.find()
     assert os.path.realpath(second.find()) == str(udev.dev / "ttyUSB1")
