@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from edge.journalrows import SEQUENCE_BITS, JournalRow, Marks, head_of, head_tex
 from edge.ports import Recorded, Signal
 from edge.slots import CommitLock, Slot, fail, take_all, tell
 from edge.soundness import check_rows
+from host.durable import prove_committed
 from protocol.envelope import clock_data, digest, encode_event
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
 from protocol.ranges import RangeSet
@@ -92,8 +94,7 @@ class SqliteJournal:
         reading = self._clock.read()
         previous = None
         if before is not None and before.last:
-            head = head_of(self._database, before)
-            previous = {"journal": before.journal, "last": before.last, "head": head}
+            previous = {"journal": before.journal, "last": before.last, "head": head_of(self._database, before)}
         draft = Draft(
             "journal.opened",
             reading.best_ms,
@@ -215,16 +216,17 @@ class SqliteJournal:
         database = self._database
         now_ms = self._clock.mono_ns() // 1_000_000
         riding = bool(self._marks_changed) and now_ms - self._marks_flushed_ms >= MARKS_RIDE_MS
+        alone = len(rows) == 1 and not opening and not riding
         try:
-            if len(rows) == 1 and not opening and not riding:
-                database.execute(_INSERT, rows[0])
-                return
-            database.execute("BEGIN IMMEDIATE")
+            if not alone:
+                database.execute("BEGIN IMMEDIATE")
             database.executemany(_INSERT, rows)
             if opening:
                 database.execute("INSERT INTO journal (number, journal, boot) VALUES (?, ?, ?)", self._row)
             changed = self._write_marks() if riding else set()
-            database.execute("COMMIT")
+            if not alone:
+                database.execute("COMMIT")
+            prove_committed(self.path)
         except BaseException as problem:
             self._undo(problem)
             raise
@@ -260,6 +262,7 @@ class SqliteJournal:
             busy, _, _ = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if busy:
                 raise JournalFailed("the log can't be moved into the database while it is being read")
+            prove_committed(self.path)
             found = self._database.execute(
                 "SELECT position, raw FROM event WHERE position BETWEEN ? AND ? ORDER BY position DESC LIMIT 1",
                 (self._base, self._base + (1 << SEQUENCE_BITS) - 1),
@@ -355,11 +358,11 @@ class SqliteJournal:
             changed = self._write_marks()
             work()
             self._database.execute("COMMIT")
-        except STORAGE_ERRORS as problem:
-            self._undo(problem)
-            raise explained(problem, "maintenance of the journal failed") from problem
+            prove_committed(self.path)
         except BaseException as problem:
             self._undo(problem)
+            if isinstance(problem, STORAGE_ERRORS):
+                raise explained(problem, "maintenance of the journal failed") from problem
             raise
         self._marks_changed -= changed
 
@@ -379,21 +382,19 @@ class SqliteJournal:
             if self._failed is not None or self._closed:
                 return False
             try:
-                return move_log(self._database, truncate=truncate)
+                return move_log(self._database, self.path, truncate=truncate)
             except STORAGE_ERRORS as problem:
                 self._undo(problem)
                 return False
 
     def close(self) -> None:
         """Write marks, sign the head where the storage still works, and close."""
-        try:
+        # The records are safe without a head; it only spares the hub's help in a later audit.
+        with suppress(K12EdgeError):
             if self._failed is None:
                 self.flush_marks(force=True)
                 if self._last > self._heads_at[0]:
                     self.sign_head()
-        except K12EdgeError:
-            # The records are safe without a head; it only spares the hub's help in a later audit.
-            pass
         with self._commit_lock:
             self._closed = True
             self._database.close()

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from host.durable import sync_folder
+from host.durable import prove_committed, sync_folder
 from protocol.errors import JournalDamaged, JournalFailed, JournalFull, K12EdgeError, SchemaTooNew
 
 FILE_NAME: Final = "journal.db"
@@ -151,8 +151,8 @@ def moved(path: Path, known: Places | None) -> bool:
         return False
 
 
-def move_log(database: sqlite3.Connection, *, truncate: bool) -> bool:
-    """Move the log into the database; True when all of it went, and was cut where that was asked for.
+def move_log(database: sqlite3.Connection, path: Path, *, truncate: bool) -> bool:
+    """Move the log into the database at `path`; True when all of it went, and was cut where that was asked for.
 
     Raises what SQLite does.
     """
@@ -164,6 +164,8 @@ def move_log(database: sqlite3.Connection, *, truncate: bool) -> bool:
         run(f"PRAGMA busy_timeout = {TRUNCATE_PATIENCE_MS}")
         busy = run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         run(f"PRAGMA busy_timeout = {BUSY_MS}")
+    # Before the log is written over.
+    prove_committed(path)
     return whole and not busy
 
 

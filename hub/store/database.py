@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from host.durable import prove_committed
 from protocol.errors import NeedsHands, SchemaTooNew, Transient
 
 SCHEMA: Final = Path(__file__).parent / "schema"
@@ -136,12 +137,23 @@ class Database:
                 for work in self._before_commit:
                     work()
                 self.connection.execute("COMMIT")
+                prove_committed(self.path)
             except BaseException as problem:
                 self._roll_back()
                 if isinstance(problem, sqlite3.Error):
                     raise self._told(problem) from problem
                 raise
             self._undo.clear()
+
+    def move_log(self) -> bool:
+        """Move the log into the database, and empty it; False where a reader kept it. Raises like `transaction`."""
+        with self.lock:
+            try:
+                busy, _, _ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                prove_committed(self.path)
+            except sqlite3.Error as problem:
+                raise self._told(problem) from problem
+        return not busy
 
     def met(self, problem: Exception) -> None:
         """A thread met an error outside a transaction: where it is of the storage, `on_damage` hears of it."""

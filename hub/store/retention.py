@@ -200,6 +200,4 @@ class RetentionRows:
 
     def clean(self) -> bool:
         """Leave no trace of what was deleted in the file's log; False where a reader kept it: the next one does."""
-        with self._database.lock:
-            busy, _, _ = self._database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+        return self._database.move_log()

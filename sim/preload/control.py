@@ -18,10 +18,10 @@ INPUT: Final = Path(__file__).parent / "input.c"
 """A library of its own: input devices, see sim/emulators/keyboard.py."""
 BANK_AT, CLOCKS_AT, RULES_AT, PIECE = 0, 64, 64 + 2 * 256, 256
 RULES_MAX: Final = 8
-SYNC, WRITE, OPEN_WRITE, TRUNCATE, NAME, OPEN, READ_WALL, ADJTIMEX = (1 << bit for bit in range(8))
-"""Calls that a rule may name: fsync and fdatasync; write; open to write or make; cut; unlink, rename, mkdir; open; and
-reading CLOCK_REALTIME or adjtimex, which can be delayed only."""
-CHANGES: Final = SYNC | WRITE | OPEN_WRITE | TRUNCATE | NAME
+SYNC, WRITE, OPEN_WRITE, TRUNCATE, NAME, OPEN, READ_WALL, ADJTIMEX, ATTRIBUTE = (1 << bit for bit in range(9))
+"""Calls that a rule may name: fsync and fdatasync; write; open to write or make; cut; unlink, rename, mkdir; open;
+reading CLOCK_REALTIME or adjtimex, which can be delayed only; and removing an extended attribute."""
+CHANGES: Final = SYNC | WRITE | OPEN_WRITE | TRUNCATE | NAME | ATTRIBUTE
 """All that a file system mounted read-only refuses."""
 FOR_EVER: Final = 1 << 60
 

@@ -18,11 +18,12 @@
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RULES 8
-enum { SYNC = 1, WRITE = 2, OPEN_WRITE = 4, TRUNCATE = 8, NAME = 16, OPEN = 32, READ_WALL = 64, ADJTIMEX = 128 };
+enum { SYNC = 1, WRITE = 2, OPEN_WRITE = 4, TRUNCATE = 8, NAME = 16, OPEN = 32, READ_WALL = 64, ADJTIMEX = 128, ATTRIBUTE = 256 };
 
 struct clocks {
     int64_t wall_ns, boot_ns, synchronised, maxerror_us;
@@ -106,6 +107,8 @@ int ftruncate64(int fd, off64_t size) { FAIL(fault_of_fd(TRUNCATE, fd)); return 
 int unlink(const char *path) { FAIL(fault(NAME, path)); return REAL(unlink)(path); }
 int rename(const char *path, const char *to) { FAIL(fault(NAME, path)); return REAL(rename)(path, to); }
 int mkdir(const char *path, mode_t mode) { FAIL(fault(NAME, path)); return REAL(mkdir)(path, mode); }
+
+int removexattr(const char *path, const char *name) { FAIL(fault(ATTRIBUTE, path)); return REAL(removexattr)(path, name); }
 
 static const char *redirected(const char *path) {
     if (control && !strcmp(path, "/proc/sys/kernel/random/boot_id")) {

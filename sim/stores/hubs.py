@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sim.campaign import Figures
 from sim.parts import PartFailed, until
-from sim.preload.control import SYNC, TRUNCATE, WRITE, Control, build
+from sim.preload.control import ATTRIBUTE, SYNC, TRUNCATE, WRITE, Control, build
 from sim.road import Road
 from sim.stores.damage import KINDS, Damage, spoil
 from sim.stores.gate import card
@@ -166,7 +166,14 @@ def hub_failing_once(folder: Path, seed: int, count: int) -> Told:
         rng, struck = Random(seed), 0
         for number in range(count):
             calls, error = rng.choice(
-                ((SYNC, errno.EIO), (SYNC, errno.EIO), (WRITE, errno.EIO), (WRITE, errno.ENOSPC), (TRUNCATE, errno.EIO))
+                (
+                    (SYNC, errno.EIO),
+                    (SYNC, errno.EIO),
+                    (WRITE, errno.EIO),
+                    (WRITE, errno.ENOSPC),
+                    (TRUNCATE, errno.EIO),
+                    (ATTRIBUTE, errno.EROFS),
+                )
             )
             made.control.rule(0, calls, LEDGER, skip=rng.randrange(4), times=1, error=error)
             if calls != TRUNCATE:
