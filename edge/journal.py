@@ -216,15 +216,16 @@ class SqliteJournal:
         database = self._database
         now_ms = self._clock.mono_ns() // 1_000_000
         riding = bool(self._marks_changed) and now_ms - self._marks_flushed_ms >= MARKS_RIDE_MS
-        alone = len(rows) == 1 and not opening and not riding
+        changed = set[str]()
         try:
-            if not alone:
+            if len(rows) == 1 and not opening and not riding:
+                database.execute(_INSERT, rows[0])
+            else:
                 database.execute("BEGIN IMMEDIATE")
-            database.executemany(_INSERT, rows)
-            if opening:
-                database.execute("INSERT INTO journal (number, journal, boot) VALUES (?, ?, ?)", self._row)
-            changed = self._write_marks() if riding else set()
-            if not alone:
+                database.executemany(_INSERT, rows)
+                if opening:
+                    database.execute("INSERT INTO journal (number, journal, boot) VALUES (?, ?, ?)", self._row)
+                changed = self._write_marks() if riding else changed
                 database.execute("COMMIT")
             prove_committed(self.path)
         except BaseException as problem:
@@ -303,13 +304,12 @@ class SqliteJournal:
 
     def sign_head(self) -> TapId:
         """Append a record that signs the chain so far, so that a file proves itself."""
+        sign = self._identity.sign
 
         def signed(through: int, head: str) -> JsonObject:
-            sig = self._identity.sign(head_text(self.journal, through, head))
-            return {"through": through, "head": head, "sig": sig}
+            return {"through": through, "head": head, "sig": sign(head_text(self.journal, through, head))}
 
-        plain = self.plain
-        tap = self.conclude("journal.head", signed)
+        plain, tap = self.plain, self.conclude("journal.head", signed)
         self._heads_at = (tap.sequence, plain, self._clock.mono_ns() // 1_000_000)
         return tap
 
