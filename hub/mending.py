@@ -33,7 +33,7 @@ HEADER_BYTES: Final = 100
 """Of a database (SQLite's file format, 1.3)."""
 _UNSOUND: Final = ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
 """What a start meets in a file whose schema or rows were changed: a table gone, a place taken, another type."""
-_UNREADABLE: Final = (msgspec.DecodeError, BadMessage, ValueError, KeyError, TypeError, AssertionError)
+UNREADABLE: Final = (msgspec.DecodeError, BadMessage, ValueError, KeyError, TypeError, AssertionError)
 """What rows lead to that can't be what was written."""
 
 
@@ -43,7 +43,7 @@ def _is_damage(problem: Exception) -> bool:
         name = getattr(cause, "sqlite_errorname", "")
         # Without a name it is text that can't be decoded, or a value that can't be.
         return not name or name.startswith((*CORRUPT, *_UNSOUND))
-    return isinstance(problem, (LedgerDamaged, *_UNREADABLE))
+    return isinstance(problem, (LedgerDamaged, *UNREADABLE))
 
 
 def open_store(config: HubConfig) -> tuple[Store, OwnJournal]:

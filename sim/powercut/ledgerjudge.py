@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hub.config import HubConfig
+from hub.mending import UNREADABLE
 from hub.parts import FILE_NAME, Store
 from hub.store.books import Book
+from hub.store.ownjournal import OwnJournal
 from protocol.envelope import decode_event, digest
 from protocol.errors import K12EdgeError
 from protocol.ranges import RangeSet
@@ -75,31 +77,39 @@ class HubJudge:
         try:
             store = Store(moved(self.config, folder))
             own = store.open_own_journal()
-        except (K12EdgeError, sqlite3.Error, OSError) as problem:
+        except (K12EdgeError, sqlite3.Error, OSError, *UNREADABLE) as problem:
+            # A starting hub would set such a file aside. Here every cut leaves a sound one.
             outcome.corrupt.append(f"{name}: it can't start: {type(problem).__name__}: {problem}")
             return
         outcome.ready(name, time.monotonic() - began_s)
         with closing(store.database):
-            if self.promised() and store.secrets.identity().key != self.key:
-                outcome.corrupt.append(f"{name}: the hub has another key")
-            lost = [d for d in self.accepted if (f := store.devices.find(d)) is None or f.standing != "accepted"]
-            if lost:
-                outcome.corrupt.append(f"{name}: {lost} are not accepted any more")
-            found = self._records(store, own.book.journal, outcome, name)
-            for book in store.ledger.books.all():
-                if book is not own.book:
-                    self._book(store, book, found.pop(book.journal, {}), outcome, name)
-            for journal, ranges in self.held.items():
-                known = store.ledger.books.find(journal)
-                pending = _pending(store, journal) if known is None else set[int]()
-                held = RangeSet() if known is None else known.durable()
-                for first, last in ranges:
-                    if not held.covers(first, last) and not set(range(first, last + 1)) <= pending:
-                        outcome.lost.append(f"{name}: {journal}.{first} to {last} were receipted")
-            outcome.corrupt += [f"{name}: a mark says that the city holds {one}, never sent" for one in self.ahead[:3]]
-            (sound,) = store.database.connection.execute("PRAGMA integrity_check").fetchone()
-            if sound != "ok":
-                outcome.corrupt.append(f"{name}: {sound}")
+            try:
+                self._hold(store, own, outcome, name)
+            except (K12EdgeError, sqlite3.Error, *UNREADABLE) as problem:
+                outcome.corrupt.append(f"{name}: it can't be read: {type(problem).__name__}: {problem}")
+
+    def _hold(self, store: Store, own: OwnJournal, outcome: Outcome, name: str) -> None:
+        """What was promised against what an opened store holds."""
+        if self.promised() and store.secrets.identity().key != self.key:
+            outcome.corrupt.append(f"{name}: the hub has another key")
+        lost = [d for d in self.accepted if (f := store.devices.find(d)) is None or f.standing != "accepted"]
+        if lost:
+            outcome.corrupt.append(f"{name}: {lost} are not accepted any more")
+        found = self._records(store, own.book.journal, outcome, name)
+        for book in store.ledger.books.all():
+            if book is not own.book:
+                self._book(store, book, found.pop(book.journal, {}), outcome, name)
+        for journal, ranges in self.held.items():
+            known = store.ledger.books.find(journal)
+            pending = _pending(store, journal) if known is None else set[int]()
+            held = RangeSet() if known is None else known.durable()
+            for first, last in ranges:
+                if not held.covers(first, last) and not set(range(first, last + 1)) <= pending:
+                    outcome.lost.append(f"{name}: {journal}.{first} to {last} were receipted")
+        outcome.corrupt += [f"{name}: a mark says that the city holds {one}, never sent" for one in self.ahead[:3]]
+        (sound,) = store.database.connection.execute("PRAGMA integrity_check").fetchone()
+        if sound != "ok":
+            outcome.corrupt.append(f"{name}: {sound}")
 
     def _records(self, store: Store, own: str, outcome: Outcome, name: str) -> dict[str, dict[int, bytes]]:
         """What stands in the ledger, by journal; each is held against the truth."""
