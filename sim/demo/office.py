@@ -161,9 +161,13 @@ class Office:
         self._ask("POST", "/v1/rollcall", said)
         return before
 
-    def await_final(self, before: Mapping[str, str]) -> Morning:
+    def await_list(self) -> None:
         """Until every gate has proved that it holds nothing older than the bell; then whoever is missing is absent."""
         until(self._is_final, "the list doesn't become final", within_s=FINAL_WITHIN_S, also=self._chain.check)
+
+    def await_final(self, before: Mapping[str, str]) -> Morning:
+        """The marks when the list is final."""
+        self.await_list()
         assert self.principal is not None
         for page in ("/today", "/devices", "/calendar", "/users", "/audit"):
             self.principal.page(page)

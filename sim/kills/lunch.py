@@ -92,6 +92,8 @@ class LunchStory:
         lunch.await_second(border)
         lunch.second(kills)
         until(canteen.drained, "not everything arrived", also=canteen.check, within_s=DRAIN_S, moving=canteen.progress)
+        # Before, it isn't known of who is missing whether they are there, and a drill says so.
+        office.await_list()
         self._reckon(kitchen, lunch)
         self._waits(crowds.waited_s[:first], crowds.waited_s[first:])
 
