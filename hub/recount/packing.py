@@ -27,7 +27,7 @@ from hub.recount.manifest import (
     listed,
     signed_manifest,
 )
-from hub.recount.records import Records, Sealed, index_bytes, read_records, signatures_bytes, unsigned_of
+from hub.recount.records import Records, Sealed, index_bytes, read_records, signatures_bytes
 from hub.recount.verdict import counted_files, counts_of
 from protocol.envelope import digest
 from protocol.signing import Identity
@@ -90,15 +90,12 @@ def packed(
     files |= {SIGNED: signatures_bytes(sealed), INDEX: index_bytes(index)}
     extents = {}
     for journal, one in volumes.items():
-        lines = b"".join(raw + b"\n" for _, raw in one.rows)
-        files[f"{RECORDS}{journal}{LINES}"] = lines
+        files[f"{RECORDS}{journal}{LINES}"] = b"".join(raw + b"\n" for _, raw in one.rows)
         missing = [] if one.own else _holes(one.first, one.last, [sequence for sequence, _ in one.rows])
-        extent = Extent(one.source, one.first, one.last, one.own, missing)
-        if not one.own:
-            unsigned = unsigned_of(lines, journal, extent, one.sealed, facts.keys.get(one.source, []))
-            extent = msgspec.structs.replace(extent, unsigned=unsigned)
-        extents[journal] = extent
-    records = read_records(files, extents, facts.keys)
+        extents[journal] = Extent(one.source, one.first, one.last, one.own, missing)
+    records = read_records(files, extents, facts.keys, told=False)
+    for journal, unsigned in records.unsigned.items():
+        extents[journal] = msgspec.structs.replace(extents[journal], unsigned=unsigned)
     recount = count(facts, records.events)
     mine = counted(recount)
     files |= counted_files(mine)

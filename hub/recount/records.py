@@ -77,10 +77,15 @@ def index_bytes(digests: Mapping[str, Mapping[str, str]]) -> bytes:
 
 
 def read_records(
-    contents: Mapping[str, bytes], journals: Mapping[str, Extent], keys: Mapping[str, list[str]]
+    contents: Mapping[str, bytes],
+    journals: Mapping[str, Extent],
+    keys: Mapping[str, list[str]],
+    *,
+    told: bool = True,
 ) -> Records:
     """Every record of the pack, held to all that proves it. `keys`: source -> public keys that it signed with.
 
+    `told`: whether the extents say already how many records no signature proves; a pack that is being made learns it.
     Raises BadMessage where the signatures or the index can't be read at all.
     """
     found = Records()
@@ -97,6 +102,11 @@ def read_records(
             _hold_to_index(found, journal, lines, index.get(journal, {}))
         else:
             _hold_to_chain(found, journal, extent, lines, sealed.get(journal, []), keys.get(extent.source, []))
+    for journal, unsigned in found.unsigned.items():
+        extent = journals[journal]
+        if told and unsigned != extent.unsigned and not found.problems:
+            said = f"{unsigned} of the journal's records are proven by no signature of its device"
+            found.blame(f"{journal}.{extent.first}", f"{said}, the manifest says {extent.unsigned}")
     return found
 
 
@@ -185,9 +195,6 @@ def _hold_to_chain(
         reached = sequence in proven or (reached and sequence + 1 in digests)
         unsigned += not reached
     found.unsigned[journal] = unsigned
-    if unsigned != extent.unsigned and not found.problems:
-        told = f"{unsigned} of the journal's records are proven by no signature of its device"
-        found.blame(f"{journal}.{extent.first}", f"{told}, the manifest says {extent.unsigned}")
 
 
 def _missing(extent: Extent) -> set[int]:
@@ -247,11 +254,3 @@ def _head(journal: str, event: Event, digests: Mapping[int, str], keys: Sequence
             continue
         return head.through
     return None
-
-
-def unsigned_of(octets: bytes, journal: str, extent: Extent, sealed: Sequence[Sealed], keys: Sequence[str]) -> int:
-    """How many records of a journal no signature reaches, as a manifest says it."""
-    found = Records()
-    lines = list(_lines(found, journal, extent, octets))
-    _hold_to_chain(found, journal, extent, lines, sealed, keys)
-    return found.unsigned.get(journal, 0)
