@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +16,13 @@ from edge.sheetbeside import sheet_beside
 from host.machine import Machine
 from hub.incidents.asking import HOURS, IncidentRefused, Scope, hours_before, meals_between, scope_of, ticks_from
 from hub.incidents.files import FORMS, File, Form, files_of
-from hub.incidents.journals import Found, Volume, known_of, plans_of
+from hub.incidents.journals import Found, Volume, known_of, plans_in
 from hub.incidents.manifest import Manifest, manifest_bytes, manifest_from, manifest_of
 from hub.incidents.pack import Asked, Pack, incident_pack
 from hub.incidents.tables import Issue
 from hub.incidents.versions import difference, kept_of
 from hub.incidents.words import origin_text
-from hub.meals.sittings import DAY_MS, MealPlans, day_of, midnight_of
+from hub.meals.sittings import DAY_MS, day_of, midnight_of
 from hub.papers import PaperRefused, read_paper, write_paper
 from protocol.countersheet import CounterSheet
 from protocol.errors import BadMessage
@@ -53,10 +54,9 @@ def incident(asking: Asking, machine: Machine | None = None) -> Iterator[str]:
         words["last_hours"] = str(HOURS)
     scope = scope_of(words, day_of(now_ms))
     sheets, troubles = _sheets(asking.paths)
-    plans = plans_of(sheets)
-    from_ms, until_ms, asked = _span(scope, plans, now_ms)
-    pile = pile_of(asking.paths, from_ms, until_ms)
-    pack = _pack(pile, sheets, troubles, asked, asking.ill)
+    from_ms, until_ms = _span(scope, now_ms)
+    found = _found(pile_of(asking.paths, from_ms, until_ms), sheets, troubles)
+    pack = _pack(found, _meals(scope, found, from_ms, until_ms), asking.ill)
     before = _before(asking.out, scope, asking.drill)
     issue = Issue(
         1 if before is None else before.number + 1,
@@ -78,14 +78,19 @@ def incident(asking: Asking, machine: Machine | None = None) -> Iterator[str]:
     yield from _told(pack, written, took_ms, sorted(set(FORMS) - set(forms)))
 
 
-def _span(scope: Scope, plans: MealPlans, now_ms: int) -> tuple[int, int, list[Asked]]:
-    """From when to when records matter, and the meals."""
+def _span(scope: Scope, now_ms: int) -> tuple[int, int]:
+    """From when to when records matter."""
+    if scope.kind == "meal":
+        midnight_ms = midnight_of(scope.day)
+        return midnight_ms, midnight_ms + DAY_MS
+    return hours_before(scope, now_ms)
+
+
+def _meals(scope: Scope, found: Found, from_ms: int, until_ms: int) -> list[Asked]:
     if scope.kind == "meal":
         assert scope.meal is not None
-        midnight_ms = midnight_of(scope.day)
-        return midnight_ms, midnight_ms + DAY_MS, [(scope.day, scope.meal)]
-    from_ms, until_ms = hours_before(scope, now_ms)
-    return from_ms, until_ms, meals_between(plans, from_ms, until_ms)
+        return [(scope.day, scope.meal)]
+    return meals_between(plans_in(found), from_ms, until_ms)
 
 
 def _sheets(paths: Sequence[Path]) -> tuple[list[CounterSheet], list[tuple[str, str, str]]]:
@@ -95,15 +100,13 @@ def _sheets(paths: Sequence[Path]) -> tuple[list[CounterSheet], list[tuple[str, 
     return sheets, [] if sheets else [("*", "no-names", why) for _, why in found if why]
 
 
-def _pack(
-    pile: Pile,
-    sheets: Sequence[CounterSheet],
-    troubles: Sequence[tuple[str, str, str]],
-    asked: Sequence[Asked],
-    ill: Path | None,
-) -> Pack:
+def _found(pile: Pile, sheets: Sequence[CounterSheet], troubles: Sequence[tuple[str, str, str]]) -> Found:
     faults = [(fault.where, str(fault.code), fault.about) for fault in pile.faults]
-    known = known_of(Found(volumes_of(pile), pile.timelines, (*faults, *troubles), sheets), asked)
+    return Found(volumes_of(pile), pile.timelines, (*faults, *troubles), sheets)
+
+
+def _pack(found: Found, asked: Sequence[Asked], ill: Path | None) -> Pack:
+    known = known_of(found, asked)
     if ill is not None:
         known = replace(known, ill=ticks_from(str(ill), read_paper(ill), known.roll))
     try:
@@ -142,12 +145,20 @@ def _before(out: Path, scope: Scope, drill: bool) -> Manifest | None:
     return found
 
 
-def write_files(out: Path, files: Sequence[File]) -> list[Path]:
-    """New files in a folder that is made where it is missing; only their owner reads them. Raises PaperRefused."""
+def make_room(out: Path) -> None:
+    """The folder where files will go, made where it is missing, and tried. Raises PaperRefused."""
     try:
         out.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as problem:
         raise PaperRefused(f"{out} can't be made: {problem.strerror}") from problem
+    tried = out / f".{secrets.token_hex(8)}"
+    write_paper(tried, b"")
+    tried.unlink(missing_ok=True)
+
+
+def write_files(out: Path, files: Sequence[File]) -> list[Path]:
+    """New files in a folder that is made where it is missing; only their owner reads them. Raises PaperRefused."""
+    make_room(out)
     for file in files:
         write_paper(out / file.name, file.octets)
     return [out / file.name for file in files]

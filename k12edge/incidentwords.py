@@ -59,15 +59,25 @@ def add_hub_incident(
 def _make(arguments: argparse.Namespace) -> int:
     from hub.config import load_hub_config
     from hub.control import exchanged
-    from hub.papers import read_paper
-    from k12edge.incident import unzipped, write_files
+    from hub.incidents.asking import IncidentRefused
+    from hub.papers import PaperRefused, read_paper
+    from k12edge.incident import make_room, unzipped, write_files
 
     words = {name: getattr(arguments, name) for name in ("meal", "date", "lot", "last_hours", "by")}
     words["drill"] = str(arguments.drill)
     words["ill"] = None if arguments.ill is None else arguments.ill.name
     paper = None if arguments.ill is None else read_paper(arguments.ill)
+    # The hub records a version whose files nobody has only where the folder fails between here and there.
+    make_room(arguments.out)
     text, archive = exchanged(load_hub_config(configured(arguments)), "incident", words, paper)
     assert archive is not None
-    written = write_files(arguments.out, unzipped(archive))
+    try:
+        written = write_files(arguments.out, unzipped(archive))
+    except PaperRefused as problem:
+        raise IncidentRefused(
+            "{problem}; the version is recorded without its files",
+            problem=problem,
+            hint="Free the folder and ask again: the next version has its files, and says what differs.",
+        ) from problem
     print("\n".join([text, *map(str, written)]))
     return EXIT_OK

@@ -163,15 +163,15 @@ def staff_screen(view: CounterView, desk: Desk, language: Language, classes: Seq
 
 def signs(view: CounterView, language: Language) -> tuple[Sign, ...]:
     """What is owed, how old the lists are, whose shift it is, how many were served whom nobody knows by name."""
-    if view.unsent:
-        owed = Sign(
-            say(language, "unsent", count=view.unsent, age=age(language, view.oldest_age_s or 0)), not view.link
-        )
+    if view.unsent and view.oldest_age_s is not None:
+        owed = Sign(say(language, "unsent", count=view.unsent, age=age(language, view.oldest_age_s)), not view.link)
+    elif view.unsent:
+        owed = Sign(say(language, "unsent-unsure", count=view.unsent), True)
     else:
         owed = Sign(say(language, "unsent-none"))
     # A journal that can't be opened may owe something.
     owing = () if view.failing is not None and not view.unsent else (owed,)
-    cards = Sign(say(language, "roster-never"), True)
+    cards = Sign(say(language, "roster-never" if view.roster is None else "roster-unsure"), True)
     if view.roster is not None and view.roster_age_s is not None:
         cards = Sign(say(language, "roster-age", age=age(language, view.roster_age_s)))
     shift = Sign(say(language, "shift-none"), view.needs_login)
@@ -182,14 +182,15 @@ def signs(view: CounterView, language: Language) -> tuple[Sign, ...]:
 
 
 def _sheet(view: CounterView, language: Language) -> Sign:
-    """A sheet of another day is used, and says so."""
+    """A sheet of another day is used, and says so; how old one is, a counter whose clock is unsure doesn't know."""
     if view.sheet_day is None:
         return Sign(say(language, "sheet-never"), True)
     today = view.sitting.day if view.sitting is not None else None
     if today is not None and today != view.sheet_day:
         return Sign(_other_day(view.sheet_day, today, language), True)
-    old_s = view.sheet_age_s or 0
-    return Sign(say(language, "sheet-today", age=age(language, old_s)), old_s >= OLD_SHEET_S)
+    if view.sheet_age_s is None:
+        return Sign(say(language, "sheet-unsure"), True)
+    return Sign(say(language, "sheet-today", age=age(language, view.sheet_age_s)), view.sheet_age_s >= OLD_SHEET_S)
 
 
 def _other_day(sheet_day: str, today: str, language: Language) -> str:

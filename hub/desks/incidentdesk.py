@@ -22,7 +22,7 @@ from hub.days.daybook import GROUP
 from hub.days.incidentbook import IncidentBook
 from hub.desks.desk import Outcome
 from hub.desks.userdesk import TERMINAL
-from hub.incidents.asking import IncidentRefused, Scope, scope_of, ticks_from
+from hub.incidents.asking import IncidentRefused, Scope, scope_of, ticked, ticks_from
 from hub.incidents.files import FORMS, File, Form, files_of
 from hub.incidents.pack import List, Pack, incident_pack
 from hub.incidents.tables import Issue
@@ -145,8 +145,7 @@ class IncidentDesk:
         began_ms = store.clock.mono_ms()
         pack = self.look(scope)
         if ill is not None:
-            roll = pack.known.roll
-            ticks = ticks_from(*ill, roll) if isinstance(ill, tuple) else {key: ill[key] for key in ill if key in roll}
+            ticks = ticks_from(*ill, pack.known.roll) if isinstance(ill, tuple) else ticked(ill, pack.known.roll)
             pack = _packed(replace(pack.known, ill=ticks), scope)
         kept = kept_of(pack)
         number, before = self._number(scope, drill)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -89,10 +90,17 @@ class Scope:
                 assert self.meal is not None
                 what = f"{MEAL_STEMS[self.meal]}-{self.day.isoformat()}"
             case "lot":
-                what = f"lo-{NO_NAME.sub('-', folded(self.lot)).strip('-')[:40] or 'x'}"
+                what = f"lo-{_lot_stem(self.lot)}"
             case "hours":
                 what = f"{self.hours}-gio-{self.day.isoformat()}"
         return f"{begin}-{what}-ban-{number}"
+
+
+def _lot_stem(lot: str) -> str:
+    """A lot within a file's name; where its spelling is lost, with what tells it from others spelled alike."""
+    text = spelled(lot).casefold()
+    plain = NO_NAME.sub("-", folded(lot)).strip("-")[:40]
+    return plain if plain == text else f"{plain or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 class IncidentRefused(Refused):
@@ -200,6 +208,14 @@ def ticks_from(name: str, octets: bytes, roll: Mapping[str, Diner]) -> dict[str,
             )
         found[key] = TICKS[spelled(word).casefold()]
     return found
+
+
+def ticked(ill: Mapping[str, bool], roll: Mapping[str, Diner]) -> dict[str, bool]:
+    """Who is ill or well, by key. Raises IncidentRefused naming who is no pupil: nobody who is ill is left out."""
+    unknown = sorted(ill.keys() - roll.keys())
+    if unknown:
+        raise IncidentRefused("{whom!r} is no pupil who is ill or well", whom=unknown[0][:40])
+    return dict(ill)
 
 
 def _lines(lines: Iterable[str]) -> Iterator[tuple[int, str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, get_args
 
 import msgspec
@@ -17,7 +17,17 @@ from hub.attendance.claims import watermark_of
 from hub.attendance.schoolday import Binding
 from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, spans_of
 from hub.meals.servings import Counters, CounterTap, ServingWord, Why
-from hub.meals.sittings import DAY_MS, MealPlans, Moment, PlannedMeal, PlannedShift, SchoolMeals, day_of
+from hub.meals.sittings import (
+    DAY_MS,
+    MINUTE_MS,
+    MealPlans,
+    Moment,
+    PlannedMeal,
+    PlannedShift,
+    SchoolMeals,
+    day_of,
+    midnight_of,
+)
 from hub.reports.words import moment_text
 from protocol.anchors import Timeline
 from protocol.countersheet import CounterSheet, Eater
@@ -29,6 +39,8 @@ from protocol.taps import TapData
 from protocol.time import Effective
 
 OPEN_MS: Final = 1 << 60
+LAST_MINUTE: Final = 24 * 60 - 1
+"""Of a day, as an hour that something closes at."""
 SOURCE: Final = "urn:k12edge:dev:"
 WHYS: Final[tuple[Why, ...]] = get_args(Why)
 _USUAL: Final[Mapping[Meal, tuple[str, str]]] = {
@@ -43,7 +55,7 @@ UNKNOWN_HOURS: Final = SchoolMeals(
         for meal, (opens, closes) in _USUAL.items()
     )
 )
-"""Where nothing says when a school eats: hours within which each meal lies at any school of the city."""
+"""Where nothing says when a school eats, not even a record: hours in which each meal lies at most schools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +96,47 @@ class _Read:
     marked: set[str] = field(default_factory=set)
 
 
-def plans_of(sheets: Sequence[CounterSheet]) -> MealPlans:
-    """The hours of the newest sheet; without any, the widest that schools have."""
-    newest = _newest(sheets)
+def plans_in(found: Found) -> MealPlans:
+    """The hours of the newest sheet; without any, those that the counters wrote into their records, else the usual."""
+    newest = _newest(found.sheets)
     made = None if newest is None else _plan(newest)
-    return {date.min: UNKNOWN_HOURS if made is None else made}
+    return _said_hours(_read(found, _namer(None)).taps.values()) if made is None else {date.min: made}
+
+
+def _said_hours(taps: Iterable[CounterTap]) -> MealPlans:
+    """Day by day the meals and shifts that counters said they served, from the first of their records to the last."""
+    spans: dict[date, dict[Meal, dict[int, tuple[int, int]]]] = {}
+    for tap in taps:
+        if tap.said is None or not tap.when.anchored:
+            continue
+        day, minute = date.fromisoformat(tap.said.day), _minute(tap.when.best_ms)
+        if day_of(tap.when.best_ms) == day:
+            shifts = spans.setdefault(day, {}).setdefault(tap.said.meal, {})
+            first, last = shifts.get(tap.said.shift, (minute, minute))
+            shifts[tap.said.shift] = min(first, minute), max(last, minute)
+    plans = {date.min: UNKNOWN_HOURS}
+    for day, meals in sorted(spans.items()):
+        said = tuple(
+            PlannedMeal(
+                meal=meal,
+                shifts=tuple(
+                    PlannedShift(number=number, opens=_clock(first), closes=_clock(last + 1))
+                    for number, (first, last) in sorted(shifts.items())
+                ),
+            )
+            for meal, shifts in meals.items()
+        )
+        plans[day] = SchoolMeals(meals=said + tuple(one for one in UNKNOWN_HOURS.meals if one.meal not in meals))
+        plans[day + timedelta(days=1)] = UNKNOWN_HOURS
+    return plans
+
+
+def _minute(at_ms: int) -> int:
+    return min((at_ms - midnight_of(day_of(at_ms))) // MINUTE_MS, LAST_MINUTE - 1)
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def known_of(found: Found, asked: Sequence[Asked]) -> Known:
@@ -98,7 +146,7 @@ def known_of(found: Found, asked: Sequence[Asked]) -> Known:
     staff = (
         {} if sheet is None else {card: [Binding(card, who, -OPEN_MS, OPEN_MS)] for card, who in sheet.cards.items()}
     )
-    counters = Counters(plans_of(found.sheets), tuple(read.taps.values()), tuple(read.words.values()), staff=staff)
+    counters = Counters(plans_in(found), tuple(read.taps.values()), tuple(read.words.values()), staff=staff)
     roll = {} if sheet is None else {eater.student: _diner(eater) for eater in sheet.eaters if eater.enrolled}
     known = Known(
         tuple(asked),

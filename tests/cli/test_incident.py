@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,8 @@ import pytest
 from edge.devicekeys import DeviceKeys
 from edge.pile import pile_of
 from edge.sheetbeside import FILE_NAME as SHEET
-from hub.incidents.journals import Found, known_of
+from hub.incidents.journals import UNKNOWN_HOURS, Found, known_of, plans_in
+from hub.meals.sittings import plan_on, sittings_of
 from k12edge.cli import main
 from k12edge.incident import volumes_of
 from protocol.countersheet import CounterSheet, Eater, MealPlan, SealedSheet, Shift, pack_sheet
@@ -178,6 +180,31 @@ def test_a_sheet_that_does_not_open_leaves_keys_and_says_why(
     assert {row[5] for row in lines_of(tmp_path / "out", "Đã ăn") if row[7]} == {"st-00", "st-02", "st-04"}
 
 
+def test_without_a_sheet_the_counters_own_words_say_when_the_meal_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Lunch(tmp_path)
+    # A lunch at 15:50: no usual hour of one, and an usual one of the afternoon's meal.
+    late_s = 5 * 3600 + 20 * 60
+    for number, (pupil, card) in enumerate(list(CARDS.items())[:4]):
+        made.serve(0, card, late_s + 60 * number, student=pupil)
+    made.mark(0, "15:55")
+    made.room.close()
+    folder = tmp_path / "a"
+    journal_in(folder, [made.runs[0]])
+    told = ran(tmp_path / "out", capsys, folder)
+    assert "4 học sinh đã ăn" in told and "*: không có danh sách các quầy" in told
+    # Whoever came after the last record that is there isn't known of.
+    assert "quay-a: đủ / complete" not in told
+    snack = ran(tmp_path / "snack", capsys, folder, more=("--meal", "snack", "--date", DAY.isoformat()))
+    assert "0 học sinh đã ăn" in snack
+    pile = pile_of([folder], midnight_ms(DAY), midnight_ms(DAY) + 86_400_000)
+    plans = plans_in(Found(volumes_of(pile), pile.timelines))
+    (lunch,) = (one for one in sittings_of(plan_on(plans, DAY), DAY) if one.meal == "lunch")
+    assert (lunch.opens_ms - midnight_ms(DAY), lunch.closes_ms - midnight_ms(DAY)) == (57_000_000, 57_240_000)
+    assert plan_on(plans, DAY + timedelta(days=1)) == UNKNOWN_HOURS
+
+
 def test_by_the_hub_the_files_lie_in_the_folder_and_a_version_is_sent_by_its_own_word(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,5 +223,11 @@ def test_by_the_hub_the_files_lie_in_the_folder_and_a_version_is_sent_by_its_own
     assert main(["hub", "incident-list", "--json", *at]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["number"] == 1 and row["sent"] is not None and len(row["kept"]) == 64
+    # Where no file can go, no version is made.
+    (tmp_path / "full").write_text("no folder", encoding="utf-8")
+    assert main(["hub", "incident", *WORDS, "--out", str(tmp_path / "full"), *at]) == 1
+    assert "can't be made" in capsys.readouterr().err
+    assert main(["hub", "incident-list", "--json", *at]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1
     assert main(["hub", "incident", *words]) == 1
     assert "incident-refused" in capsys.readouterr().err

@@ -81,6 +81,10 @@ def test_the_staffs_one_sound_is_due_for_each_cause_and_not_for_others() -> None
         ({"roster": None}, "Chưa có danh sách thẻ", True),
         ({"unsent": 12, "oldest_age_s": 190, "link": False}, "Chưa gửi 12, cũ nhất 3 phút", True),
         ({"shift_by": None, "needs_login": True}, "Chưa ai nhận ca", True),
+        # A counter that began without a network doesn't know what time it is.
+        ({"sheet_age_s": None}, "Danh sách: chưa rõ cũ hay mới", True),
+        ({"roster_age_s": None}, "Thẻ: chưa rõ cũ hay mới", True),
+        ({"unsent": 3, "oldest_age_s": None}, "Chưa gửi 3, chưa rõ từ khi nào", True),
     ],
 )
 def test_the_head_says_how_old_everything_is(more: dict[str, Any], words: str, old: bool) -> None:

@@ -247,3 +247,9 @@ def test_a_running_hub_hands_over_the_same_files_and_takes_the_ticks(school: Lun
     files = unzipped(archive)
     assert {file.name: file.sha256 for file in files} == records(school)[-1].files
     assert any("So sánh ốm - khỏe" in row for row in files[1].octets.decode("utf-8-sig").splitlines())
+
+
+def test_lots_that_are_spelled_alike_have_files_of_their_own() -> None:
+    stems = {Scope("lot", DAY, lot=lot).stem(1, drill=False) for lot in ("A/1", "A-1", "LÔ 7", "lô-7", "L2311", "!")}
+    assert len(stems) == 6 and "su-co-lo-l2311-ban-1" in stems and "su-co-lo-a-1-ban-1" in stems
+    assert Scope("lot", DAY, lot="A/1").stem(1, drill=False) == Scope("lot", DAY, lot=" a/1").stem(1, drill=False)

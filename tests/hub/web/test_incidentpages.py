@@ -67,7 +67,11 @@ def test_the_principal_looks_makes_files_and_sends_a_version_by_a_second_press(
     page = principal.get(f"/incident?{LUNCH}")
     assert page.status_code == 200 and "4 học sinh đã ăn" in page.text
     assert HOSTILE[0] not in page.text and "&lt;script&gt;" in page.text
-    made = send(principal, "/incident/make", **FIELDS, ill=["st-3-2-0", "nobody"])
+    refused = send(principal, "/incident/make", **FIELDS, ill=["st-3-2-0", "nobody"])
+    assert refused.status_code == 409 and "“nobody” không phải là học sinh" in refused.text, (
+        "an ill child is never left out"
+    )
+    made = send(principal, "/incident/make", **FIELDS, ill=["st-3-2-0"])
     assert made.headers["content-type"] == "application/zip" and "su-co-bua-trua" in made.headers["content-disposition"]
     archive = zipfile.ZipFile(io.BytesIO(made.content))
     (name,) = [name for name in archive.namelist() if name.endswith(".csv")]
@@ -126,6 +130,8 @@ def test_programs_read_the_lists_make_a_version_and_send_it(hub: DayHub, browser
     assert [line["student"] for line in ate] == [f"st-3-2-{n}" for n in range(4)]
     assert {line["error_ms"] for line in ate} == {15} and lists["counts"]["eaten"] == 4
     asked = {"meal": "lunch", "day": DAY.isoformat(), "forms": ["csv"], "ill": ["st-3-2-1"]}
+    unknown = principal.post("/v1/incidents", json=asked | {"ill": ["st-3-2-1", "st-9999"]})
+    assert unknown.status_code == 422 and "st-9999" in unknown.text
     made = principal.post("/v1/incidents", json=asked).json()
     assert [file["name"].rpartition(".")[2] for file in made["files"]] == ["csv"]
     sent = principal.post("/v1/incidents/send", json={"scope": made["scope"], "number": made["number"]})
