@@ -238,7 +238,8 @@ class Hatch:
             return
         key, shift = (NO_MEAL, 1) if meal is None else ((meal.day, meal.meal), meal.shift)
         again = data.decision == "repeated"
-        serving = Serving(tap, key, data.student, data.card, "", data.point, shift, at_ms, same=again)
+        said = 1 if meal is None else meal.nth
+        serving = Serving(tap, key, data.student, data.card, "", data.point, shift, at_ms, same=again, said=said)
         if self._book.note(serving) and tell and serving.counts:
             self._say(serving)
         if lists:

@@ -27,7 +27,7 @@ class Serving:
     """One serving: the record `tap`, where (`device` empty: this gateway), whom for, and whether it counts.
 
     `at_ms`: of CLOCK_BOOTTIME. `undone`: taken back. `same`: the same tray as one before it. `shift`: of the moment.
-    `who`: the book's own name for the person.
+    `who`: the book's own name for the person. `said`: the helping that its record names, of what was known then.
     """
 
     tap: str
@@ -41,6 +41,7 @@ class Serving:
     undone: bool = False
     same: bool = False
     who: str = ""
+    said: int = 1
 
     @property
     def counts(self) -> bool:
@@ -132,7 +133,8 @@ class Book:
             before += one.counts
             if one is serving:
                 break
-        return max(1, min(NTH_MAX, before))
+        # After a restart other counters' servings come behind those that are recalled.
+        return max(serving.said if serving.counts else 1, min(NTH_MAX, before))
 
     def before(self, serving: Serving) -> str:
         """The record of the person's serving before this one; its own where there is none."""

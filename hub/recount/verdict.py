@@ -98,7 +98,15 @@ def judged(
     problems += [] if forged is None else [Problem(MANIFEST, forged)]
     verdict = Verdict([], problems[:BAD_MAX], BAD if problems else VALID)
     verdict.lines += [f"BAD {one.about}: {one.what}" for one in verdict.bad]
-    verdict.lines += _told(manifest, recount, sum(records.unsigned.values()), len(records.events), hub_key)
+    verdict.lines += _told(manifest, recount, sum(records.unsigned.values()), len(records.events))
+    mine = fingerprint(manifest.key)
+    if forged is not None:
+        verdict.lines.append("no signature of the hub proves this pack")
+    elif hub_key is None:
+        words = "compare it with the school's (k12edge hub keys show)"
+        verdict.lines.append(f"signed by the hub with the fingerprint {mine}: {words}")
+    else:
+        verdict.lines.append(f"signed by the hub with the fingerprint {mine}, which is the one that was given")
     return verdict
 
 
@@ -115,7 +123,7 @@ def counts_of(recount: Count, records: int) -> dict[str, int]:
     return {"records": records, "servings": len(recount.servings), "meals": len(recount.meals)}
 
 
-def _told(manifest: Manifest, recount: Count, unsigned: int, records: int, hub_key: str | None) -> Iterator[str]:
+def _told(manifest: Manifest, recount: Count, unsigned: int, records: int) -> Iterator[str]:
     yield (
         f"{manifest.school} {manifest.month}: {records} records, {len(recount.servings)} servings,"
         f" {len(recount.meals)} meal days counted again by rules {manifest.rules}"
@@ -126,13 +134,8 @@ def _told(manifest: Manifest, recount: Count, unsigned: int, records: int, hub_k
         charged = sum(days.chargeable for days in month.pupils.values())
         yield f"{meal}: {len(month.pupils)} pupils, {eaten} eaten, {unsure} unconfirmed, {charged} chargeable"
     if unsigned:
-        yield f"NOTE {unsigned} records are proven by the hub's signature alone: they came back from the city"
+        yield f"NOTE {unsigned} records are proven by the hub's signature alone, by none of their counters"
     yield from (f"NOTE {note.about}: {note.detail}" for note in recount.notes[:BAD_MAX])
-    mine = fingerprint(manifest.key)
-    if hub_key is None:
-        yield f"signed by the hub with the fingerprint {mine}: compare it with the school's (k12edge hub keys show)"
-    else:
-        yield f"signed by the hub with the fingerprint {mine}, which is the one that was given"
 
 
 # --- differences ------------------------------------------------------------------------------------------------------

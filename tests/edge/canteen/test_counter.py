@@ -9,7 +9,8 @@ import pytest
 
 from edge.canteen.ports import Counter
 from edge.salvage import mark_damaged
-from tests.edge.canteen.canteen import AN, BINH, LOST, STRANGER, TODAY, Canteen, sheet
+from protocol.served import Told
+from tests.edge.canteen.canteen import AN, BINH, KEY, LOST, STRANGER, TODAY, Canteen, sheet
 from tests.edge.room import data_of, events
 
 
@@ -146,6 +147,24 @@ def test_everything_comes_back_after_a_restart(tmp_path: Path) -> None:
     assert (view.tally, view.recent, view.waiting, view.sheet_day) == (told.tally, told.recent, told.waiting, TODAY)
     assert after.tap(AN) == "repeated", "the tray in the hand is the same one"
     assert after.tap(BINH) == "accepted", "what was taken back left no window"
+    after.close()
+
+
+def test_a_second_helping_stays_one_where_the_first_was_at_another_counter_that_is_not_heard_any_more(
+    tmp_path: Path,
+) -> None:
+    before = Canteen(tmp_path)
+    before.roster()
+    before.lay()
+    before.run()
+    before.counter.heard("quay-b", [Told(1, "b0b0b0b0b0b0b0b0.1", KEY.keyed(AN), "st-an", TODAY, "lunch")])
+    before.tap(AN, ago_s=3)
+    assert before.view().recent[0].nth == 2
+    tap = before.view().recent[0].tap
+    before.close()
+    after = Canteen(tmp_path)
+    assert (after.view().recent[0].tap, after.view().recent[0].nth) == (tap, 2)
+    assert after.counter.flip(tap, "u-7").code is None, "staff can still say that it was the same tray"
     after.close()
 
 

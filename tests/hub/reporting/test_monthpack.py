@@ -68,6 +68,15 @@ def resigned(files: Files) -> Files:
     return body | signed(somebody, msgspec.structs.replace(manifest, key=somebody.key, files=lists))
 
 
+def test_a_pack_without_a_signature_that_holds_is_never_called_signed(pack: Files) -> None:
+    key = manifest_from(pack[MANIFEST]).key
+    assert "which is the one that was given" in verify_contents(pack, key).lines[-1]
+    unsigned = {name: octets for name, octets in pack.items() if name != SIGNATURE}
+    changed = {**pack, MANIFEST: pack[MANIFEST].replace(b'"by": "', b'"by": "x')}
+    for files in (unsigned, changed, resigned(pack)):
+        assert verify_contents(files, key).lines[-1] == "no signature of the hub proves this pack"
+
+
 def test_the_pack_counts_again_as_the_hub_counted_and_is_the_same_bytes_each_time(
     canteen: Canteen, pack: Files
 ) -> None:
