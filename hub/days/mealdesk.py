@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from hub.access.passwords import hash_password
+from hub.access.passwords import hash_password, is_password
 from hub.access.rights import Person
 from hub.days.mealchecks import MealChecks
 from hub.days.office import BY_CHARACTERS_MAX, EntryRefused
@@ -89,6 +89,12 @@ class MealDesk(MealChecks):
         self._entered()
         return count
 
+    def _is_anothers(self, pin: str, id: str) -> bool:
+        """Whether somebody else may take a shift by it: what they did would stand under the wrong name."""
+        with self._store.database.lock:
+            others = [one for one in self._store.counters.staff() if one.id != id and one.gone_ms is None]
+        return any(one.pin is not None and is_password(one.pin, pin) for one in others)
+
     def admit_staff(self, by: str, id: str, shown: str, pin: str | None = None, card: str | None = None) -> None:
         """Let somebody take a shift at counters by a PIN, a card, or both; a PIN or card that isn't given stays.
 
@@ -101,6 +107,8 @@ class MealDesk(MealChecks):
             raise EntryRefused("pin: {least} to {most} digits", least=PIN_DIGITS[0], most=PIN_DIGITS[1])
         if pin is not None and (len(set(pin)) < 3 or pin in "01234567890123456789" or pin in "98765432109876543210"):
             raise EntryRefused("pin: too easy to guess; take one that is no row and not of one or two digits")
+        if pin is not None and self._is_anothers(pin, id):
+            raise EntryRefused("the PIN is another's who may take a shift")
         hashed = None if pin is None else hash_password(pin)
         canonical = None if card is None else self._card(card)
         with self._store.database.transaction():

@@ -133,6 +133,7 @@ REFUSALS: Final = {
     "a PIN or a card must be given": "phải có mã PIN hoặc thẻ",
     "{count} may take a shift already, no more": "đã có {count} người được nhận ca, không thêm được nữa",
     "{id!r} may take no shift": "“{id}” không phải là người được nhận ca",
+    "the PIN is another's who may take a shift": "mã số này là của người đứng quầy khác: chọn mã khác",
     "the card is another's who may take a shift": "thẻ này là của người đứng quầy khác",
     "the card is a pupil's": "thẻ này là của học sinh",
     "{problem}": "số thẻ không đúng",

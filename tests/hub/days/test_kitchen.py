@@ -255,7 +255,10 @@ def test_who_takes_a_shift_is_known_by_a_slow_hash_and_a_card_that_is_nobody_els
     memory = int(one.pin.split("m=")[1].split(",")[0])
     assert memory <= 32 * 1024 and one.pin.startswith("$argon2id$")
     desk.admit_staff("it", "co-hoa", "Cô Hoa")
+    with pytest.raises(EntryRefused, match="the PIN is another's"):
+        desk.admit_staff("it", "co-ba", "Cô Ba", "408217")
     assert list(canteen.store.counters.staff()) == [one], "what isn't given stays"
+    desk.admit_staff("it", "co-hoa", "Cô Hoa", "408217")
     for words, why in (
         (("co-lan", "Cô Lan", "12345"), "digits"),
         (("co-lan", "Cô Lan", "123456"), "easy"),
