@@ -15,12 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.burst import measure_burst
+from bench.counters import measure_counters
 from bench.drain import measure_drain
 from bench.durable import measure_durable_tap
 from bench.figure import Figure
 from bench.footprint import measure_footprint
+from bench.incident import measure_incident
 from bench.intake import measure_intake
+from bench.kiosk import measure_kiosk
+from bench.kitchen import measure_kitchen
 from bench.lists import measure_lists
+from bench.lunch import measure_lunch
 from bench.machine import describe_machine
 from bench.reaction import measure_reaction
 from bench.readers import measure_readers
@@ -46,6 +51,11 @@ MEASUREMENTS: dict[str, Callable[[Workshop], list[Figure]]] = {
     "roster": measure_roster,
     "pages": measure_staff_pages,
     "schoolyear": measure_school_year,
+    "incident": measure_incident,
+    "counters": measure_counters,
+    "kiosk": measure_kiosk,
+    "kitchen": measure_kitchen,
+    "lunch": measure_lunch,
 }
 FOLDER = Path(__file__).parents[1] / "build"
 """On the repository's disk: a temporary directory may live in memory, where a sync costs nothing."""

@@ -40,7 +40,8 @@ def summary(figures: Sequence[Figure]) -> str:
     rows = ", ".join(str(row) for row in sorted(missed))
     within = len(missed) <= MISSED_MAX and worst <= MISS_MAX
     bounds = f"allowed are {MISSED_MAX} rows, each by at most {MISS_MAX:g} ×: {'kept' if within else 'NOT kept'}"
-    return f"{len(missed)} of 14 rows missed ({rows}), the worst by {worst:.2f} ×; {bounds}"
+    of = len({figure.row for figure in figures})
+    return f"{len(missed)} of {of} rows missed ({rows}), the worst by {worst:.2f} ×; {bounds}"
 
 
 def as_text(machine: dict[str, str], figures: Sequence[Figure]) -> str:

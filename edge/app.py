@@ -31,6 +31,10 @@ from protocol.errors import ConfigError, JournalFailed, JournalFull, ReaderRefus
 from protocol.settings import is_loopback
 
 if TYPE_CHECKING:
+    from edge.canteen.counter import GatewayCounter
+    from edge.canteen.exchange import Exchange
+    from edge.kiosk.keeper import Kiosk
+    from edge.kiosk.standby import StandbyKiosk
     from edge.mqtt import MqttLink
 
 log = logging.getLogger("k12edge.gateway")
@@ -63,6 +67,8 @@ class Gateway:
         self._link: MqttLink | None = None
         self._stuck: set[str] = set()
         self._states: dict[str, str] = {}
+        self._exchange: Exchange | None = None
+        self._kiosk: Kiosk | None = None
         self._parts = ExitStack()
         try:
             self._open()
@@ -88,6 +94,28 @@ class Gateway:
         self.assembly.readers = lambda: {keeper.name: keeper.state for keeper in self.supervisors}
         self.assembly.sights = lambda: [keeper.sight() for keeper in self.supervisors]
         self.assembly.counters = lambda: {keeper.name: keeper.counters() for keeper in self.supervisors}
+        if self.assembly.counter is not None:
+            self._open_counter(self.assembly.counter)
+
+    def _open_counter(self, counter: GatewayCounter) -> None:
+        """A canteen's screens and its exchange with other counters; other gateways load nothing of them."""
+        config = self.config
+        if config.uplink_url is not None or config.counters_listen is not None:
+            from edge.canteen.exchange import Exchange
+            from edge.canteen.talk import Talk
+
+            journal, identity = self.assembly.journal.journal, self.assembly.keys.identity
+            talk = Talk(config.school, config.gateway_id, journal, identity, config.counters_peers)
+            self._exchange = Exchange(talk, counter, self._mono_ms, listen=config.counters_listen)
+            self._parts.callback(self._exchange.stop)
+            counter.join(self._exchange)
+        if config.kiosk_listen is not None:
+            from edge.kiosk.keeper import Kiosk
+
+            self._kiosk = Kiosk(counter, config.kiosk_listen, self._mono_ms, config.kiosk_pupil)
+
+    def _mono_ms(self) -> int:
+        return self.assembly.clock.mono_ns() // 1_000_000
 
     def _reader(self, lane: Lane, url: str) -> ReaderSupervisor:
         name = lane.station.plan.name
@@ -122,6 +150,7 @@ class Gateway:
         watchdog = self._watchdog()
         _thread("watchdog", watchdog.run, self.stop)
         delivery = _thread("delivery", self._deliver)
+        beside = [_thread(name, part.run) for name, part in self._beside()]
         notify("READY=1")
         log.info(
             "gateway %s of %s: journal %s, %d stations",
@@ -136,6 +165,7 @@ class Gateway:
                 self._link.tend()
             try:
                 self._look_at_readers()
+                self._look_at_counter()
             except Exception:
                 # Nobody's tap depends on this look; the others' threads go on, and so does the next look.
                 log.exception("the look after the readers failed")
@@ -143,7 +173,21 @@ class Gateway:
         if not self.again:
             # Beginning anew is no end: systemd would take the word for it, and kill what goes on.
             notify("STOPPING=1")
-        self._end(readers, lanes, delivery)
+        for _, part in self._beside():
+            part.stop()
+        self._end(readers, lanes, [delivery, *beside])
+
+    def _beside(self) -> list[tuple[str, Exchange | Kiosk]]:
+        """What runs beside the road of a tap, and may fail or end without it."""
+        found: list[tuple[str, Exchange | Kiosk | None]] = [("exchange", self._exchange), ("kiosk", self._kiosk)]
+        return [(name, part) for name, part in found if part is not None]
+
+    def _look_at_counter(self) -> None:
+        if self.assembly.counter is not None:
+            self.assembly.counter.tend()
+        if self._exchange is not None:
+            for code, detail in self._exchange.alarms().items():
+                self.assembly.alarm(code, detail)
 
     def _look_at_readers(self) -> None:
         states = self.assembly.readers()
@@ -156,7 +200,9 @@ class Gateway:
             self.assembly.alarm("reader-stuck", f"station {name}: its driver has not returned for some seconds")
         self._stuck = stuck
 
-    def _end(self, readers: list[threading.Thread], lanes: list[threading.Thread], delivery: threading.Thread) -> None:
+    def _end(
+        self, readers: list[threading.Thread], lanes: list[threading.Thread], others: list[threading.Thread]
+    ) -> None:
         deadline = time.monotonic() + END_S
         for thread in readers:
             thread.join(max(0.0, min(1.0, deadline - time.monotonic())))
@@ -167,7 +213,8 @@ class Gateway:
         # Before the storage, which may hold up the end until it is forced: a lamp mustn't stay lit then.
         self.signals.darken(max(0.0, min(GRACE_S, deadline - time.monotonic())))
         self.delivery.stop()
-        delivery.join(max(0.1, deadline - time.monotonic()))
+        for thread in others:
+            thread.join(max(0.1, deadline - time.monotonic()))
         self.assembly.busy.set()
         self._parts.close()
 
@@ -194,12 +241,19 @@ class Gateway:
             link.on_room = self.delivery.nudge
             self._link = link
             self.delivery.use(link)
-            link.start(self.delivery.on_message, self.delivery.on_state)
+            if self._exchange is not None:
+                self._exchange.publish = link.publish
+            link.start(self._on_message, self.delivery.on_state)
         try:
             self.delivery.run()
         finally:
             if link is not None:
                 link.stop()
+
+    def _on_message(self, topic: str, payload: bytes, retained: bool) -> None:
+        """A counter's word is the exchange's, all else the delivery's."""
+        if self._exchange is None or not self._exchange.by_broker(topic, payload):
+            self.delivery.on_message(topic, payload, retained)
 
     def _watch_patience(self) -> None:
         """Say `wait` where a card waits for its record; asleep while no card is under way."""
@@ -237,21 +291,37 @@ def run_gateway(config: GatewayConfig, ending: Ending) -> int:
     """Run until an end is asked for; the exit code. Raises NeedsHands where it can't start.
 
     A disk that is full, fails or can't be written is waited for: a person sees to it, nobody has to think of the
-    gateway, and until then those who come get an alarm.
+    gateway, and until then those who come get an alarm; a counter's screens say why, and that food goes on.
     """
     # A tap mustn't wait for the delivery's turn at the interpreter, which is 5 ms by default.
     sys.setswitchinterval(0.0005)
+    screens = _standby(config)
     while not ending.asked:
         try:
             gateway = Gateway(config, ending)
         except (JournalFull, JournalFailed) as problem:
+            if screens is not None:
+                screens.say(problem.code)
             _say(config, problem, ending)
             continue
+        if screens is not None:
+            screens.end()
         gateway.run()
         if gateway.again and not ending.asked:
             continue
     _leave()
     return 0
+
+
+def _standby(config: GatewayConfig) -> StandbyKiosk | None:
+    """The screens of a gateway that has some, for as long as it can't begin."""
+    if config.kiosk_listen is None:
+        return None
+    from edge.kiosk.standby import StandbyKiosk
+
+    clock = SystemClock(config.time_source, config.declared_error_ms)
+    stations = [plan.name for plan in config.stations if plan.kind == "canteen"]
+    return StandbyKiosk(stations, config.kiosk_listen, lambda: clock.mono_ns() // 1_000_000, config.kiosk_pupil)
 
 
 def _say(config: GatewayConfig, problem: JournalFull | JournalFailed, ending: Ending) -> None:

@@ -36,6 +36,7 @@ from protocol.time import Anchor
 from protocol.topics import device_source
 
 if TYPE_CHECKING:
+    from edge.canteen.counter import GatewayCounter
     from edge.clock import SystemClock
     from edge.config import GatewayConfig, StationPlan
 
@@ -95,8 +96,8 @@ class Assembly:
 
     def _assemble(self, damaged: list[str]) -> None:
         self.last_tap_ms = 0
+        self.counter = self._counter() if any(plan.kind == "canteen" for plan in self.config.stations) else None
         self.lanes = [self._lane(plan) for plan in self.config.stations]
-        self._remember()
         self._was_damaged, self._began_ns = bool(damaged), self.clock.mono_ns()
         parts = self.journal, self.keys.identity, self.clock
         kinds = {plan.name: plan.kind for plan in self.config.stations}
@@ -112,13 +113,19 @@ class Assembly:
             self.watermarking.look,
         )
         self.delivery = self._delivery()
-        for name in (*damaged, *self.rosters.damaged, *self.keys.damaged):
+        if self.counter is not None:
+            self.counter.open(self.lanes, self.delivery.backlog)
+        self._remember()
+        sheets = [] if self.counter is None else self.counter.store.damaged
+        for name in (*damaged, *self.rosters.damaged, *self.keys.damaged, *sheets):
             self.alarm("journal-damaged" if name in damaged else "file-damaged", f"set aside: {name}")
 
     def close(self) -> None:
         """Close the journal, not without its records where the file went, and a last word about them."""
         try:
             self.watermarking.end()
+            if self.counter is not None:
+                self.counter.close()
             self.rescue.close()
         finally:
             self._closed = True
@@ -136,8 +143,23 @@ class Assembly:
             card_key=self._card_key,
             roster=self.rosters.current,
             seal_raw=self._seal_raw,
+            meals=self.counter.hatch if self.counter is not None and plan.kind == "canteen" else None,
         )
         return Lane(station, self, self.clock.mono_ns, self.busy)
+
+    def _counter(self) -> GatewayCounter:
+        """The canteen's part; gates never load it."""
+        from edge.canteen.opening import open_counter
+
+        return open_counter(
+            self.config,
+            self.keys,
+            self.journal,
+            self.clock,
+            roster=lambda: self.rosters.current("canteen"),
+            readers=lambda: self.readers(),
+            urgent=lambda: self.delivery.tapped(),
+        )
 
     def _delivery(self) -> Delivery:
         config = self.config
@@ -157,6 +179,7 @@ class Assembly:
             prepare=self._salvage,
             broken=self._begin_anew_once,
             upkeep=self.upkeep,
+            hears=None if self.counter is None else {"sheet": self.counter.hear_sheet},
         )
 
     def _card_key(self, release: Release | None) -> CardKey:
@@ -166,13 +189,18 @@ class Assembly:
         read = seen.read or CardRead(seen.card)
         return seal(self.keys.raw_box(), encode_raw(RawRead(seen.card.canonical, read.text, read.plan, read.proof)))
 
-    def _remember(self) -> None:
+    def _remember(self, *, late: bool = False) -> None:
         """Bring back the repeat windows, so that a restart makes no second tap of a card still in the hand."""
         reading = self.clock.read()
         reader = BookReader(self.journal.path)
         try:
             windows_ms = sum(plan.repeat_window_ms for plan in self.config.stations)
             count = max(REMEMBERED_RECORDS, min(REMEMBERED_RECORDS_MAX, windows_ms * TAPS_A_SECOND // 1000))
+            if self.counter is not None:
+                from edge.canteen.recalling import recall
+
+                recall(self.counter, reader, count, [lane.station for lane in self.lanes], reading, late=late)
+                return
             for raw in reader.newest(count):
                 try:
                     event = decode_event(raw)
@@ -194,6 +222,8 @@ class Assembly:
     def warn(self, warning: Warning_) -> None:
         """See Signals.warn; an alarm also stands in the gateway's state."""
         self.signals.warn(warning)
+        if self.counter is not None:
+            self.counter.warned(warning)
         if warning.caution == "alarm":
             self.health.raised(warning.code, self.clock.mono_ns() // 1_000_000)
             if warning.code == "journal-damaged":
@@ -234,7 +264,10 @@ class Assembly:
     def _salvage(self) -> None:
         if self.rescue.look():
             return
-        for row in salvage(self.config.data_dir, self.journal, self.delivery.moved):
+        rows = salvage(self.config.data_dir, self.journal, self.delivery.moved)
+        if rows and self.counter is not None:
+            self._remember(late=True)
+        for row in rows:
             log.info("journal %s of a damaged file is offered again, to record %d", row.journal, row.last)
 
     def _backup_interval_s(self) -> int:
@@ -253,4 +286,5 @@ class Assembly:
             "readers": self.readers(),
             "counters": self.counters(),
             "partials": self.partials,
+            "sheet": None if self.counter is None else self.counter.store.version,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
@@ -10,7 +11,7 @@ from edge.pinplan import SCHEME as GPIO
 from edge.pinplan import check_plans, parse_pins
 from host.tomlfile import read_toml
 from protocol.errors import ConfigError
-from protocol.settings import Key, Settings, parse_listen, read_settings
+from protocol.settings import Key, Settings, is_loopback, parse_listen, read_settings
 from protocol.signing import is_public_key
 from protocol.taps import STATION_KINDS, StationKind
 
@@ -50,6 +51,27 @@ KEYS: Final = (
     Key(
         "signals", "sinks", "list", "Where signals go: terminal, jsonl:-, jsonl:PATH, gpio:PINS.", ["terminal"], high=8
     ),
+    Key(
+        "kiosk",
+        "listen",
+        "text",
+        "Where the pages of the canteen's screens are, on loopback only, such as 127.0.0.1:8077; without it none are.",
+    ),
+    Key(
+        "kiosk",
+        "pupil",
+        "choice",
+        "How staff speak to pupils, on their screens: con where they are small, em later.",
+        "con",
+        choices=("con", "em"),
+    ),
+    Key(
+        "counters",
+        "listen",
+        "text",
+        "Where other counters of the school's network reach this one, such as 0.0.0.0:8078; without it none does.",
+    ),
+    Key("counters", "peers", "list", "Other counters' addresses, HOST:PORT each.", [], high=64),
     Key("uplink", "url", "text", "The broker's address, mqtt://HOST:PORT; without it nothing is sent."),
     Key(
         "time",
@@ -83,7 +105,10 @@ class StationPlan:
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """A gateway as configured; `readers` are the stations' reader addresses, in the order of `stations`."""
+    """A gateway as configured; `readers` are the stations' reader addresses, in the order of `stations`.
+
+    Hosts and ports where the screens' pages are, where other counters reach this one, and where those are.
+    """
 
     file: str
     gateway_id: str
@@ -97,6 +122,10 @@ class GatewayConfig:
     uplink_url: str | None
     time_source: TimeSource
     declared_error_ms: int
+    kiosk_listen: str | None = None
+    counters_listen: tuple[str, int] | None = None
+    counters_peers: tuple[tuple[str, int], ...] = ()
+    kiosk_pupil: str = "con"
 
 
 def load_config(path: Path) -> GatewayConfig:
@@ -140,7 +169,46 @@ def config_from(file: str, document: dict[str, Any]) -> GatewayConfig:
         url,
         cast(TimeSource, time["source"]),
         time["declared_error_ms"],
+        *_canteen(file, settings),
+        settings.one["kiosk"]["pupil"],
     )
+
+
+Address = tuple[str, int]
+
+
+def _canteen(file: str, settings: Settings) -> tuple[str | None, Address | None, tuple[Address, ...]]:
+    """Where our pages are, where our counters are, where others' are; only of a gateway with a canteen's station."""
+    listen, exchange, peers = settings.one["kiosk"]["listen"], *map(settings.one["counters"].get, ("listen", "peers"))
+    found: list[list[Address]] = []
+    for where, texts in (("[kiosk]: listen", listen), ("[counters]: listen", exchange), ("[counters]: peers", peers)):
+        texts = [] if texts is None else [texts] if isinstance(texts, str) else texts
+        if texts and not any(station["kind"] == "canteen" for station in settings.many["station"]):
+            raise ConfigError(f"{file}: {where} = {texts[0]!r} is for a gateway with a station of kind canteen")
+        try:
+            found.append([parse_listen(text) for text in texts])
+        except ConfigError as problem:
+            raise ConfigError(f"{file}: {where} = {problem}") from problem
+    if found[0] and not is_loopback(found[0][0][0]):
+        # The pages show names and what children mustn't eat; whoever sits at this machine sees them, nobody else.
+        raise ConfigError(f'{file}: [kiosk]: listen = "{listen}" is not on loopback, such as 127.0.0.1:8077')
+    for host, port in (*found[1], *found[2]):
+        # A name would have to be asked for, on a network that may have nobody to ask.
+        if not _is_ipv4(host):
+            raise ConfigError(f"{file}: [counters]: {host}:{port} is not an IPv4 address with a port")
+    if any(not port for _, port in found[2]):
+        raise ConfigError(f"{file}: [counters]: peers: port 0 is nobody's")
+    if found[2] and not found[1]:
+        raise ConfigError(f"{file}: [counters]: peers are asked from the port of listen, which is missing")
+    return listen, next(iter(found[1]), None), tuple(found[2])
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _device(reader: str) -> tuple[str, str]:

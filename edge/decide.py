@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +44,11 @@ class RecentTaps:
         self._seen[card] = (at_ms, student)
         while len(self._seen) > REMEMBERED_CARDS_MAX:
             self._seen.popitem(last=False)
+
+    def forget(self, card: str) -> None:
+        """The card's last tap didn't happen after all: its next touch is judged anew. From any thread."""
+        with suppress(KeyError):
+            del self._seen[card]
 
     def pupil_if_repeat(self, card: str, at_ms: int) -> tuple[bool, str | None]:
         """Whether the card was accepted within the window before `at_ms`, and whom it was for."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
 
+from edge.backlog import Backlog
 from edge.bookreader import BookReader, RecordMissing
 from edge.inbox import Inbox
 from edge.journal import SqliteJournal
@@ -16,7 +17,7 @@ from edge.statement import Occasions, Statement, will_message
 from edge.uplink import Heard, Uplink
 from protocol.batch import encode_batch
 from protocol.errors import BadMessage, JournalDamaged, JournalFailed, JournalFull, K12EdgeError
-from protocol.receipts import HubTime, decode_receipt
+from protocol.receipts import decode_receipt
 from protocol.signing import fingerprint, open_message, sign_message
 from protocol.status import DeviceConfig, HubState, decode_body
 from protocol.taps import StationKind
@@ -41,7 +42,7 @@ class Delivery:
 
     `vitals` gives the health part of the state message, `alarm` tells a person once per code. `prepare` is called
     before the file is first read (records of a damaged file come back), `broken` when the file can't be read as
-    written, `upkeep` between two steps.
+    written, `upkeep` between two steps. `hears`: leaf of our own topics -> what takes its payload, signed as it came.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Delivery:
         prepare: Callable[[], None],
         broken: Callable[[], None],
         upkeep: Callable[[BookReader, Uplink, int], None],
+        hears: Mapping[str, Callable[[bytes], bool]] | None = None,
     ) -> None:
         """Nothing starts yet. The first reader of the file is opened on the delivery's own thread."""
         self._school, self._device = school, device
@@ -73,11 +75,12 @@ class Delivery:
         self.backup_interval_s = 86_400
         self._receipts = device_topic(school, device, "receipt")
         self.inbox = Inbox(self._receipts, set(self.subscriptions(school, device, set(get_args(StationKind)))))
+        self._hears = {device_topic(school, device, leaf): take for leaf, take in (hears or {}).items()}
+        self.backlog = Backlog()
         self._early: dict[str, tuple[bytes, bool]] = {}
         self._reader: BookReader | None = None
         self._failed_until_ms = 0
-        self._wake = threading.Event()
-        self._stop = threading.Event()
+        self._wake, self._stop = threading.Event(), threading.Event()
         self._connections = self._served = 0
         self._connected = False
         self._hub: HubState | None = None
@@ -95,6 +98,8 @@ class Delivery:
     def subscriptions(school: str, device: str, kinds: set[StationKind]) -> list[str]:
         """What a gateway with stations of these kinds listens to."""
         topics = [device_topic(school, device, leaf) for leaf in ("receipt", "cmd", "cfg")]
+        if "canteen" in kinds:
+            topics += [device_topic(school, device, "sheet"), device_topic(school, "+", "served")]
         return [hub_state_topic(school), *topics, *(roster_topic(school, kind) for kind in sorted(kinds))]
 
     # --- called from other threads ----------------------------------------------------------------------------
@@ -226,6 +231,8 @@ class Delivery:
             # The state names our key: a hub that meets us for the first time can't take records before it.
             self._say_state(reader, now_ms)
             self._offer(reader)
+        if self._hears:
+            self.backlog.look(reader, self._uplink, link=self._connected and self._hub is not None)
         if self._uplink.silent(now_ms):
             self._alarm("nothing-receipted", "the hub is ready and receipts nothing; check the broker's permissions")
         if now_ms >= self._tend_due_ms:
@@ -318,6 +325,8 @@ class Delivery:
                 self._hear_receipt(reader, self._opened(topic, payload), retained=retained)
             elif topic == device_topic(self._school, self._device, "cfg"):
                 self._occasions.at_once |= self._keys.configure(decode_body(self._opened(topic, payload), DeviceConfig))
+            elif topic in self._hears:
+                self._occasions.at_once |= self._hears[topic](payload)
             else:
                 for kind in get_args(StationKind):
                     mine = topic == roster_topic(self._school, kind)
@@ -360,8 +369,10 @@ class Delivery:
 
     def _hear_receipt(self, reader: BookReader, body: bytes, *, retained: bool) -> None:
         receipt = decode_receipt(body)
-        if receipt.time is not None and not retained:
-            self._hear_time(receipt.time)
+        if receipt.time is not None and not retained and receipt.time.echo_boot == self._clock.boot:
+            anchor = self._clock.hear_hub(receipt.time.echo_mono, receipt.time.hub, receipt.time.err)
+            if anchor is not None:
+                self._anchored(anchor)
 
         def digest_at(journal: str, sequence: int) -> str | None:
             try:
@@ -377,13 +388,6 @@ class Delivery:
             self._journal.settle(change.journal, change.hub, change.city)
         for code in heard.alarms:
             self._alarm(code, "the hub's receipt is not about our records")
-
-    def _hear_time(self, time: HubTime) -> None:
-        if time.echo_boot != self._clock.boot:
-            return
-        anchor = self._clock.hear_hub(time.echo_mono, time.hub, time.err)
-        if anchor is not None:
-            self._anchored(anchor)
 
     def _published(self, reader: BookReader) -> bool:
         assert self._link is not None

@@ -55,6 +55,21 @@ def _opened(octets: bytes) -> _Saved:
     return msgspec.json.decode(octets, type=_Saved)
 
 
+def identity_in(data_dir: Path) -> tuple[Identity, str | None] | None:
+    """The identity that a data directory keeps, and the hub's key that it knows; None where neither file says it.
+
+    Nothing is made or written. Raises OSError.
+    """
+    for name in (FILE_NAME, SPARE_NAME):
+        try:
+            saved = _opened((data_dir / name).read_bytes())
+            seeds = octets_of(saved.sign_seed, SEED_BYTES), octets_of(saved.box_seed, SEED_BYTES)
+        except (FileNotFoundError, IsADirectoryError, msgspec.DecodeError, ValueError, RecursionError, BadMessage):
+            continue
+        return Identity(*seeds), saved.hub_key
+    return None
+
+
 class DeviceKeys:
     """See the room. Every change is written durably before it counts."""
 

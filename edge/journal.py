@@ -145,7 +145,7 @@ class SqliteJournal:
 
         return Recorded(self._append(draft, then), station, card, signal)
 
-    def note(self, kind: str, data: JsonObject) -> TapId:
+    def note(self, kind: str, data: JsonObject | Struct) -> TapId:
         """See Journal.note."""
         return self._append(Draft(kind, self._clock.read().best_ms, data))
 

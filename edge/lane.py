@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from edge.ports import CardSeen, Signals, Warning_
+from edge.ports import CardSeen, HandSeen, Signals, Warning_
 from edge.station import Station
 
 log = logging.getLogger("k12edge.lane")
@@ -27,15 +27,15 @@ class Lane:
         """`busy` is set whenever a sighting comes in."""
         self.station = station
         self._signals, self._mono_ns, self._busy = signals, mono_ns, busy
-        self._queue: queue.Queue[tuple[int, CardSeen] | None] = queue.Queue(WAITING_MAX)
+        self._queue: queue.Queue[tuple[int, CardSeen | HandSeen] | None] = queue.Queue(WAITING_MAX)
         self._lock = threading.Lock()
-        self._open: dict[int, CardSeen] = {}
+        self._open: dict[int, CardSeen | HandSeen] = {}
         self._warned: set[int] = set()
         self._numbers = 0
         self.done = 0
         self.overflowed = 0
 
-    def put(self, seen: CardSeen) -> None:
+    def put(self, seen: CardSeen | HandSeen) -> None:
         """Take a sighting in; never blocks. When the lane is full the card gets an alarm, not silence."""
         with self._lock:
             self._numbers += 1
@@ -47,6 +47,8 @@ class Lane:
             self._closed(number)
             self.overflowed += 1
             self._signals.warn(Warning_("alarm", self.station.plan.name, None, "lane-full"))
+            if isinstance(seen, HandSeen):
+                seen.answered("lane-full", None)
             return
         self._busy.set()
 
@@ -64,13 +66,15 @@ class Lane:
                 return True
         return False
 
-    def _take(self, number: int, seen: CardSeen) -> None:
+    def _take(self, number: int, seen: CardSeen | HandSeen) -> None:
         try:
             self.station.take(seen)
         except Exception:
             # A fault of ours must not close the lane for the next pupil; this one gets an alarm.
             log.exception("station %s: a sighting could not be handled", self.station.plan.name)
             self._signals.warn(Warning_("alarm", self.station.plan.name, None, "internal-fault"))
+            if isinstance(seen, HandSeen):
+                seen.answered("internal-fault", None)
         finally:
             self._closed(number)
             self.done += 1
@@ -106,5 +110,6 @@ class Lane:
             ]
             self._warned.update(number for number, _ in late)
         for _, seen in late:
-            self._signals.warn(Warning_("wait", self.station.plan.name, self.station.keyed(seen.card), "slow-storage"))
+            card = self.station.keyed(seen.card) if isinstance(seen, CardSeen) else self.station.keyed_by_hand(seen)
+            self._signals.warn(Warning_("wait", self.station.plan.name, card, "slow-storage"))
         return waiting

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from protocol.cards import CardUid
 from protocol.errors import ReaderLost
-from protocol.taps import ClockReading, TapId
+from protocol.meals import ByHand, MealTap
+from protocol.taps import ClockReading, TapData, TapId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from msgspec import Struct
 
     from protocol.cardforms import PartialPlan
     from protocol.taps import Draft, JsonObject
@@ -50,6 +53,30 @@ class CardSeen:
     seen_mono_ns: int
     read: CardRead | None = None
     listed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandSeen:
+    """A sighting by hand: a person at a counter asks for a serving, which takes its turn like a card.
+
+    `whom`: what stands for a card (CardKey.keyed_hand): the pupil's key, or a name of its own for a `stranger`.
+    `student`: the pupil, None for a stranger. `seen_mono_ns`: CLOCK_BOOTTIME when it was asked. `answered(code, tap)`
+    is called once, from any thread, and must not block: with the record's id, or the code of why there is none.
+    """
+
+    hand: ByHand
+    whom: str
+    student: str | None
+    seen_mono_ns: int
+    answered: Callable[[str | None, str | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """What a counter believes before it writes a serving: `meal`, None outside of all; `again`: the same tray."""
+
+    meal: MealTap | None
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +191,31 @@ class Journal(Protocol):
         (JournalFull, JournalFailed) nothing of the draft is stored, and nothing is shown. `show` must not raise.
         """
 
-    def note(self, kind: str, data: JsonObject) -> TapId:
+    def note(self, kind: str, data: JsonObject | Struct) -> TapId:
         """Commit a record that stands for no signal (an anchor, an alarm, a head)."""
+
+
+class Meals(Protocol):
+    """What a canteen's station asks and tells about meals. See edge/canteen/hatch.py.
+
+    Called on the lane's thread between two signals: nothing here waits for a disk, a network or a screen, and nothing
+    takes longer on a day with many servings. Nothing here can refuse food: there is no such answer.
+    """
+
+    def takes_shift(self, station: str, cards: Sequence[str]) -> bool:
+        """Whether one of these keyed ids is a staff card, whose holder has the shift from now on: it is no serving."""
+
+    def pressed(self, station: str, asked: HandSeen) -> str | None:
+        """The record that answers this press already: of the press just before, or of the card it is to answer."""
+
+    def judge(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
+        """What a touch that may be accepted is: which meal, which helping, or the same tray again."""
+
+    def noted(self, tap: TapId, data: TapData, asked: HandSeen | None) -> None:
+        """A record of this station is on the disk, and was signalled."""
+
+    def failed(self, code: str) -> None:
+        """A record could not be written."""
 
 
 class Signals(Protocol):

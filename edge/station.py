@@ -8,13 +8,22 @@ from typing import Final
 import msgspec
 
 from edge.config import StationPlan
-from edge.decide import RecentTaps, decide
-from edge.ports import CardRead, CardSeen, Clock, Journal, Sighting, Signals, Warning_
+from edge.decide import Judgement, RecentTaps, decide
+from edge.ports import CardRead, CardSeen, Clock, HandSeen, Journal, Meals, Plate, Sighting, Signals, Warning_
 from protocol.cards import CardKey, CardUid
 from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
 from protocol.roster import Release
-from protocol.taps import SIGNAL_WORDS, TAP_TYPES, TYPE_CHARACTERS_MAX, Draft, StationKind, TapData, tap_type
+from protocol.taps import (
+    SIGNAL_WORDS,
+    TAP_TYPES,
+    TYPE_CHARACTERS_MAX,
+    ClockReading,
+    Draft,
+    StationKind,
+    TapData,
+    tap_type,
+)
 
 UNPROVEN: Final = ("unknown", "no-roster", "no-card-key")
 """Reasons of taps that nobody could hold against a roster: a wrong declaration of the reader would show later."""
@@ -33,10 +42,12 @@ class Station:
         card_key: Callable[[Release | None], CardKey],
         roster: Callable[[StationKind], Release | None],
         seal_raw: Callable[[CardSeen], str | None] = lambda _: None,
+        meals: Meals | None = None,
     ) -> None:
         """Start with no tap remembered; `remember` brings back those before a restart.
 
         `seal_raw` gives what was read in a box for the hub: an unknown card can be found out later, a proof checked.
+        `meals`: of a canteen's station, what it serves.
         """
         self.plan = plan
         self._clock = clock
@@ -45,6 +56,7 @@ class Station:
         self._card_key = card_key
         self._roster = roster
         self._seal_raw = seal_raw
+        self._meals = meals
         self._recent = RecentTaps(plan.repeat_window_ms)
 
     def remember(self, event: Event, now_mono_ms: int, now_best_ms: int, boot: str) -> None:
@@ -67,24 +79,37 @@ class Station:
         """The id under which this card travels now."""
         return self._card_key(self._roster(self.plan.kind)).keyed(card)
 
-    def take(self, seen: CardSeen) -> None:
+    def keyed_by_hand(self, asked: HandSeen) -> str:
+        """The id that stands for a card in what was asked for by hand."""
+        return self._card_key(self._roster(self.plan.kind)).keyed_hand(asked.whom)
+
+    def forget(self, card: str) -> None:
+        """A serving of this card was taken back: its next touch counts again. From any thread."""
+        self._recent.forget(card)
+
+    def take(self, seen: CardSeen | HandSeen) -> None:
         """Judge, write down, signal. A tap that can't be written is never accepted: an alarm instead."""
+        if isinstance(seen, HandSeen):
+            self._serve(seen)
+            return
         sighting = Sighting(self.plan.name, seen.card, self._clock.reading_at(seen.seen_mono_ns))
         release = self._roster(self.plan.kind)
         key = self._card_key(release)
         keyed = key.keyed(sighting.card)
         listed = keyed if seen.listed is None else key.keyed_text(seen.listed)
+        if self._meals is not None and self._meals.takes_shift(self.plan.name, (keyed, listed)):
+            return
         school_key = key.number != 0 and (release is None or key.number in release.keys)
-        at_ms = sighting.clock.mono_ms
         judged = decide(
             sighting.card,
             keyed,
             school_key=school_key,
             release=release,
             recent=self._recent,
-            at_ms=at_ms,
+            at_ms=sighting.clock.mono_ms,
             listed=listed,
         )
+        judged, plate = self._at_table(judged, keyed, sighting.clock)
         read = seen.read or CardRead(seen.card)
         sealed = judged.reason in UNPROVEN or sighting.card.partial or read.proof is not None
         raw = self._seal_raw(seen) if sealed else None
@@ -101,17 +126,60 @@ class Station:
             clock=clock_data(sighting.clock),
             raw=msgspec.UNSET if raw is None else raw,
             type=msgspec.UNSET if read.kind is None else read.kind[:TYPE_CHARACTERS_MAX],
+            meal=msgspec.UNSET if plate.meal is None else plate.meal,
         )
-        draft = Draft(
-            tap_type(self.plan.kind, judged.outcome),
-            sighting.clock.best_ms,
-            data,
-            None if judged.student is None else f"student/{judged.student}",
-        )
-        try:
-            self._journal.append(draft, self.plan.name, keyed, judged.outcome, self._signals.show)
-        except K12EdgeError as problem:
-            self._signals.warn(Warning_("alarm", self.plan.name, keyed, problem.code))
+        self._write(data, sighting.clock, None)
+
+    def _at_table(self, judged: Judgement, keyed: str, clock: ClockReading) -> tuple[Judgement, Plate]:
+        """What a touch is as a serving: another card of a pupil who just took a tray here is the same tray."""
+        if self._meals is None or judged.outcome == "refused":
+            return judged, Plate(None, False)
+        plate = self._meals.judge(self.plan.name, judged.student, keyed, clock, self.plan.repeat_window_ms)
+        if plate.again and judged.outcome == "accepted":
+            return Judgement("repeated", "repeat", judged.student, judged.roster), plate
+        return judged, plate
+
+    def _serve(self, asked: HandSeen) -> None:
+        """What was asked for by hand: written down and signalled as a card's; one press is one serving."""
+        assert self._meals is not None, "only a canteen's station serves by hand"
+        before = self._meals.pressed(self.plan.name, asked)
+        if before is not None:
+            asked.answered(None, before)
             return
-        if judged.outcome == "accepted":
-            self._recent.accepted(keyed, at_ms, judged.student)
+        clock = self._clock.reading_at(asked.seen_mono_ns)
+        release = self._roster(self.plan.kind)
+        name = None if release is None else release.release
+        keyed = self.keyed_by_hand(asked)
+        judged, plate = self._at_table(Judgement("accepted", None, asked.student, name), keyed, clock)
+        data = TapData(
+            kind=self.plan.kind,
+            point=self.plan.name,
+            dir=self.plan.direction,
+            card=keyed,
+            student=asked.student,
+            decision=judged.outcome,
+            reason=judged.reason,
+            signal=SIGNAL_WORDS[judged.outcome],
+            roster=name,
+            clock=clock_data(clock),
+            meal=msgspec.UNSET if plate.meal is None else plate.meal,
+            hand=asked.hand,
+        )
+        asked.answered(*self._write(data, clock, asked))
+
+    def _write(self, data: TapData, clock: ClockReading, asked: HandSeen | None) -> tuple[str | None, str | None]:
+        """Commit, have it signalled, and remember it: the code of why it was not written, or the record's id."""
+        subject = None if data.student is None else f"student/{data.student}"
+        draft = Draft(tap_type(self.plan.kind, data.decision), clock.best_ms, data, subject)
+        try:
+            recorded = self._journal.append(draft, self.plan.name, data.card, data.decision, self._signals.show)
+        except K12EdgeError as problem:
+            self._signals.warn(Warning_("alarm", self.plan.name, data.card, problem.code))
+            if self._meals is not None:
+                self._meals.failed(problem.code)
+            return problem.code, None
+        if data.decision == "accepted":
+            self._recent.accepted(data.card, clock.mono_ms, data.student)
+        if self._meals is not None:
+            self._meals.noted(recorded.tap, data, asked)
+        return None, str(recorded.tap)

@@ -1,8 +1,8 @@
 """The locks of the roles: what of the whole locks a gateway or a hub installs, with the same versions and hashes.
 
-`python firmware-config/rolelock.py` writes gateway/requirements.lock, hub/requirements.lock, build.lock and, for each
-family of readers that needs a library, gateway/readers-FAMILY.lock anew. It needs the whole locks installed, since it
-follows what the installed packages say they need.
+`python firmware-config/rolelock.py` writes gateway/requirements.lock, hub/requirements.lock, build.lock,
+gateway/kiosk.lock and, for each family of readers that needs a library, gateway/readers-FAMILY.lock anew. It needs the
+whole locks installed, since it follows what the installed packages say they need.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ EXTRAS: Final = {"gateway": [], "hub": ["hub"]}
 """The extras of pyproject.toml that a role needs."""
 FAMILIES: Final = ("gpio", "keyboard", "osdp", "pcsc")
 """The extras that a gateway may have besides: see requirements-readers.lock."""
+KIOSK: Final = "kiosk"
+"""The extra of gateways at counters with screens; a part of the whole lock."""
 BUILD: Final = "setuptools"
 """Builds what comes as source (k12edge itself, one library) without a download outside the lock."""
 
@@ -76,6 +78,8 @@ def locks() -> dict[Path, str]:
     for family in FAMILIES:
         mine = _closed(list(map(_plain, _project()["optional-dependencies"][family])), readers) - has
         files[HERE / "gateway" / f"readers-{family}.lock"] = "".join(readers[name] for name in sorted(mine))
+    screens = _closed(list(map(_plain, _project()["optional-dependencies"][KIOSK])), whole) - has
+    files[HERE / "gateway" / "kiosk.lock"] = "".join(whole[name] for name in sorted(screens))
     return files
 
 

@@ -18,6 +18,7 @@ from hub.parents.notices import Notices
 from hub.parents.sinks import open_sink
 from hub.parts import VERSION, Store
 from hub.road.announcer import Announcer
+from hub.road.counters import Counters
 from hub.road.fleet import Fleet
 from hub.road.mailroom import Mailroom
 from hub.road.receipts import Receipts
@@ -96,6 +97,7 @@ class Assembly:
             with_city=config.city.answers,
         )
         self.announcer = Announcer(config, self.epoch, self.identity, store, self.fleet)
+        self.counters = Counters(config.school, self.identity, store, self.fleet)
         self.mailroom = Mailroom(
             config.school,
             store.ledger,
@@ -103,7 +105,7 @@ class Assembly:
             receipts,
             self.own,
             store.clock,
-            self.announcer.configuration,
+            self._greet,
             self._on_records,
             self.announcer.now,
         )
@@ -115,6 +117,7 @@ class Assembly:
         self.regainer = None if audit is None else Regainer(store, audit, self._on_records)
         self.puller = None if city_roster is None else self._puller(city_roster)
         self.messenger = self._messenger()
+        store.kitchen.on_locked = self._on_records
         self.marker = Marker(store, self._on_records) if config.city.answers else None
 
     @property
@@ -130,6 +133,8 @@ class Assembly:
             "regainer": self.regainer,
             "messenger": self.messenger,
             "marker": self.marker,
+            "kitchen": self.store.kitchen,
+            "counters": self.counters,
             "announcer": self.announcer,
         }
         return {name: worker for name, worker in found.items() if worker is not None}
@@ -166,13 +171,24 @@ class Assembly:
         """Speak by this link."""
         self.mailroom.use(link)
         self.announcer.use(link)
+        self.counters.use(link)
 
     def on_link(self, connected: bool) -> None:
         """The link stands, or is gone."""
         if connected:
-            self.announcer.now()
+            self._say_all()
         else:
             self.fleet.broker_lost()
+
+    def _say_all(self) -> None:
+        """Everything that brokers keep is to be said again."""
+        self.announcer.now()
+        self.counters.now()
+
+    def _greet(self, device: str) -> None:
+        """A gateway has connected: what it needs is said to it again."""
+        self.announcer.configuration(device)
+        self.counters.greet(device)
 
     def _on_records(self) -> None:
         self.wake_forwarder()

@@ -17,7 +17,7 @@ import msgspec
 from host.accounts import account_name, peer_uid
 from host.lock import InstanceLock
 from hub.config import HubConfig
-from hub.papers import PAPER_BYTES_MAX, read_paper, unwrapped, wrapped, write_paper
+from hub.papers import HANDED_BYTES_MAX, PAPER_BYTES_MAX, read_paper, unwrapped, wrapped, write_paper
 from protocol.errors import AlreadyRunning, BadMessage, K12EdgeError, NeedsHands
 
 log = logging.getLogger("k12edge.control")
@@ -25,7 +25,12 @@ log = logging.getLogger("k12edge.control")
 SOCKET_NAME: Final = "hub.sock"
 LINE_BYTES_MAX: Final = PAPER_BYTES_MAX * 4 // 3 + 64 * 1024
 """One paper, as it travels, and some words."""
+ANSWER_BYTES_MAX: Final = HANDED_BYTES_MAX * 4 // 3 + 64 * 1024
+"""The same of what a hub hands out."""
 TIMEOUT_S: Final = 30.0
+SLOW_S: Final = 600.0
+SLOW: Final = ("meal-audit", "meal-days", "meal-paper")
+"""Actions that go through a whole month of meals, and how long their answer is waited for."""
 ASKING_S: Final = 2.0
 """Whoever connects and says nothing for so long is hung up on."""
 PAUSE_S: Final = 0.1
@@ -34,7 +39,7 @@ TALKERS_MAX: Final = 16
 
 Carry = Callable[[str, Mapping[str, str | None]], tuple[str, bytes | None]]
 """Action and words -> what to say, and what the person gets as a file."""
-IMPORTS: Final = ("roster-import", "roster-check", "roster-apply", "keys-import")
+IMPORTS: Final = ("roster-import", "roster-check", "roster-apply", "keys-import", "meal-plan-set")
 """Actions that are handed a file; the others get one, if any."""
 
 
@@ -99,6 +104,18 @@ def handed_out(config: HubConfig, action: str) -> bytes:
     return unwrapped(reply.paper)
 
 
+def exchanged(
+    config: HubConfig, action: str, words: Mapping[str, str | None], paper: bytes | None = None
+) -> tuple[str, bytes | None]:
+    """Ask the running hub, or do it here, handing `paper` over; the answer for people, and what came back as a file.
+
+    Raises NeedsHands.
+    """
+    given = {} if paper is None else {"paper": wrapped(paper)}
+    reply = _answered(config, action, {**words, **given})
+    return reply.text, None if reply.paper is None else unwrapped(reply.paper)
+
+
 def _answered(config: HubConfig, action: str, words: Mapping[str, str | None]) -> Reply:
     reply = _ask(socket_path(config.data_dir), Request(action, dict(words))) or _alone(config, action, words)
     if reply.code is not None:
@@ -130,11 +147,11 @@ def _alone(config: HubConfig, action: str, words: Mapping[str, str | None]) -> R
 def _ask(path: Path, request: Request) -> Reply | None:
     """The answer of a running hub, None where none runs. The path may be longer than a socket's name can be."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(TIMEOUT_S)
+        line.settimeout(SLOW_S if request.action in SLOW else TIMEOUT_S)
         try:
             _connect(line, path)
             line.sendall(msgspec.json.encode(request) + b"\n")
-            answer = _line(line, LINE_BYTES_MAX)
+            answer = _line(line, ANSWER_BYTES_MAX)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as problem:

@@ -15,6 +15,8 @@ from protocol.errors import NeedsHands
 
 PAPER_BYTES_MAX: Final = 8 * 1024 * 1024
 """More than a roster of 20,000 rows, or the keys of 10,000 gateways."""
+HANDED_BYTES_MAX: Final = 48 * 1024 * 1024
+"""A file that a hub hands out; a month's audit pack of 1,763 pupils takes about 8 MiB."""
 
 
 class PaperRefused(NeedsHands):

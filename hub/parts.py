@@ -14,19 +14,29 @@ from hub.cards.holders import Holders
 from hub.clock import HubClock
 from hub.config import HubConfig
 from hub.days.classbook import ClassBook, today_at
+from hub.days.complaints import Complaints
 from hub.days.daybook import Daybook
+from hub.days.forecasts import Forecasts
+from hub.days.kitchen import Kitchen
+from hub.days.mealbook import MealBook
+from hub.days.mealdesk import MealDesk
+from hub.days.mealmonths import MealMonths, meal_days_told
+from hub.days.mealoffice import MealOffice
 from hub.days.office import Office
 from hub.days.recompute import recompute_told
 from hub.desks.cardview import CardBook
 from hub.desks.desk import Desk, Outcome
 from hub.desks.eraser import Eraser
+from hub.desks.incidentdesk import INCIDENT_ACTIONS, IncidentDesk
 from hub.desks.issuing import Issuing
 from hub.desks.listdesk import IMPORT_ACTION, LIST_ACTIONS, ListDesk
 from hub.desks.otherlists import OtherLists
+from hub.desks.plandesk import PLAN_ACTIONS, PlanDesk
 from hub.desks.userdesk import ACTIONS as USER_ACTIONS
 from hub.desks.userdesk import UserDesk
 from hub.parents.consents import Consents
 from hub.releases import Releases
+from hub.reporting.mealwords import MEAL_ACTIONS, MealWords
 from hub.reporting.reportdesk import REPORT_ACTIONS, ReportDesk
 from hub.reports.labels import labels_of
 from hub.rostersync.mirror import Mirror
@@ -34,14 +44,17 @@ from hub.store.anchorrows import AnchorRows
 from hub.store.auditrows import AuditRows
 from hub.store.boardrows import BoardRows
 from hub.store.cardrows import CardRows
+from hub.store.counterrows import CounterRows
 from hub.store.coveragerows import CoverageRows
 from hub.store.database import Database
 from hub.store.dayrows import DayRows
 from hub.store.deskrows import DeskRows
 from hub.store.devices import Devices
 from hub.store.forwardrows import ForwardRows
+from hub.store.incidentrows import IncidentRows
 from hub.store.ledger import Ledger
 from hub.store.listrows import ListRows
+from hub.store.mealplanrows import MealPlanRows
 from hub.store.messagerows import MessageRows
 from hub.store.notes import CalendarBack, Notes, Regain
 from hub.store.ownjournal import OwnJournal
@@ -98,6 +111,8 @@ class Store:
         self.forward = ForwardRows(self.ledger, self.anchors, config.city.hold_ms)
         self.cards = CardRows(self.ledger, self.anchors)
         self.people = PeopleRows(self.database)
+        self.mealplans = MealPlanRows(self.database)
+        self.counters = CounterRows(self.database)
         self.days = DayRows(self.database.connection)
         self.holders = Holders(self.days, self.secrets, self.devices, self.roster)
         self.releases = Releases(self.people, self.holders)
@@ -106,6 +121,7 @@ class Store:
         self.timetables = TimetableRows(self.database)
         self.messages = MessageRows(self.database)
         self.sent = SentRows(self.database)
+        self.incidents = IncidentRows(self.database)
         self.labels = labels_of(config.labels)
         self.coverage = CoverageRows(self.ledger, self.anchors)
         self._known: tuple[tuple[object, ...], Sequence[Watermark]] | None = None
@@ -121,6 +137,13 @@ class Store:
             self.words,
             self.clock.now_ms,
         )
+        self.mealbook = MealBook(self)
+        self.forecasts = Forecasts(self)
+        self.kitchen = Kitchen(self)
+        self.mealoffice = MealOffice(self)
+        self.mealdesk = MealDesk(self)
+        self.mealmonths = MealMonths(self)
+        self.complaints = Complaints(self)
         self._furnish_desks(config)
 
     def _classes_today(self) -> list[str]:
@@ -158,6 +181,7 @@ class Store:
         )  # fmt: skip
         self.deskrows = DeskRows(self.database)
         self.cardbook = CardBook(self)
+        self.incidentdesk = IncidentDesk(self)
         self.issuing = Issuing(self, self.cardbook)
         self.desk = Desk(
             config.school,
@@ -196,6 +220,8 @@ class Store:
         """
         if action == "recompute":
             return Outcome(recompute_told(self, words))
+        if action == "meal-days":
+            return Outcome(meal_days_told(self, words), records=int(words.get("state") == "True"))
         if action == "retention":
             return Eraser(self).carry_out(words)
         if action == IMPORT_ACTION:
@@ -204,6 +230,12 @@ class Store:
             return Outcome(self.listdesk.carry_out(action, words))
         if action in REPORT_ACTIONS:
             return ReportDesk(self).carry_out(action, words)
+        if action in MEAL_ACTIONS:
+            return MealWords(self).carry_out(action, words)
+        if action in PLAN_ACTIONS:
+            return PlanDesk(self).carry_out(action, words)
+        if action in INCIDENT_ACTIONS:
+            return self.incidentdesk.carry_out(action, words)
         if action in USER_ACTIONS:
             return Outcome(self.userdesk.carry_out(action, words))
         if action not in TAKING:

@@ -61,6 +61,8 @@ class RowsWorker(Worker):
         super().__init__()
         self._database, self._log, self._failed_pause_ms = database, log, failed_pause_ms
         self._failing = False
+        self.fault: Exception | None = None
+        """The last fault of ours that it met, for whoever looks for such."""
 
     def work(self) -> int:
         """Do one piece; the ms to wait before the next turn. May raise."""
@@ -80,6 +82,7 @@ class RowsWorker(Worker):
             self._failing = True
         except Exception as problem:
             self._log.exception("a fault of ours")
+            self.fault = problem
             self._database.met(problem)
         else:
             self._failing = False

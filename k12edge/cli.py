@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from k12edge.hubwords import add_hub
+from k12edge.incidentwords import add_incident_words
 from k12edge.words import (
     EXIT_FAILED,
     EXIT_OK,
@@ -22,6 +23,7 @@ from k12edge.words import (
     add_config,
     configured,
     ending_of_signals,
+    person,
     printed,
 )
 from protocol.errors import AlreadyRunning, ConfigError, K12EdgeError
@@ -55,19 +57,34 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print the reconciliation as one JSON object")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="work in this empty directory and leave it")
     demo.set_defaults(run=_demo)
-    verify = commands.add_parser("verify", help="prove journal files, or name the first bad record; writes nothing")
-    verify.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a journal file or a gateway's data_dir")
+    verify = commands.add_parser(
+        "verify", help="prove journal files and audit packs, or name the first bad record; writes nothing"
+    )
+    verify.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a journal file, a gateway's data_dir, or a pack's zip"
+    )
     verify.add_argument("--witness", metavar="FILE|URL", help="what the hub holds: its address, or a saved answer")
+    verify.add_argument("--hub-key", metavar="KEY", help="of a pack: the school's hub's key, or its fingerprint")
     verify.add_argument("--json", action="store_true", help="one JSON object a path")
     verify.set_defaults(run=_verify)
     journal = commands.add_parser("journal", help="print a journal's records, oldest first; writes nothing")
     journal.add_argument("path", type=Path, metavar="PATH", help="a journal file or a gateway's data_dir")
     journal.add_argument("--json", action="store_true", help="one JSON object a record, with id and type")
     journal.set_defaults(run=_journal)
+    _add_incident(commands)
     _cards(commands)
     doctor = commands.add_parser("doctor", help="look whether this machine and configuration can do the job")
     add_config(doctor, _doctor)
     return parser
+
+
+def _add_incident(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    word = commands.add_parser("incident", help="who ate, from the counters' own journals, without a hub")
+    word.add_argument(
+        "--journals", nargs="+", required=True, type=Path, metavar="PATH", help="gateways' data_dirs or journal files"
+    )
+    add_incident_words(word)
+    word.set_defaults(run=_incident)
 
 
 def _init(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -196,10 +213,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from edge.verify import verify_path
+    from k12edge.packs import is_pack, verify_pack
 
     worst = EXIT_OK
     for path in arguments.paths:
-        report = verify_path(path, arguments.witness)
+        pack = is_pack(path)
+        report = verify_pack(path, arguments.hub_key) if pack else verify_path(path, arguments.witness)
         if arguments.json:
             print(json.dumps(report.as_json(), ensure_ascii=False))
         else:
@@ -214,6 +233,14 @@ def _journal(arguments: argparse.Namespace) -> int:
     for line in list_journal(arguments.path, arguments.json):
         print(line)
     return EXIT_OK
+
+
+def _incident(arguments: argparse.Namespace) -> int:
+    from k12edge.incident import Asking, incident
+
+    words = {"meal": arguments.meal, "date": arguments.date, "last_hours": arguments.last_hours}
+    asking = Asking(arguments.journals, arguments.out, words, arguments.ill, arguments.drill, person())
+    return printed(incident(asking))
 
 
 def _explain(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 from k12edge.backupwords import add_backup
+from k12edge.incidentwords import add_hub_incident
 from k12edge.listwords import add_confirm, add_lists
+from k12edge.mealwords import add_meals
+from k12edge.monthwords import add_months
 from k12edge.reportwords import add_reports
 from k12edge.words import EXIT_OK, Command, add_config, configured, ending_of_signals, person, printed
 
@@ -60,6 +63,7 @@ def add_hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     again.add_argument("--into", type=Path, metavar="DIR", help="write marks.csv and counts.csv there")
     again.add_argument("--json", action="store_true", help="print the counts as one JSON array")
     again.set_defaults(run=_replay_day)
+    add_hub_incident(actions, _hub_action)
     add_backup(actions)
     old = actions.add_parser("retention", help="let go of what is over its time, and erase pupils who left long ago")
     old.add_argument("--dry-run", action="store_true", help="say what would go, and delete nothing")
@@ -78,6 +82,8 @@ def add_hub(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     restore.add_argument("file", type=Path, metavar="FILE", help="what `keys export` wrote")
     add_config(restore, _hub_action("keys-import", "file"))
     add_reports(actions, _hub_action)
+    add_months(actions, _hub_action)
+    add_meals(actions, _hub_action)
     add_access(actions)
 
 

@@ -5,7 +5,7 @@ Hub and city hold the same records and derive the same times from them, in whate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -201,6 +201,23 @@ class Timeline:
         self._boot_of: dict[str, str] = {}
         self._before: dict[str, str] = {}
         self._after: dict[str, list[str]] = {}
+
+    def restore(self, boots: Mapping[str, BootAnchors], ran: Mapping[str, str], before: Mapping[str, str]) -> None:
+        """Take over what another timeline of the source knew: anchors by boot, boot and journal before by journal."""
+        self.boots.update(boots)
+        self._boot_of.update(ran)
+        for journal, previous in before.items():
+            if journal not in self._before:
+                self._before[journal] = previous
+                self._after.setdefault(previous, []).append(journal)
+
+    def ran(self) -> dict[str, str]:
+        """Journal -> the boot that it ran in."""
+        return dict(self._boot_of)
+
+    def order(self) -> dict[str, str]:
+        """Journal -> the journal before it."""
+        return dict(self._before)
 
     def learn(self, event: Event) -> set[str]:
         """Take a record's certain moments in; the boots whose anchors changed."""

@@ -98,6 +98,10 @@ class CardKey:
         tag = hmac.digest(self.secret, text.encode("ascii"), hashlib.sha256)[:TAG_BYTES]
         return f"hk{self.number}:{base64.urlsafe_b64encode(tag).rstrip(b'=').decode('ascii')}"
 
+    def keyed_hand(self, whom: str) -> str:
+        """What stands for a card in a record that a person entered: `whom` is a pupil's key, or any name of its own."""
+        return self.keyed_text(f"hand:{whom}".encode("ascii", "backslashreplace").decode("ascii"))
+
     def __repr__(self) -> str:
         """Never the secret, which must not reach a log."""
         return f"CardKey(number={self.number})"

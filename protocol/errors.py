@@ -31,6 +31,15 @@ class NeedsHands(K12EdgeError):
     code = "needs-hands"
 
 
+class Refused(NeedsHands):
+    """What somebody asked for isn't done. Its sentence has its values apart, so that a page says it in its language."""
+
+    def __init__(self, said: str, /, *, hint: str | None = None, **values: object) -> None:
+        """`said`: English, with a name in braces for each of `values`; hub/web/refusals.py has the Vietnamese."""
+        self.said, self.values = said, values
+        super().__init__(said.format(**values), hint=hint)
+
+
 class BadMessage(K12EdgeError):
     """A message that can't be understood or believed; it is parked with its bytes."""
 

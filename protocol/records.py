@@ -7,6 +7,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from protocol.mealrecords import MEAL_TYPES
+from protocol.meals import Face, Meal
 from protocol.taps import TAP_TYPES, ClockData, StationKind, TapData
 
 
@@ -119,11 +121,14 @@ class RecordForked(msgspec.Struct, frozen=True):
 
 
 class TapCorrection(msgspec.Struct, frozen=True):
-    """`attendance.correction` and `meal.correction`, by a hub: record `tap` of `source` is `student`'s.
+    """`attendance.correction` and `meal.correction`: record `tap` of `source` is `student`'s.
 
+    By a hub, or (`meal.correction`) by the gateway of the counter that wrote the record; then `source` is itself.
     `was`: who it was known to be before; null means nobody. `card`: the card's id as it is now known. `why`:
     `rederived`, the reader's numbers were read again under another declaration, which `detail` gives; `holder`, the
-    gateway didn't know, or didn't know any more, whose card it was at that moment. `by`: who asked; `-` for the hub.
+    gateway didn't know, or didn't know any more, whose card it was at that moment. Of servings also: `undone`, nobody
+    was served, and `done`, somebody was after all; `second`, a repeat was a second helping, and `repeat`, a second one
+    was the same tray. The newest of a record counts. `by`: who asked; `-` for the hub.
     """
 
     tap: str
@@ -131,9 +136,19 @@ class TapCorrection(msgspec.Struct, frozen=True):
     was: str | None
     student: str | None
     card: str
-    why: Literal["rederived", "holder"]
+    why: Literal["rederived", "holder", "undone", "done", "second", "repeat"]
     detail: str
     by: str
+    clock: ClockData
+
+
+class MealRated(msgspec.Struct, frozen=True):
+    """`meal.rated`: somebody touched a face at the tray return `point`; who it was stands nowhere."""
+
+    point: str
+    day: str
+    meal: Meal
+    face: Face
     clock: ClockData
 
 
@@ -282,6 +297,33 @@ class FilesSent(msgspec.Struct, frozen=True):
     clock: ClockData
 
 
+class IncidentPack(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`incident.pack`, by a hub: a list of who ate was `made`, or `by` had it `sent` to the city.
+
+    `scope`: of what, such as `meal lunch 2026-11-23`; `number`: its version, counted for each scope, an exercise
+    (`drill`) apart. `took`: ms. `waiting`: counters of which something may be missing; `complete`: none. `counts`:
+    lines of each list. `files`: name -> SHA-256 (hex). `kept`: SHA-256 (hex) of what the hub remembers of this version.
+    Only `sent` names pupils: `lists`, list -> their opaque keys, in `parts` records of which this is `part`.
+    """
+
+    what: Literal["made", "sent"]
+    scope: Annotated[str, msgspec.Meta(max_length=200)]
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    drill: bool
+    made: str
+    took: Annotated[int, msgspec.Meta(ge=0)]
+    complete: bool
+    counts: dict[str, int]
+    kept: str
+    by: str
+    clock: ClockData
+    waiting: list[str] = []
+    files: dict[str, str] = {}
+    part: Annotated[int, msgspec.Meta(ge=1)] = 1
+    parts: Annotated[int, msgspec.Meta(ge=1)] = 1
+    lists: dict[str, list[str]] = {}
+
+
 DATA_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     **dict.fromkeys(TAP_TYPES, TapData),
     "journal.opened": JournalOpened,
@@ -294,11 +336,14 @@ DATA_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "record.forked": RecordForked,
     "attendance.correction": TapCorrection,
     "meal.correction": TapCorrection,
+    "meal.rated": MealRated,
     "attendance.rollcall": RollCall,
     "attendance.leave": LeaveNotice,
     "attendance.mark": AttendanceMark,
     "card.changed": CardChanged,
     "consent.changed": ConsentChanged,
     "files.sent": FilesSent,
+    "incident.pack": IncidentPack,
+    **MEAL_TYPES,
 }
 """The shape of each record type that gateways and hubs write now; the other types of EVENT_TYPES are reserved."""

@@ -45,12 +45,12 @@ class Identity:
     @property
     def key(self) -> str:
         """The public signing key, base64url."""
-        return text_of(bytes(_signer(self.sign_seed).verify_key))
+        return _public(self.sign_seed)
 
     @property
     def box(self) -> str:
         """The public key that boxes for us are sealed to, base64url."""
-        return text_of(bytes(PrivateKey(self.box_seed).public_key))
+        return _box_of(self.box_seed)
 
     def sign(self, message: bytes) -> str:
         """Ed25519 signature of the message, base64url."""
@@ -71,6 +71,17 @@ class Identity:
 @lru_cache(maxsize=8)
 def _signer(seed: bytes) -> SigningKey:
     return SigningKey(seed)
+
+
+@lru_cache(maxsize=8)
+def _public(seed: bytes) -> str:
+    """Asked for with every message that is signed or looked at."""
+    return text_of(bytes(_signer(seed).verify_key))
+
+
+@lru_cache(maxsize=8)
+def _box_of(seed: bytes) -> str:
+    return text_of(bytes(PrivateKey(seed).public_key))
 
 
 @lru_cache(maxsize=4096)

@@ -43,7 +43,8 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
     until the hub's box key is known); `owed` records wait for the hub, the oldest for `oldest_age_s`; `mono` and `boot`
     let the hub's answer anchor the clock; `alarms` are error codes that stand now; `readers` and `counters` tell of
     each station's reader whether it is `ready` and what it did; `partials` are the parts of card numbers that its
-    readers may hand over, such as `w24-reversed-first` (see cardforms.PartialPlan).
+    readers may hand over, such as `w24-reversed-first` (see cardforms.PartialPlan); `sheet` is the version of the
+    counters' sheet in force, 0 where a gateway with counters has none, absent where it has no counters.
     """
 
     state: str
@@ -68,6 +69,7 @@ class DeviceState(msgspec.Struct, frozen=True, omit_defaults=True):
     readers: dict[str, str] = {}
     counters: dict[str, ReaderCounters] = {}
     partials: list[str] = []
+    sheet: int | None = None
 
 
 class HubState(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from protocol.meals import ByHand, MealTap
+
 JsonObject = Mapping[str, Any]
 Sync = Literal["ntp", "hub", "rtc", "declared", "none"]
 Decision = Literal["accepted", "repeated", "refused"]
@@ -99,7 +101,11 @@ class ClockData(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TapData(msgspec.Struct, frozen=True):
-    """What `attendance.tap`, `meal.pickup`, `meal.referred`, `card.refused`, `card.presented`, `care.tap` say."""
+    """What `attendance.tap`, `meal.pickup`, `meal.referred`, `card.refused`, `card.presented`, `care.tap` say.
+
+    Of a serving, `meal` is what the counter believed of it, absent outside of every meal it knows; `hand` says that a
+    person entered it. Then `card` is made of the pupil's key, not of a card's number: see CardKey.keyed_hand.
+    """
 
     kind: StationKind
     point: str
@@ -113,6 +119,8 @@ class TapData(msgspec.Struct, frozen=True):
     clock: ClockData
     raw: str | msgspec.UnsetType = msgspec.UNSET
     type: str | msgspec.UnsetType = msgspec.UNSET
+    meal: MealTap | msgspec.UnsetType = msgspec.UNSET
+    hand: ByHand | msgspec.UnsetType = msgspec.UNSET
 
 
 TYPE_CHARACTERS_MAX: Final = 64

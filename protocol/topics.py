@@ -9,7 +9,7 @@ from typing import Final
 from protocol.taps import SLUG
 
 ROOT: Final = "k12/1"
-DEVICE_TOPICS: Final = ("ev", "receipt", "state", "served", "cmd", "cfg")
+DEVICE_TOPICS: Final = ("ev", "receipt", "state", "served", "cmd", "cfg", "sheet")
 """Below k12/1/<school>/dev/<device>/. A device writes ev, state and served; the hub writes the others."""
 
 CHARACTERS_MAX: Final = 160

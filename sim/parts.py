@@ -17,18 +17,56 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import IO, Any, Final, Protocol
 
 import msgspec
 
 from hub.broker import PORTS
 from protocol.errors import NeedsHands
 
-START_S: Final = 20.0
+START_S: Final = 60.0
+"""A part is ready in 2 s; not where a dozen others want to run as well."""
 STOP_S: Final = 15.0
 """A part ends in 4 s; on a machine where a dozen others want to run it may take longer, but it must end."""
 LOOK_S: Final = 0.02
 PROGRAM: Final = (sys.executable, "-m", "k12edge")
+
+
+class Process(Protocol):
+    """A process that was begun: what of `subprocess.Popen` is asked of it."""
+
+    pid: int
+    returncode: int | Any
+
+    def poll(self) -> int | None:
+        """Its exit code once it has ended."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code. Raises subprocess.TimeoutExpired."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Nothing where it has ended."""
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+
+    def kill(self) -> None:
+        """SIGKILL."""
+
+
+def begin(command: list[str], log: IO[bytes]) -> Process:
+    """Start a command whose output goes to `log`."""
+    return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
+@dataclass(slots=True)
+class Beginning:
+    """How commands are started whose environment is ours; tests have a cheaper way, see tests/nursery.py."""
+
+    by: Callable[[list[str], IO[bytes]], Process] = begin
+
+
+BEGINNING: Final = Beginning()
 
 
 class PartFailed(NeedsHands):
@@ -49,7 +87,7 @@ class Part:
     words: list[str]
     folder: Path
     ready: Callable[[], bool] | None = None
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     program: tuple[str, ...] = PROGRAM
     kills: int = 0
     environment: dict[str, str] | None = None
@@ -57,13 +95,13 @@ class Part:
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait` return when it is ready. Raises PartFailed."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.program, *self.words],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=self.environment,
-            )
+            command = [*self.program, *self.words]
+            if self.environment is None:
+                self.process = BEGINNING.by(command, log)
+            else:
+                self.process = subprocess.Popen(
+                    command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environment
+                )
         if wait and self.ready is not None:
             until(self.ready, f"{self.name} is not ready", also=self.check)
 

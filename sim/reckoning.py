@@ -142,9 +142,11 @@ def reckon(
     city: list[tuple[str, bytes]] | None,
     in_flight_max: int,
     running: frozenset[str] = frozenset(),
+    trays: Mapping[str, int] | None = None,
 ) -> Reckoning:
     """Compare all four.
 
+    `trays`: kind and pupil -> how often they were accepted on purpose; who isn't in it, at most once.
     A record without a signal is explained when it is among the last `in_flight_max` of a journal that ended (its
     gateway was killed between commit and signal); `running` journals have no such excuse.
     """
@@ -164,7 +166,7 @@ def reckon(
     last = _last_of_journals(journal, in_flight_max, running)
     found.unsignalled = [name for name in journal if name not in signals]
     found.unexplained = [f"{name}: recorded, never signalled" for name in found.unsignalled if name not in last]
-    _count_accepted(found, journal, signals)
+    _count_accepted(found, journal, signals, trays or {})
     return found
 
 
@@ -181,11 +183,15 @@ def _last_of_journals(journal: Mapping[str, bytes], count: int, running: frozens
     }
 
 
-def _count_accepted(found: Reckoning, journal: Mapping[str, bytes], signals: Mapping[str, str]) -> None:
+def _count_accepted(
+    found: Reckoning, journal: Mapping[str, bytes], signals: Mapping[str, str], trays: Mapping[str, int]
+) -> None:
     for name, raw in journal.items():
         data = decode_data(decode_event(raw), TapData)
         if name in signals and signals[name] != data.decision:
             found.changed.append(f"{name}: signalled {signals[name]}, recorded {data.decision}")
         if data.decision == "accepted":
             found.accepted[f"{data.kind} {data.student or data.card}"] += 1
-    found.double += [f"{who}: accepted {count} times" for who, count in found.accepted.items() if count > 1]
+    found.double += [
+        f"{who}: accepted {count} times" for who, count in found.accepted.items() if count > trays.get(who, 1)
+    ]

@@ -202,8 +202,11 @@ class Road:
                 return False
         return True
 
-    def reckon(self, in_flight_max: int) -> Reckoning:
-        """Signals, journals, hub and city by tap id; a kill may leave `in_flight_max` records without a signal."""
+    def reckon(self, in_flight_max: int, trays: Mapping[str, int] | None = None) -> Reckoning:
+        """Signals, journals, hub and city by tap id; a kill may leave `in_flight_max` records without a signal.
+
+        `trays`: see reckoning.reckon.
+        """
         found = reckon(
             signalled_taps(self.signals_of(name) for name in self.gateways),
             journal_taps(self.data_dirs()),
@@ -211,6 +214,7 @@ class Road:
             only_taps(audit(f"{self.city_url}/k12edge/v1/events")) if self.with_city else None,
             in_flight_max,
             running_journals(self.data_dirs()),
+            trays,
         )
         found.faults += faults_in(self.signals_of(name) for name in self.gateways)
         return found

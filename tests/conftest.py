@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sim.emulators.bench import Bench
+from sim.parts import BEGINNING
+from tests import nursery
 from tests.preloading import PRELOADED, in_a_child
 from tests.sharing import LONG, shared_out
 
 settings.register_profile("k12edge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("k12edge")
+BEGINNING.by = nursery.part
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,6 +15,7 @@ NEEDED: Final[Mapping[str, frozenset[Right]]] = {
     "journal.head": frozenset(),
     "boot.anchored": frozenset(),
     "device.watermark": frozenset(),
+    "meal.rated": frozenset(),
     "device.alarm": frozenset(),
     "log.gap": frozenset(),
     "record.forked": frozenset(),
@@ -24,10 +25,19 @@ NEEDED: Final[Mapping[str, frozenset[Right]]] = {
     "attendance.mark": frozenset({"see-class"}),
     "attendance.correction": frozenset({"see-pupil"}),
     "meal.correction": frozenset({"see-pupil"}),
+    # Who eats at school, and who doesn't today; what is cooked for a pupil may be about health.
+    **dict.fromkeys(
+        ("meal.enrolled", "meal.cut", "meal.service", "meal.adjusted", "meal.month"), frozenset[Right]({"see-class"})
+    ),
+    "meal.portion": frozenset({"see-reasons"}),
+    "meal.complaint": frozenset({"see-class", "see-reasons"}),
+    "meal.closed": frozenset({"see-portions"}),
+    "meal.sheet.locked": frozenset({"see-portions"}),
     "card.changed": frozenset({"check-card"}),
     "consent.changed": frozenset({"messages"}),
     "watermark.waived": frozenset({"see-today"}),
     "files.sent": frozenset({"see-city"}),
+    "incident.pack": frozenset({"see-incident"}),
 }
 """Record type -> the rights on the whole school without which its words are withheld."""
 

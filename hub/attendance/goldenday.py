@@ -5,15 +5,13 @@ Every file is CSV in UTF-8 with a header line; what is wrong is told with file a
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from typing import Final, TypeVar, cast
 
+from hub.attendance.csvcells import Cells, DayRefused, csv_rows, csv_text
 from hub.attendance.evidence import (
-    HALVES,
     STATES,
     WATERMARK_KINDS,
     Direction,
@@ -24,12 +22,8 @@ from hub.attendance.evidence import (
     Watermark,
     WatermarkKind,
 )
-from hub.attendance.knowndays import beyond
 from hub.attendance.marks import MARKS
-from hub.attendance.schoolday import VIETNAM, Binding, Marked, Pupil, SchoolDay, by_card, counted
-from protocol.envelope import unix_ms_of
-from protocol.errors import BadMessage, NeedsHands
-from protocol.names import spelled
+from hub.attendance.schoolday import Binding, Marked, Pupil, SchoolDay, by_card, counted
 from protocol.records import Half, State
 
 FILES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -50,78 +44,6 @@ NEVER_MS: Final = 1 << 60
 T = TypeVar("T")
 
 
-class DayRefused(NeedsHands):
-    """The files are no golden day; every line that is wrong is named, and nothing was written."""
-
-    code = "day-refused"
-    hint = "Correct the lines named; docs/reference/cli.md has the columns."
-
-
-class _Cells:
-    """One line: its cells by column, read one by one; raises ValueError saying what is wrong."""
-
-    def __init__(self, cells: Mapping[str, str]) -> None:
-        self._cells = cells
-
-    def text(self, column: str) -> str:
-        found = spelled(self._cells[column])
-        if not found:
-            raise ValueError(f"{column} is empty")
-        if not found.isprintable():
-            raise ValueError(f"{column} {found!r} has a character that can't be seen")
-        return found
-
-    def maybe(self, column: str) -> str:
-        return spelled(self._cells[column])
-
-    def one_of(self, column: str, known: Sequence[str]) -> str:
-        found = self.text(column)
-        if found not in known:
-            raise ValueError(f"{column} {found!r} is not one of {', '.join(known)}")
-        return found
-
-    def half(self, column: str) -> Half:
-        return cast("Half", self.one_of(column, HALVES))
-
-    def day(self, column: str, default: date | None = None) -> date:
-        if default is not None and not self.maybe(column):
-            return default
-        found = self.text(column)
-        try:
-            day = date.fromisoformat(found)
-        except ValueError as problem:
-            raise ValueError(f"{column} {found!r} is no date such as 2026-11-23") from problem
-        if (unknown := beyond(day)) is not None:
-            raise ValueError(f"{column} {unknown}")
-        return day
-
-    def moment(self, column: str, default: int | None = None) -> int:
-        if default is not None and not self.maybe(column):
-            return default
-        found = self.text(column)
-        try:
-            return unix_ms_of(found)
-        except BadMessage as problem:
-            raise ValueError(f"{column} {found!r} is no time such as 2026-11-23T07:05:00.000+07:00") from problem
-
-    def clock(self, column: str, day: date, default: int | None = None) -> int:
-        """A time of day, `07:05` or `07:05:30`, of Vietnam (UTC+7, no summer time)."""
-        if default is not None and not self.maybe(column):
-            return default
-        found = self.text(column)
-        try:
-            moment = datetime.combine(day, time.fromisoformat(found), VIETNAM)
-        except ValueError as problem:
-            raise ValueError(f"{column} {found!r} is no time of day such as 07:05") from problem
-        return int(moment.timestamp() * 1000)
-
-    def number(self, column: str) -> int:
-        found = self.maybe(column) or "0"
-        if not found.isascii() or not found.isdigit() or len(found) > 12:
-            raise ValueError(f"{column} {found!r} is no whole number")
-        return int(found)
-
-
 def parse_day(folder: str, files: Mapping[str, bytes]) -> SchoolDay:
     """The day that `files` (FILES, by name) say; raises DayRefused naming every line that is wrong.
 
@@ -129,8 +51,8 @@ def parse_day(folder: str, files: Mapping[str, bytes]) -> SchoolDay:
     """
     errors: list[str] = []
 
-    def rows(name: str, made: Callable[[_Cells], T]) -> list[T]:
-        return list(_rows(f"{folder}/{name}", name, files[name], made, errors))
+    def rows(name: str, made: Callable[[Cells], T]) -> list[T]:
+        return list(csv_rows(f"{folder}/{name}", name, FILES[name], files[name], made, errors))
 
     pupils = rows("roster.csv", _pupil)
     sessions: dict[tuple[date, str, Half], Session] = {}
@@ -179,31 +101,7 @@ def _twice(day: SchoolDay) -> Iterator[str]:
         last[pupil.key] = max(pupil.last, last.get(pupil.key, date.min))
 
 
-def _rows(path: str, name: str, octets: bytes, made: Callable[[_Cells], T], errors: list[str]) -> Iterator[T]:
-    try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise DayRefused(f"{path} can't be read: {problem}") from problem
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = tuple(cell.strip() for cell in next(reader, []))
-        if header != FILES[name]:
-            raise DayRefused(f"{path}, line 1: the header must be {','.join(FILES[name])}")
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                errors.append(f"{name}, line {reader.line_num}: {len(cells)} columns, {len(header)} expected")
-                continue
-            try:
-                yield made(_Cells(dict(zip(header, cells, strict=True))))
-            except ValueError as problem:
-                errors.append(f"{name}, line {reader.line_num}: {problem}")
-    except csv.Error as problem:
-        raise DayRefused(f"{path}, line {reader.line_num}: not CSV: {problem}") from problem
-
-
-def _pupil(row: _Cells) -> Pupil:
+def _pupil(row: Cells) -> Pupil:
     return Pupil(
         row.text("pupil_key"),
         row.text("display_name"),
@@ -213,11 +111,11 @@ def _pupil(row: _Cells) -> Pupil:
     )
 
 
-def _binding(row: _Cells) -> Binding:
+def _binding(row: Cells) -> Binding:
     return Binding(row.text("card"), row.text("pupil_key"), row.moment("from", -NEVER_MS), row.moment("to", NEVER_MS))
 
 
-def _session(row: _Cells) -> tuple[str, Session]:
+def _session(row: Cells) -> tuple[str, Session]:
     day = row.day("date")
     starts_ms = row.clock("starts", day)
     late_after_ms = row.clock("late_after", day, starts_ms)
@@ -236,7 +134,7 @@ def _session(row: _Cells) -> tuple[str, Session]:
     return row.text("class"), session
 
 
-def _tap(row: _Cells) -> tuple[str, Tap]:
+def _tap(row: Cells) -> tuple[str, Tap]:
     best_ms = row.moment("time")
     not_before_ms, not_after_ms = row.moment("not_before", best_ms), row.moment("not_after", best_ms)
     if not not_before_ms <= best_ms <= not_after_ms:
@@ -248,7 +146,7 @@ def _tap(row: _Cells) -> tuple[str, Tap]:
     return row.text("card"), Tap(row.text("id"), "", best_ms, not_before_ms, not_after_ms, way)
 
 
-def _statement(row: _Cells) -> Statement:
+def _statement(row: Cells) -> Statement:
     return Statement(
         row.text("id"),
         row.text("pupil_key"),
@@ -261,14 +159,14 @@ def _statement(row: _Cells) -> Statement:
     )
 
 
-def _leave(row: _Cells) -> Leave:
+def _leave(row: Cells) -> Leave:
     first, last = (row.day("from_date"), row.half("from_half")), (row.day("to_date"), row.half("to_half"))
     if first > last:
         raise ValueError("the leave ends before it begins")
     return Leave(row.text("id"), row.text("pupil_key"), first, last, row.moment("at"), row.text("by"))
 
 
-def _watermark(row: _Cells) -> Watermark:
+def _watermark(row: Cells) -> Watermark:
     kind = cast("WatermarkKind", row.one_of("kind", WATERMARK_KINDS))
     needed = kind in ("complete", "waived")
     by = row.text("by") if kind == "waived" else row.maybe("by")
@@ -287,12 +185,12 @@ def _watermark(row: _Cells) -> Watermark:
 
 def marks_csv(marked: Iterable[Marked]) -> str:
     """marks.csv: one line for each pupil and half-day; the same marks give the same bytes."""
-    return _written(MARKS_HEADER, (_mark_cells(mark) for mark in marked))
+    return csv_text(MARKS_HEADER, (_mark_cells(mark) for mark in marked))
 
 
 def counts_csv(marked: Iterable[Marked]) -> str:
     """counts.csv: how many of each mark, for each class and half-day, and for the whole school as class `*`."""
-    return _written(
+    return csv_text(
         COUNTS_HEADER,
         (
             (day.isoformat(), half, school_class, sum(counts.values()), *(counts[mark] for mark in MARKS))
@@ -315,11 +213,3 @@ def _mark_cells(marked: Marked) -> tuple[object, ...]:
         " ".join(judged.flags),
         judged.rules,
     )
-
-
-def _written(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()

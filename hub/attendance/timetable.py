@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeVar, get_args
 
 import msgspec
@@ -245,6 +246,7 @@ def timetable_bytes(document: Timetable) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
+@lru_cache(maxsize=1024)
 def grade_of(school_class: str) -> Grade | None:
     """The grade that a class's name begins with, behind an optional `Lớp`; None where it begins with none of 1..12."""
     found = re.match(r"(?:lớp\s+)?([0-9]+)", spelled(school_class), re.IGNORECASE)

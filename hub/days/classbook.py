@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from hub.attendance.bounds import OPEN_MS, bounds_of
 from hub.attendance.completeness import completeness
 from hub.attendance.evidence import Direction, Leave, Session, Statement, Tap, Watermark, in_order
 from hub.attendance.firsttimetable import first_timetable
@@ -34,11 +35,6 @@ if TYPE_CHECKING:
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
 """Taps are looked for so far around their day: where a row says that it is, is as near as its clock was."""
-OPEN_MS: Final = 1 << 60
-UNTIMED_MS: Final = 31 * DAY_MS
-"""How old a tap may be whose box never knew the time before: a new one that a hub reaches only after weeks."""
-EARLIEST_MS: Final = 1_704_067_200_000
-"""2024-01-01: a hub whose clock shows less has none."""
 
 
 class ClassBook:
@@ -185,19 +181,9 @@ class ClassBook:
         return Tap(name, row.student or "", when.best_ms, not_before_ms, not_after_ms, way)
 
     def _bounds(self, book: Book, row: TapRow, when: Effective) -> tuple[int, int]:
-        """The bounds of a tap's time. Where no clock gives one, it was made before it came here, and is not older than
-        a box may be without any time.
-        """
-        first_ms, last_ms = when.not_before_ms, when.not_after_ms
-        if first_ms is not None and last_ms is not None:
-            return first_ms, last_ms
-        if last_ms is None:
-            received_ms = self._ledger.received_ms(book, row.sequence)
-            # Received while the hub's own clock wasn't set, it says nothing.
-            last_ms = OPEN_MS if received_ms is None or received_ms < EARLIEST_MS else received_ms + HOUR_MS
-        if first_ms is None:
-            first_ms = -OPEN_MS if last_ms == OPEN_MS else last_ms - UNTIMED_MS
-        return first_ms, last_ms
+        """See bounds_of."""
+        known = when.not_before_ms is not None and when.not_after_ms is not None
+        return bounds_of(when, None if known else self._ledger.received_ms(book, row.sequence))
 
     # --- people's words -----------------------------------------------------------------------------------------------
 

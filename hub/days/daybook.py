@@ -30,6 +30,8 @@ GATHER_MS: Final = 100
 """What comes is gathered for so long: a page shows a tap soon enough, and each transaction costs the disk a sync."""
 IDLE_MS: Final = 5_000
 FAILED_PAUSE_MS: Final = 1_000
+UNREAD_MAX: Final = 2_000
+"""More unread records than a hub leaves at its end: then what people said is among them, and is read again."""
 
 
 class Daybook(RowsWorker):
@@ -41,6 +43,8 @@ class Daybook(RowsWorker):
         self._store, self._ledger, self._rows = store, store.ledger, store.days
         self._scribe = Scribe(store, store.days)
         self.on_change: Callable[[], None] = lambda: None
+        self.rereading = self._rows.newest() - self._rows.cursor() > UNREAD_MAX
+        """Whether words of people are still to be read again; else each is written down with its record."""
 
     def rest(self, wait_ms: int) -> None:
         """What comes within a pause is read with the next group."""
@@ -61,6 +65,7 @@ class Daybook(RowsWorker):
         """Read up to `limit` records that were not read yet, in one transaction; how many."""
         with self._ledger.database.lock:
             if self._rows.newest() <= self._rows.cursor():
+                self.rereading = False
                 return 0
         with self._ledger.database.transaction():
             return self._scribe.read(limit)
@@ -122,6 +127,7 @@ class Daybook(RowsWorker):
         """Forget all that was read; the next turns read it again, from the first record on."""
         with self._ledger.database.transaction():
             self._rows.forget()
+            self.rereading = True
         self.wake()
 
     def enter(self, kind: str, data: JsonObject, subject: str | None = None) -> TapId:

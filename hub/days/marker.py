@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
@@ -32,14 +32,19 @@ log = logging.getLogger("k12edge.marker")
 GATHER_MS: Final = 60_000
 """Between two looks: who comes late is told within a minute, and a crowd at a gate costs one look a minute."""
 BETWEEN_MS: Final = 20
-"""After a class, for others who wait for the ledger."""
+"""After a class of which something was told, and after a page, for others who wait for the ledger."""
+NOTHING_MS: Final = 2
+"""After a class of which nothing was: of a backlog's months that is almost every one."""
 WAIT_MS: Final = 5_000
 """While the clock isn't set, records are regained, or nobody has looked at a calendar that came back."""
 BEHIND_MS: Final = 250
 """While the daybook reads."""
 FAILED_PAUSE_MS: Final = 10_000
 PAGE: Final = 2_000
-"""Records looked at in one look; a backlog takes several."""
+"""Records looked at in one turn."""
+PAGES_MAX: Final = 20
+"""Of a backlog so many pages are gathered before anything of it is told: four days of a school of 1,763. Else each page
+would have the same classes looked through again, and of a box that had no time the same months."""
 OPEN_MAX: Final = 60
 """Days that are looked at again at most; older ones are told when something of them changes."""
 
@@ -58,10 +63,14 @@ class Marker(RowsWorker):
         self._seen: dict[date, str] = {}
         self._people_seen = -1
         self._looked_ms = -(1 << 60)
+        self._gathered: defaultdict[date, set[str]] = defaultdict(set)
+        self._pages = self._through = 0
 
     def failed(self) -> None:
         """What was due is found again: the cursor stands where it stood."""
         self._due.clear()
+        self._gathered.clear()
+        self._pages = 0
         self._moved_to = None
         self._seen.clear()
 
@@ -93,7 +102,7 @@ class Marker(RowsWorker):
         if told:
             self._on_told()
         if self._due:
-            return BETWEEN_MS
+            return BETWEEN_MS if told else NOTHING_MS
         if self._moved_to is not None:
             with store.database.transaction():
                 self._rows.move(*self._moved_to)
@@ -114,21 +123,32 @@ class Marker(RowsWorker):
         today = today_at(now_ms)
         with store.database.transaction():
             position, last = self._rows.cursor()
-            fresh = list(self._rows.behind(position, store.days.cursor(), PAGE))
+            behind = self._through if self._pages else position
+            fresh = list(self._rows.behind(behind, store.days.cursor(), PAGE))
+            for day, pupils in self._touching.by(fresh, today).items():
+                self._gathered[day] |= pupils
+            self._pages, self._through = self._pages + 1, fresh[-1].position if fresh else behind
+            if len(fresh) == PAGE and self._pages < PAGES_MAX:
+                return BETWEEN_MS
             whole = self._open(today, last, now_ms)
             if store.people.version != self._people_seen:
                 whole.add(today)
                 self._people_seen = store.people.version
-            touched = self._touching.by(fresh, today)
-            for day in sorted(whole | touched.keys()):
+            days = whole | self._gathered.keys()
+            everybody = list(store.people.of(min(days), max(days))) if days else []
+            # Somebody waits for what is said of today; a gateway that came back may touch months.
+            for day in sorted(days, reverse=True):
                 classes = {*store.people.classes(day), *self._rows.classes(day)}
                 if day not in whole:
-                    mine = touched[day]
-                    classes &= {one.school_class for one in store.people.of(day, day) if one.key in mine}
+                    mine = self._gathered[day]
+                    classes &= {
+                        one.school_class for one in everybody if one.key in mine and one.first <= day <= one.last
+                    }
                 self._due.extend((day, name) for name in sorted(classes))
-        end = fresh[-1].position if fresh else position
-        if (end, today) != (position, last) or self._over:
-            self._moved_to = end, today
+        self._gathered.clear()
+        self._pages = 0
+        if (self._through, today) != (position, last) or self._over:
+            self._moved_to = self._through, today
         if len(fresh) == PAGE:
             return BETWEEN_MS
         self._looked_ms = store.clock.mono_ms()

@@ -18,7 +18,7 @@ from hub.cards.listed import CardPlan, card_plan
 from hub.roster import RosterRow
 from protocol.cards import parse_card, suspicion
 from protocol.envelope import rfc3339
-from protocol.errors import CardNumberError, NeedsHands
+from protocol.errors import CardNumberError, Refused
 from protocol.records import Half
 from protocol.signing import seal
 from protocol.taps import TapId
@@ -43,7 +43,7 @@ AHEAD_DAYS_MAX: Final = 400
 HOWS: Final = ("page", "api", "paper")
 
 
-class EntryRefused(NeedsHands):
+class EntryRefused(Refused):
     """What was entered can't be taken; nothing was changed."""
 
     code = "entry-refused"
@@ -106,22 +106,28 @@ class Office:
         """
         self._check(by, reason)
         if how not in HOWS:
-            raise EntryRefused(f"how = {how!r} is not one of {', '.join(HOWS)}")
+            raise EntryRefused("how = {how!r} is not one of {hows}", how=how, hows=", ".join(HOWS))
         if not states and not confirms:
             raise EntryRefused("nothing is said of anybody, and nothing is confirmed")
         if len(states) > PUPILS_MAX:
-            raise EntryRefused(f"{len(states)} pupils; one roll call has at most {PUPILS_MAX}")
+            raise EntryRefused("{count} pupils; one roll call has at most {most}", count=len(states), most=PUPILS_MAX)
         for state in states.values():
             if state not in STATES:
-                raise EntryRefused(f"state {state!r} is not one of {', '.join(STATES)}")
+                raise EntryRefused("state {state!r} is not one of {states}", state=state, states=", ".join(STATES))
         self._check_day(place.day)
         with self._database.transaction():
             members = {pupil.key for pupil in self._people.of(place.day, place.day, place.school_class)}
             if not members:
-                raise EntryRefused(f"class {place.school_class} has no pupils on {place.day.isoformat()}")
+                raise EntryRefused(
+                    "class {school_class} has no pupils on {day}", school_class=place.school_class, day=place.day
+                )
             strange = sorted(states.keys() - members)
             if strange:
-                raise EntryRefused(f"{', '.join(strange[:5])}: not of class {place.school_class} on that day")
+                raise EntryRefused(
+                    "{strange}: not of class {school_class} on that day",
+                    strange=", ".join(strange[:5]),
+                    school_class=place.school_class,
+                )
             data: dict[str, Any] = {
                 "class": place.school_class,
                 "day": place.day.isoformat(),
@@ -151,7 +157,7 @@ class Office:
         with self._database.transaction():
             pupil = next((one for one in self._people.of(day.date(), day.date()) if one.key == student), None)
             if pupil is None:
-                raise EntryRefused(f"{student} is no pupil of this school on {day.date().isoformat()}")
+                raise EntryRefused("{student} is no pupil of this school on {day}", student=student, day=day.date())
             data = {
                 "class": pupil.school_class,
                 "day": day.date().isoformat(),
@@ -177,11 +183,11 @@ class Office:
                 (admission,),
             ).fetchone()
             if row is None or row[3] == "withdrawn":
-                raise EntryRefused(f"there is no admission {admission[:40]!r}")
+                raise EntryRefused("there is no admission {admission!r}", admission=admission[:40])
             student, day, half, _, seen_ms = row
             self._check_day(date.fromisoformat(day))
             if of is not None and day != of.isoformat():
-                raise EntryRefused(f"the admission {admission} is of {day}")
+                raise EntryRefused("the admission {admission} is of {day}", admission=admission, day=day)
             before = self._days.admission_gone(student, seen_ms)
             if before is not None:
                 return before
@@ -207,13 +213,13 @@ class Office:
         for day, half in (first, last):
             self._check_day(day, ahead=True)
             if half not in HALVES:
-                raise EntryRefused(f"half {half!r} is not am or pm")
+                raise EntryRefused("half {half!r} is not am or pm", half=half)
         if first > last:
             raise EntryRefused("the leave ends before it begins")
         with self._database.transaction():
             self._pupil(student)
             if not self._people.classes_between(student, first[0], last[0]):
-                raise EntryRefused(f"{student} is no pupil of this school on these days")
+                raise EntryRefused("{student} is no pupil of this school on these days", student=student)
             record = self._leave(by, student, first, last, None, reason)
         self.on_entered(False)
         return record
@@ -228,12 +234,12 @@ class Office:
         with self._database.transaction():
             found = self._days.leave(leave)
             if found is None:
-                raise EntryRefused(f"there is no leave notice {leave[:40]!r}")
+                raise EntryRefused("there is no leave notice {leave!r}", leave=leave[:40])
             before = self._days.withdrawal(leave)
             if before is not None:
                 return TakenBack(before, None)
             if since is not None and since > found.last[0]:
-                raise EntryRefused(f"the leave notice {leave} has ended by {since.isoformat()}")
+                raise EntryRefused("the leave notice {leave} has ended by {since}", leave=leave, since=since)
             record = self._leave(by, found.pupil, found.first, found.last, leave, reason)
             stays: TapId | None = None
             if since is not None and found.first[0] < since:
@@ -253,7 +259,7 @@ class Office:
         self._check_day(datetime.fromtimestamp(through_ms / 1000, VIETNAM).date())
         with self._database.transaction():
             if not self._days.is_counted(device):
-                raise EntryRefused(f"there is no device {device[:40]!r} whose records count")
+                raise EntryRefused("there is no device {device!r} whose records count", device=device[:40])
             data = {"device": device, "through": rfc3339(through_ms), "by": by, "reason": reason}
             record = self._daybook.enter("watermark.waived", data)
         self.on_entered(False)
@@ -292,7 +298,7 @@ class Office:
         try:
             card = parse_card(number)
         except CardNumberError as problem:
-            raise EntryRefused(str(problem)) from problem
+            raise EntryRefused("{problem}", problem=problem) from problem
         if suspicion(card) is not None or card.partial:
             raise EntryRefused("this number can't name a card: it is a part, drawn anew at each reading, or misread")
         with self._database.transaction():
@@ -361,21 +367,21 @@ class Office:
     def _pupil(self, student: str) -> Person:
         found = self._people.find(student)
         if found is None:
-            raise EntryRefused(f"{student[:70]!r} is no pupil of this school")
+            raise EntryRefused("{student!r} is no pupil of this school", student=student[:70])
         return found
 
     def _check(self, by: str, reason: str = "") -> None:
         if not by or len(by) > BY_CHARACTERS_MAX or not by.isprintable():
-            raise EntryRefused(f"by: who enters it is a name of at most {BY_CHARACTERS_MAX} characters")
+            raise EntryRefused("by: who enters it is a name of at most {most} characters", most=BY_CHARACTERS_MAX)
         if len(reason) > REASON_CHARACTERS_MAX or not all(c.isprintable() for c in reason):
-            raise EntryRefused(f"reason: at most {REASON_CHARACTERS_MAX} characters of one line")
+            raise EntryRefused("reason: at most {most} characters of one line", most=REASON_CHARACTERS_MAX)
 
     def _check_moment(self, at_ms: int) -> None:
         if (unknown := beyond_ms(at_ms)) is not None:
-            raise EntryRefused(unknown)
+            raise EntryRefused("{unknown}", unknown=unknown)
 
     def _check_day(self, day: date, *, ahead: bool = False) -> None:
         today = datetime.fromtimestamp(self._clock.now_ms() / 1000, VIETNAM).date()
         last = today + timedelta(days=AHEAD_DAYS_MAX) if ahead else today
         if not today - timedelta(days=BACK_DAYS_MAX) <= day <= last:
-            raise EntryRefused(f"{day.isoformat()} lies too far back, or ahead")
+            raise EntryRefused("{day} lies too far back, or ahead", day=day)

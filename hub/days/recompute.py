@@ -17,7 +17,11 @@ from hub.attendance.marks import MARKS, RULES
 from hub.attendance.schoolday import WHOLE_SCHOOL, Marked, counted
 from hub.cards.holders import Holders
 from hub.days.classbook import ClassBook, days_between
+from hub.days.mealbook import MealBook
 from hub.days.scribe import Scribe
+from hub.meals.mealdays import evidence_digest, meals_of
+from hub.meals.portions import MEAL_RULES, registered
+from hub.meals.publicsheet import public_sheet
 from hub.store.dayrows import PROJECTED, DayRows
 from protocol.errors import NeedsHands
 
@@ -32,6 +36,7 @@ PAGE: Final = 500
 CACHE_KIB: Final = 16_384
 """What is written down anew lies in a file of its own beyond that, so that memory doesn't grow with the year."""
 
+MEAL_NUMBERS: Final = ("registered", "cut", "served", "seconds", "strangers", "adults", "unconfirmed")
 UNASKED: Final = ("taps_card", "taps_student")
 """Indexes by which single cards and pupils are looked up: whole days aren't, and each makes reading slower."""
 
@@ -61,20 +66,35 @@ def recomputed(
     if not from_records:
         while store.daybook.catch_up(PAGE):
             pass
-        yield from _days(store.classbook, first, last)
+        yield from _days(store, store.classbook, store.mealbook, first, last)
         return
-    with _anew(store) as book:
-        yield from _days(book, first, last)
+    with _anew(store) as (book, meals):
+        yield from _days(store, book, meals, first, last)
 
 
-def _days(book: ClassBook, first: date, last: date) -> Iterator[dict[str, Any]]:
+def _days(store: Store, book: ClassBook, meals: MealBook, first: date, last: date) -> Iterator[dict[str, Any]]:
     for day in days_between(first, last):
         marked = book.marks(day)
         if marked or first == last:
-            yield _shown(day, marked, whole=first == last)
+            with store.database.lock:
+                found = _meals(meals, day)
+            yield _shown(day, marked, found, whole=first == last)
 
 
-def _shown(day: date, marked: list[Marked], *, whole: bool) -> dict[str, Any]:
+def _meals(book: MealBook, day: date) -> list[dict[str, Any]]:
+    """Each meal that somebody was registered for or ate: its numbers, and a digest of what they rest on."""
+    said, servings = book.said(day), book.served(day).servings
+    found = []
+    for planned in said.plan.meals:
+        mine = meals_of(said, planned.meal, servings)
+        if mine:
+            sheet = public_sheet(day, planned.meal, registered(said, planned.meal), servings)
+            numbers = {name: getattr(sheet, name) for name in MEAL_NUMBERS}
+            found.append({"meal": planned.meal, "rules": MEAL_RULES, **numbers, "sha256": evidence_digest(mine)})
+    return found
+
+
+def _shown(day: date, marked: list[Marked], meals: list[dict[str, Any]], *, whole: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "date": day.isoformat(),
         "rules": RULES,
@@ -83,6 +103,7 @@ def _shown(day: date, marked: list[Marked], *, whole: bool) -> dict[str, Any]:
             {"half": half, "class": school_class, **{mark: found[mark] for mark in MARKS}}
             for (_, half, school_class), found in counted(marked)
         ],
+        "meals": meals,
     }
     if whole:
         shown["marks"] = [mark_shown(mark) for mark in marked]
@@ -107,8 +128,8 @@ def mark_shown(marked: Marked) -> dict[str, Any]:
 
 
 @contextmanager
-def _anew(store: Store) -> Iterator[ClassBook]:
-    """The class book over rows that are written down anew, beside those that pages are shown from."""
+def _anew(store: Store) -> Iterator[tuple[ClassBook, MealBook]]:
+    """The books of classes and meals over rows that are written down anew, beside those that pages are shown from."""
     with closing(sqlite3.connect(f"file:{store.path}?mode=ro", uri=True, isolation_level=None)) as connection:
         connection.execute("PRAGMA temp_store = FILE")
         connection.execute(f"PRAGMA temp.cache_size = -{CACHE_KIB}")
@@ -133,7 +154,7 @@ def _anew(store: Store) -> Iterator[ClassBook]:
                 more = scribe.read(PAGE)
                 connection.execute("COMMIT")
         holders = Holders(rows, store.secrets, store.devices, store.roster)
-        yield ClassBook(
+        book = ClassBook(
             store.database,
             store.ledger,
             store.anchors,
@@ -144,6 +165,7 @@ def _anew(store: Store) -> Iterator[ClassBook]:
             store.words,
             store.clock.now_ms,
         )
+        yield book, MealBook(store, rows, holders)
 
 
 def recompute_told(store: Store, words: Mapping[str, str | None]) -> str:
@@ -161,6 +183,9 @@ def recompute_told(store: Store, words: Mapping[str, str | None]) -> str:
             if row["class"] == WHOLE_SCHOOL:
                 shown = ", ".join(f"{row[mark]} {mark}" for mark in MARKS if row[mark])
                 lines.append(f"  {row['half']}: {shown}")
+        for meal in day["meals"]:
+            shown = ", ".join(f"{meal[name]} {name}" for name in MEAL_NUMBERS)
+            lines.append(f"  {meal['meal']} {meal['rules']} {meal['sha256']}: {shown}")
     return "\n".join(lines) or "không có buổi học / no lessons"
 
 

@@ -15,6 +15,8 @@ from hub.attendance.coverage import Waiver
 from hub.attendance.evidence import Leave, Statement
 from hub.cards.holdings import SINCE_EVER_MS, CardChange
 from hub.city.files import Sent
+from hub.days.mealscribe import SERVING_WORDS, note_of_gateway, note_of_hub, note_tap
+from hub.meals.servings import ServingWord
 from hub.store.dayrows import Confirmation, Correction, DayRows, TapRow
 from hub.store.erasedrows import TAP_WITHOUT_CARD
 from protocol.anchors import Dated, dated, read_by
@@ -22,6 +24,7 @@ from protocol.cardforms import number_plan
 from protocol.cards import parse_card
 from protocol.envelope import Event, decode_data, decode_event, expected_event, unix_ms_of
 from protocol.errors import BadMessage, CardNumberError
+from protocol.mealrecords import MEAL_TYPES
 from protocol.rawread import RawRead, decode_raw
 from protocol.records import (
     AttendanceMark,
@@ -69,6 +72,9 @@ class Scribe:
             event = expected_event(raw, book.journal, sequence, book.source) or decode_event(raw)
             if event.name in TAP_TYPES and book.device is not None:
                 taps.append(self._tap(book, book.device, sequence, event))
+            elif event.name in ("meal.rated", "meal.correction") and book.device is not None:
+                when = self._store.anchors.of(book.source).effective_at(book.journal, dated(event) or UNDATED)
+                note_of_gateway(self._rows.meals, book, sequence, event, when.best_ms)
             elif event.name == "device.watermark" and book.device is not None:
                 self._claim(book, event)
             elif event.name in ("log.gap", "device.alarm") and book.device is not None:
@@ -94,6 +100,8 @@ class Scribe:
                 self._leave(event, decode_data(event, LeaveNotice))
             case "attendance.correction" | "meal.correction":
                 self._correction(event, decode_data(event, TapCorrection))
+            case name if name in MEAL_TYPES:
+                note_of_hub(self._rows.meals, event, self._at_ms(event))
             case "attendance.mark":
                 self._rows.told.tell(event.id, decode_data(event, AttendanceMark), self._at_ms(event))
             case "card.changed":
@@ -116,6 +124,8 @@ class Scribe:
 
     def _tap(self, book: Book, device: str, sequence: int, event: Event) -> TapRow:
         data = decode_data(event, TapData)
+        if data.kind == "canteen":
+            note_tap(self._rows.meals, book, sequence, data)
         reading = read_by(data.clock, event.time) or UNDATED
         when = self._store.anchors.of(book.source).effective_at(book.journal, reading)
         return TapRow(
@@ -226,6 +236,9 @@ class Scribe:
         self._rows.excuse(Leave(event.id, said.student, first, last, at_ms, said.by))
 
     def _correction(self, event: Event, said: TapCorrection) -> None:
+        if said.why in SERVING_WORDS:
+            self._rows.meals.say(ServingWord(said.tap, event.id, self._at_ms(event), said.why, said.by))
+            return
         row = Correction(said.tap, self._at_ms(event), event.id, said.student, said.card, said.why)
         self._rows.correct(row)
         name = parse_tap_id(said.tap)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
+from hub.attendance.bounds import UNTIMED_MS
 from hub.attendance.schoolday import Binding, holders_of
-from hub.days.classbook import DAY_MS, UNTIMED_MS, days_between, today_at
+from hub.days.classbook import DAY_MS, days_between, today_at
 from hub.store.dayrows import TapRow
 from protocol.envelope import Event, decode_data, decode_event
 from protocol.errors import BadMessage
@@ -26,6 +28,41 @@ its clock is known.
 Touched = dict[date, set[str]]
 
 
+class _Found:
+    """What was found so far: `days`, and pupils of whom a tap may be of any day on which its box was without a time."""
+
+    def __init__(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
+        """Nothing; `bindings`: whose each card's text was."""
+        self.days: Touched = defaultdict(set)
+        self.dated: set[tuple[int, str]] = set()
+        """Journals and boots that met an anchor."""
+        self._untimed: set[str] = set()
+        self._bindings = bindings
+
+    def tap(self, tap: TapRow, *, anchored: bool = True) -> None:
+        """A tap may stand or have stood otherwise; not `anchored`: it had no time before."""
+        known = self._bindings.get(tap.card, ())
+        pupils = {*holders_of(known, tap.best_ms), *holders_of(known, tap.stated_ms)}
+        if tap.student is not None:
+            pupils.add(tap.student)
+        self.at(tap, pupils, anchored=anchored)
+
+    def at(self, tap: TapRow, pupils: set[str], *, anchored: bool = True) -> None:
+        """The days on which a tap may stand or have stood, of these pupils."""
+        for day in {today_at(tap.best_ms), today_at(tap.stated_ms)}:
+            self.days[day] |= pupils
+        if not (anchored and tap.anchored):
+            self._untimed |= pupils
+
+    def whole(self, today: date) -> Touched:
+        """All of it; a tap without a time stands on each day that it may be of, together with all others."""
+        if self._untimed:
+            for back in range(UNTIMED_MS // DAY_MS + 2):
+                self.days[today - timedelta(days=back)] |= self._untimed
+        first = today - timedelta(days=DAYS_MAX)
+        return {day: pupils for day, pupils in self.days.items() if pupils and first <= day <= today}
+
+
 class Touching:
     """See the room; under the database's lock. What touches days that nobody can name - a gateway's watermark, a
     waiver - is found otherwise: such days are open until they are complete.
@@ -37,69 +74,59 @@ class Touching:
 
     def by(self, records: Iterable[Seen], today: date) -> Touched:
         """Day -> pupils, of the last DAYS_MAX days, and of none to come."""
-        found: Touched = defaultdict(set)
-        bindings = self._store.holders.bindings()
+        found = _Found(self._store.holders.bindings())
         for seen in records:
             try:
-                event = decode_event(seen.raw)
-                for day, pupil in self._of(seen, event, bindings, today):
-                    if today - timedelta(days=DAYS_MAX) <= day <= today:
-                        found[day].add(pupil)
+                self._take(seen, decode_event(seen.raw), found, today)
             except (BadMessage, ValueError):
                 # What can't be read stands in nobody's marks either; the daybook said so.
                 continue
-        return dict(found)
+        self._date_anew(found)
+        return found.whole(today)
 
-    def _of(
-        self, seen: Seen, event: Event, bindings: Mapping[str, Sequence[Binding]], today: date
-    ) -> Iterator[tuple[date, str]]:
+    def _date_anew(self, found: _Found) -> None:
+        """A backlog may date one box twenty times; its taps are gone through once."""
+        days, books = self._store.days, self._store.ledger.books
+        of_boots = (tap for journal, boot in found.dated for tap in days.taps_of_boot(journal, boot))
+        # It bounds what other boots of the same box have no time for.
+        devices = {books.numbered(journal).device for journal, _ in found.dated} - {None}
+        beside = (
+            tap for name in devices for own in books.of_device(str(name)) for tap in days.unanchored_of(own.number)
+        )
+        for taps, anchored in ((of_boots, False), (beside, True)):
+            for tap in taps:
+                with suppress(ValueError):
+                    found.tap(tap, anchored=anchored)
+
+    def _take(self, seen: Seen, event: Event, found: _Found, today: date) -> None:
         book = self._store.ledger.books.numbered(seen.journal)
         if event.name in TAP_TYPES:
             tap = self._store.days.tap(seen.journal, seen.sequence)
-            yield from () if tap is None else _whose(tap, bindings, today)
+            if tap is not None:
+                found.tap(tap)
         elif event.name == "boot.anchored" and book.device is not None:
             # Its taps have other times now, and may have left the day where they stood.
-            boot = decode_data(event, BootAnchored).boot
-            for tap in self._store.days.taps_of_boot(seen.journal, boot):
-                yield from _whose(tap._replace(anchored=0), bindings, today)
-            # It bounds what other boots of the same box have no time for.
-            for own in self._store.ledger.books.of_device(book.device):
-                for tap in self._store.days.unanchored_of(own.number):
-                    yield from _whose(tap, bindings, today)
+            found.dated.add((seen.journal, decode_data(event, BootAnchored).boot))
         elif book.device is None:
-            yield from self._said(event, bindings, today)
+            self._hear(event, found, today)
 
-    def _said(self, event: Event, bindings: Mapping[str, Sequence[Binding]], today: date) -> Iterator[tuple[date, str]]:
+    def _hear(self, event: Event, found: _Found, today: date) -> None:
         match event.name:
             case "attendance.rollcall":
                 said = decode_data(event, RollCall)
                 day = date.fromisoformat(said.day)
                 # Who signs the list speaks of all.
                 members = self._store.people.of(day, day, said.school_class) if said.confirms else ()
-                yield from ((day, pupil) for pupil in {*said.states, *(one.key for one in members)})
+                found.days[day] |= {*said.states, *(one.key for one in members)}
             case "attendance.leave":
                 notice = decode_data(event, LeaveNotice)
                 first = max(date.fromisoformat(notice.first.day), today - timedelta(days=DAYS_MAX))
                 for day in days_between(first, min(date.fromisoformat(notice.last.day), today)):
-                    yield day, notice.student
+                    found.days[day].add(notice.student)
             case "attendance.correction":
                 corrected = decode_data(event, TapCorrection)
                 name = parse_tap_id(corrected.tap)
                 book = None if name is None else self._store.ledger.books.find(name.journal)
                 tap = None if name is None or book is None else self._store.days.tap(book.number, name.sequence)
                 if tap is not None:
-                    days = {day for day, _ in _whose(tap, bindings, today)} | {today_at(tap.best_ms)}
-                    pupils = {corrected.was, corrected.student} - {None}
-                    yield from ((day, str(pupil)) for day in days for pupil in pupils)
-
-
-def _whose(tap: TapRow, bindings: Mapping[str, Sequence[Binding]], today: date) -> Iterator[tuple[date, str]]:
-    """The days on which a tap may stand or have stood, and whose it may be."""
-    known = bindings.get(tap.card, ())
-    pupils = {tap.student, *holders_of(known, tap.best_ms), *holders_of(known, tap.stated_ms)} - {None}
-    days = {today_at(tap.best_ms), today_at(tap.stated_ms)}
-    if not tap.anchored:
-        # It may be of any day on which its box was without a time.
-        days |= {today - timedelta(days=back) for back in range(UNTIMED_MS // DAY_MS + 2)}
-    for day in days:
-        yield from ((day, str(pupil)) for pupil in pupils)
+                    found.at(tap, {str(pupil) for pupil in (corrected.was, corrected.student) if pupil is not None})

@@ -109,20 +109,19 @@ def newest(store: Store, day: date, people: Mapping[str, Pupil]) -> list[Passing
 
 def gate_devices(store: Store, fleet: Fleet, now_mono_ms: int) -> list[GateDevice]:
     """Every accepted device that has, or may have, a gate; by name. Under the lock."""
-    found = []
-    for device in store.devices.all():
-        if device.standing != "accepted":
-            continue
-        heard = fleet.find(device.device)
-        if heard is None:
-            found.append(GateDevice(device.device, "unheard", None, 0))
-            continue
-        ago_ms = max(0, now_mono_ms - heard.at_ms)
-        bad = tuple(sorted(name for name, state in heard.state.readers.items() if state != "ready"))
-        life: Life = "live"
-        if not heard.connected or ago_ms > SILENT_MS:
-            life = "stale"
-        elif bad or heard.state.alarms:
-            life = "trouble"
-        found.append(GateDevice(device.device, life, ago_ms, heard.state.owed, bad))
-    return found
+    return [device_now(fleet, one.device, now_mono_ms) for one in store.devices.all() if one.standing == "accepted"]
+
+
+def device_now(fleet: Fleet, device: str, now_mono_ms: int) -> GateDevice:
+    """How a device is, as far as it was heard."""
+    heard = fleet.find(device)
+    if heard is None:
+        return GateDevice(device, "unheard", None, 0)
+    ago_ms = max(0, now_mono_ms - heard.at_ms)
+    bad = tuple(sorted(name for name, state in heard.state.readers.items() if state != "ready"))
+    life: Life = "live"
+    if not heard.connected or ago_ms > SILENT_MS:
+        life = "stale"
+    elif bad or heard.state.alarms:
+        life = "trouble"
+    return GateDevice(device, life, ago_ms, heard.state.owed, bad)

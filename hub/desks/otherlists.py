@@ -1,4 +1,4 @@
-"""Other lists than pupils: leave, consent, calendar, timetable and staff as a school fills them in, taken whole or not.
+"""Other lists than pupils, as a school fills them in, taken whole or not; those of meals in hub.desks.meallists.
 
 A list that was taken changes nothing the second time, also where people said otherwise since; of staff the list counts.
 Leave and consent become records of the hub's own journal.
@@ -17,6 +17,7 @@ from hub.access.rights import CLASS_ROLES, Person, Right, Role
 from hub.attendance.calendaredits import Difference, days_touched, differences
 from hub.attendance.contradictions import judged
 from hub.attendance.timetable import Timetable
+from hub.desks.meallists import MEAL_LISTS, MealLists
 from hub.lists.faults import Fault, Faults
 from hub.lists.yeardays import DayChange, day_changes
 from hub.lists.yearplan import with_bells, with_calendar
@@ -35,8 +36,11 @@ TAKEN: Final[Mapping[str, Right]] = {
     "consent": "messages",
     "calendar": "calendar",
     "timetable": "calendar",
+    "boarding": "enrol-meals",
+    "diet": "diets",
+    "menus": "kitchen-sheet",
 }
-"""The lists that are taken, and by which right; boarding, diet and menus are checked only."""
+"""The lists that are taken, and by which right."""
 PROBLEMS_MAX: Final = 10
 
 
@@ -82,6 +86,8 @@ class OtherLists:
         """
         notes = Faults(file)
         match kind:
+            case meals if meals in MEAL_LISTS:
+                return MealLists(self._store).effects(kind, found, day), ()
             case "consent":
                 effects = self._store.consents.effects(found)
                 for one in effects:
@@ -125,8 +131,10 @@ class OtherLists:
                     count = self._put(kind, by, found, day)
                 case "staff":
                     count, slips = self._admit(by, found)
+                case meals if meals in MEAL_LISTS:
+                    count = MealLists(store).take(kind, by, found, day)
                 case _:
-                    raise NotTaken(f"a list of {kind} is checked, and not taken yet")
+                    raise NotTaken(f"a list of {kind} is checked, and not taken")
         return f"{kind} {count}", slips
 
     # --- leave --------------------------------------------------------------------------------------------------------

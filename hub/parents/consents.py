@@ -105,9 +105,9 @@ class Consents:
     def _enter(self, by: str, student: str, given: bool, line: ConsentLine | None = None) -> TapId | None:
         store = self._store
         if not by or len(by) > BY_CHARACTERS_MAX or not by.isprintable():
-            raise EntryRefused(f"by: who enters it is a name of at most {BY_CHARACTERS_MAX} characters")
+            raise EntryRefused("by: who enters it is a name of at most {most} characters", most=BY_CHARACTERS_MAX)
         if store.people.find(student) is None:
-            raise EntryRefused(f"{student[:70]!r} is no pupil of this school")
+            raise EntryRefused("{student!r} is no pupil of this school", student=student[:70])
         known = store.messages.consent_known(student)
         if known is not None and known[0] == given:
             return None

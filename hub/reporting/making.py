@@ -93,14 +93,14 @@ class Reporting:
     def month(self, by: str, first: date, last: date, school_class: str | None = None) -> Report:
         """The month sheets of one class or of all, as a workbook. Raises ReportRefused."""
         self._check(by, first, last, MONTH_DAYS_MAX)
-        number = self._next_number()
+        number = self.next_number()
         return Report(number, (self._month(self._stamp(number, by, first, last), first, last, school_class),))
 
     def page(self, by: str, first: date, last: date, school_class: str) -> dict[str, Any]:
         """A class's month for a template; see printed. Raises ReportRefused."""
         self._check(by, first, last, MONTH_DAYS_MAX)
         self.check_class(first, last, school_class)
-        stamp = self._stamp(self._next_number(), by, first, last)
+        stamp = self._stamp(self.next_number(), by, first, last)
         sheets = self._sheets(stamp.made_ms, first, last, school_class)
         return printed(sheets[0], stamp, self._labels, self._language)
 
@@ -110,7 +110,7 @@ class Reporting:
         """The month sheets of one class or of all into a file; its name. Raises ReportRefused."""
         self._check(by, first, last, MONTH_DAYS_MAX)
         self.check_class(first, last, school_class)
-        stamp = self._stamp(self._next_number(), by, first, last)
+        stamp = self._stamp(self.next_number(), by, first, last)
         sheets = self._sheets(stamp.made_ms, first, last, school_class, evidence=form == "json")
         match form:
             case "xlsx":
@@ -134,7 +134,7 @@ class Reporting:
     def day_lines(self, by: str, day: date, school_class: str | None = None) -> tuple[Stamp, list[Line]]:
         """A day's summary: the school and each class, or one class alone. Raises ReportRefused."""
         self._check(by, day, day, 1)
-        stamp = self._stamp(self._next_number(), by, day, day)
+        stamp = self._stamp(self.next_number(), by, day, day)
         lines = day_summary(self._store.classbook.marks(day, school_class, stamp.made_ms))
         return stamp, [line for line in lines if school_class in (None, line.school_class)]
 
@@ -166,7 +166,7 @@ class Reporting:
         """
         first, last = _ends(spans)
         self._check(by, first, last, TERM_DAYS_MAX)
-        stamp = self._stamp(self._next_number(), by, first, last)
+        stamp = self._stamp(self.next_number(), by, first, last)
         if school_class is None:
             return stamp, term_totals(self._marks(stamp.made_ms, first, last, None), spans, self._codes())
         rows = term_totals(self._marks_of_members(stamp.made_ms, first, last, school_class), spans, self._codes())
@@ -298,7 +298,8 @@ class Reporting:
 
     # --- numbers ------------------------------------------------------------------------------------------------------
 
-    def _next_number(self) -> int:
+    def next_number(self) -> int:
+        """A number that no report of this hub had; it is remembered."""
         with self._store.database.transaction():
             number = self._number() + 1
             self._remember(number)

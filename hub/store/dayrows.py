@@ -14,6 +14,7 @@ from hub.attendance.claims import WatermarkRow
 from hub.attendance.coverage import Waiver
 from hub.attendance.evidence import Leave, Statement, in_order
 from hub.cards.holdings import SINCE_EVER_MS, CardChange
+from hub.store.mealrows import MEAL_PROJECTED, MealRows
 from hub.store.toldrows import ToldRows
 from protocol.anchors import Dated
 from protocol.taps import TapId, parse_tap_id
@@ -33,6 +34,7 @@ PROJECTED: Final = (
     "losses",
     "waivers",
     "marks_told",
+    *MEAL_PROJECTED,
 )
 
 
@@ -94,6 +96,7 @@ class DayRows:
         """The tables are the state. `cards_version` grows with each change to cards of this run."""
         self._run, self._many = connection.execute, connection.executemany
         self.told = ToldRows(connection)
+        self.meals = MealRows(connection)
         self.cards_version = 0
 
     # --- reading the ledger -------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class ErasedRows:
         run("DELETE FROM settings WHERE name = 'city-report'")
         run("DELETE FROM consents WHERE pupil_key = ?", (pupil,))
         run("DELETE FROM messages WHERE pupil_key = ?", (pupil,))
+        run("DELETE FROM diets WHERE pupil_key = ?", (pupil,))
         run(
             "UPDATE pupils SET name = ?, code = NULL, city_id = NULL, birth = NULL, sex = NULL, state = 'left',"
             " missing = 0 WHERE pupil_key = ?",

@@ -15,7 +15,7 @@ from hub.store.database import Database
 from hub.store.forwardrows import ANSWERS_KEPT_MS
 from hub.store.messagerows import KEPT_MS as MESSAGES_KEPT_MS
 
-DataClass = Literal["identity", "attendance", "card", "access and audit", "technical"]
+DataClass = Literal["identity", "attendance", "card", "meals", "health", "access and audit", "technical"]
 Until = Literal["erasure", "age", "ledger", "replaced"]
 DAY_MS: Final = 86_400_000
 STEP: Final = 1_000
@@ -65,6 +65,25 @@ TABLES: Final = (
     Kept("marks_told", "attendance", "ledger", "What the city was told."),
     Kept("marks_cursor", "technical", "replaced", "How far that was seen to."),
     Kept("marks_open", "technical", "replaced", "Days of which something is to come."),
+    Kept("meal_taps", "meals", "ledger", "What counters believed, from the records."),
+    Kept("serving_words", "meals", "ledger", "What people said of servings, from the records."),
+    Kept("meal_ratings", "meals", "ledger", "Faces at the tray return: nobody's."),
+    Kept("meal_enrolments", "meals", "ledger", "Who eats at school, by opaque keys, from the records."),
+    Kept("meal_portions", "meals", "ledger", "What is cooked for a pupil, never why, from the records."),
+    Kept("meal_cuts", "meals", "ledger", "Meals cut, from the records."),
+    Kept("meal_cuts_withdrawn", "meals", "ledger", "Cuts that don't count."),
+    Kept("meal_closures", "meals", "ledger", "Days without a meal."),
+    Kept("meal_services", "meals", "ledger", "Class lists of who ate, from the records."),
+    Kept("meal_locks", "meals", "ledger", "Frozen kitchen sheets: numbers."),
+    Kept("meal_adjustments", "meals", "ledger", "What was adjusted since: numbers, and whom it was about."),
+    Kept("meal_months", "meals", "ledger", "What months came to, by opaque keys: evidence for public money."),
+    Kept("meal_complaints", "meals", "ledger", "What parents said of meals, and answers, from the records."),
+    Kept("meal_plans", "technical", "ledger", "Meals, shifts, locks: past sheets rest on them."),
+    Kept("diets", "health", "erasure", "What a pupil must not eat."),
+    Kept("menus", "technical", "ledger", "Dishes, lots, suppliers, samples."),
+    Kept("incident_packs", "meals", "ledger", "Packs that were made: opaque keys by list, no name, nobody's illness."),
+    Kept("counter_staff", "access and audit", "ledger", "Who may take a shift; PINs as hashes."),
+    Kept("counter_sheets", "technical", "replaced", "The newest sheet's number."),
     Kept("timetables", "technical", "ledger", "Calendar and bells: past marks rest on them."),
     Kept("watermarks", "technical", "ledger", "How far gateways' records go."),
     Kept("losses", "technical", "ledger", "Records that are gone for good."),

@@ -65,8 +65,8 @@ def _add_marks(web: Web) -> None:
                     {pupil: state},
                     reason=REASONS.get(reason, ""),
                 )
-            except EntryRefused:
-                return web.show_problem(visit, 409, EntryRefused.code)
+            except EntryRefused as problem:
+                return web.show_refused(visit, problem)
             visit.note(f"mark {state}", pupil)
         text = f"{person.name}: {web.say(visit, MARKS[state])}"
         fields = {"act": f"{pupil} {before}", "day": day.isoformat(), "half": half, "reason": "slip"}
@@ -81,8 +81,8 @@ def _add_marks(web: Web) -> None:
         try:
             place = HalfDayOf(visit.school_class or "", day, half)
             web.store.office.roll_call(person_of(visit).name, place, {}, confirms=True)
-        except EntryRefused:
-            return web.show_problem(visit, 409, EntryRefused.code)
+        except EntryRefused as problem:
+            return web.show_refused(visit, problem)
         return done(
             request,
             web.say(visit, N_("Đã xác nhận danh sách như đang có.")),
@@ -119,8 +119,8 @@ def _add_leave(web: Web) -> None:
                     place = HalfDayOf(visit.school_class or "", day, half)
                     web.store.office.roll_call(by, place, {pupil: "withdrawn"}, reason=because or REASONS["parents"])
                     word = said
-        except EntryRefused:
-            return web.show_problem(visit, 409, EntryRefused.code)
+        except EntryRefused as problem:
+            return web.show_refused(visit, problem)
         if made is not None:
             visit.note("leave", pupil)
         text = f"{person.name}: {web.say(visit, EXCUSED)}"
@@ -162,8 +162,8 @@ def _add_leave_back(web: Web) -> None:
                         # Only where nobody said anything since.
                         web.store.office.roll_call(by, place, {found.pupil: word}, reason=REASONS["slip"])
                 visit.note("leave taken back", found.pupil)
-        except EntryRefused:
-            return web.show_problem(visit, 409, EntryRefused.code)
+        except EntryRefused as problem:
+            return web.show_refused(visit, problem)
         return done(request, web.say(visit, UNDONE), None, back_to(back, visit.school_class, day, half, found.pupil))
 
 

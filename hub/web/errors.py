@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from hub.access.sessions import SESSION_COOKIES
 from hub.days.office import EntryRefused
-from protocol.errors import BadMessage, K12EdgeError
+from protocol.errors import BadMessage, K12EdgeError, Refused
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -86,11 +86,11 @@ def ended(met: Exception) -> tuple[int, str]:
     return (503, met.code) if isinstance(met, K12EdgeError) else (500, "status-500")
 
 
-def add_errors(app: FastAPI, show: Callable[[Request, int, str], Response]) -> None:
-    """What is answered where a request fails; `show` makes the page for people out of status and code."""
+def add_errors(app: FastAPI, show: Callable[[Request, int, str, Refused | None], Response]) -> None:
+    """What is answered where a request fails; `show` makes the page for people out of status, code, and reason."""
 
     def told(request: Request, status: int, code: str, title: str, detail: str = "") -> Response:
-        return show(request, status, code) if for_people(request) else problem(status, code, title, detail)
+        return show(request, status, code, None) if for_people(request) else problem(status, code, title, detail)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, met: HTTPException) -> Response:
@@ -112,7 +112,9 @@ def add_errors(app: FastAPI, show: Callable[[Request, int, str], Response]) -> N
 
     @app.exception_handler(EntryRefused)
     async def not_taken(request: Request, met: EntryRefused) -> Response:
-        return told(request, *ended(met), str(met), met.hint)
+        if for_people(request):
+            return show(request, *ended(met), met)
+        return problem(*ended(met), str(met), met.hint)
 
     @app.exception_handler(K12EdgeError)
     async def failed(request: Request, met: K12EdgeError) -> Response:

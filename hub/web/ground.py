@@ -19,6 +19,7 @@ from hub.web.acts import act_of, act_words
 from hub.web.doorman import SAFE, Doorman, is_form_of
 from hub.web.errors import Refusal, ended
 from hub.web.pulse import Pulse
+from hub.web.refusals import refusal_words
 from hub.web.registry import BODY_BYTES_MAX, MENUS, PAGES, Of, Page, Rule, page_at
 from hub.web.troubles import troubles
 from hub.web.visits import Visit
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hub.parts import Store
     from hub.tls import Certificates
     from hub.web.status import Status
+    from protocol.errors import Refused
 
 log = logging.getLogger("k12edge.web")
 
@@ -144,18 +146,29 @@ class Web:
         )
         return HTMLResponse(text, http)
 
-    def show_error(self, request: Request, status: int, code: str) -> Response:
+    def show_error(self, request: Request, status: int, code: str, why: Refused | None = None) -> Response:
         """The page of an error, for people."""
         visit = getattr(request.state, "visit", None)
         if visit is None:
             visit = self.doorman.stranger(request)
-        return self.show_problem(visit, status, code)
+        return self.show_problem(visit, status, code, "" if why is None else self.refused(visit, why))
 
-    def show_problem(self, visit: Visit, status: int, code: str) -> HTMLResponse:
-        """What happened, what was kept, what to do, and a code."""
+    def show_problem(self, visit: Visit, status: int, code: str, why: str = "") -> HTMLResponse:
+        """What happened, what was kept, what to do, and a code; `why`: the reason in the visitor's language."""
         visit.failed(code)
         what, kept, todo = (translated(visit.language, text) for text in troubles(status, code))
-        return self.show(visit, "error.html", status, title=what, kept=kept, todo=todo, code=code, number=status)
+        return self.show(
+            visit, "error.html", status, title=what, kept=kept, todo=todo, code=code, number=status, why=why
+        )
+
+    def refused(self, visit: Visit, problem: Refused) -> str:
+        """Why what was entered isn't taken, in the visitor's language; the audit has its code."""
+        visit.failed(problem.code)
+        return refusal_words(visit.language, problem)
+
+    def show_refused(self, visit: Visit, problem: Refused) -> HTMLResponse:
+        """A page of its own that says so."""
+        return self.show_problem(visit, 409, problem.code, self.refused(visit, problem))
 
     def say(self, visit: Visit, text: str) -> str:
         """A text in the visitor's language."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
 from fastapi.responses import Response, StreamingResponse
@@ -49,13 +50,20 @@ def handed(web: Web, visit: Visit, form: Form, write: Callable[[BinaryIO], str],
     """What `write` writes, which gives its name; `inline`: as an answer, not as a download. Raises Refusal."""
     if visit.school_class is not None:
         return _written(web, form, write, inline=inline)
+    with one_at_a_time():
+        return _written(web, form, write, inline=inline)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """While something of the whole school is made: others wait, a few of them. Raises Refusal."""
     if not _places.acquire(blocking=False):
         raise _busy()
     try:
         if not _one.acquire(timeout=WAIT_S):
             raise _busy()
         try:
-            return _written(web, form, write, inline=inline)
+            yield
         finally:
             _one.release()
     finally:

@@ -37,12 +37,12 @@ BEAT_S: Final = 5.0
 """Browsers take a stream for dead that says nothing for three beats (hub.js)."""
 RETRY_MS: Final = 1_000
 BUSY_RETRY_MS: Final = 10_000
-Kind = Literal["class", "school", "gate"]
+Kind = Literal["class", "school", "gate", "meals"]
 
 
 @dataclass(slots=True, eq=False)
 class Listener:
-    """An open stream: of one class, of the whole school's numbers, or of the gates with names."""
+    """An open stream: of one class, of the whole school's numbers, of the gates with names, or of the counters."""
 
     who: str
     kind: Kind
@@ -60,10 +60,11 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is new: classes (None: perhaps all), taps at gates."""
+    """What is new: classes (None: perhaps all), taps at gates, whether anything was recorded at counters."""
 
     classes: frozenset[str] | None
     taps: tuple[Passing, ...] = ()
+    counters: bool = False
 
 
 class Pulse:
@@ -191,12 +192,13 @@ class Pulse:
             self._position = news.position
             people = self.members.of(self._today())
             taps = passings(store, self._today(), news.taps, people)
+        counters = any(tap.kind == "canteen" for tap in news.taps)
         if news.more:
-            return Told(None, tuple(taps))
+            return Told(None, tuple(taps), counters)
         classes = {one.school_class for one in taps} | set(news.classes)
         classes |= {people[key].school_class for key in news.pupils if key in people}
         # Whom a canteen served is on site; a tap whose pupil isn't known is nobody's class.
-        return Told(frozenset(classes - {""}), tuple(taps))
+        return Told(frozenset(classes - {""}), tuple(taps), counters)
 
     def _today(self) -> date:
         return today_at(self._store.clock.now_ms())
@@ -208,6 +210,10 @@ class Pulse:
                 one.tell({"what": "taps", "rows": rows})
             if told.classes is None:
                 one.tell({"what": "all"})
+            elif one.kind == "meals":
+                # Portions and who is present follow from classes, servings from what counters record.
+                if told.classes or told.counters:
+                    one.tell({"what": "new"})
             elif told.classes and one.kind != "gate" and (one.school_class or "") in {"", *told.classes}:
                 one.tell({"what": "new"})
 

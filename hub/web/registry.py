@@ -56,10 +56,11 @@ class Page:
 
 
 TODAY: Final = N_("Hôm nay")
+MEALTIMES: Final = N_("Bữa ăn")
 LISTS: Final = N_("Danh sách")
 MACHINES: Final = N_("Thiết bị")
 PEOPLE: Final = N_("Người dùng")
-MENUS: Final = (TODAY, LISTS, MACHINES, PEOPLE)
+MENUS: Final = (TODAY, MEALTIMES, LISTS, MACHINES, PEOPLE)
 """Groups of the menu, in their order."""
 
 PAGES: Final = (
@@ -76,7 +77,22 @@ PAGES: Final = (
     Page("/gate", "see-gate", N_("Bảng cổng"), menu=TODAY),
     Page("/guard", "see-gate", N_("Cho vào không thẻ"), menu=TODAY),
     Page("/onsite", "see-onsite", N_("Đang ở trường"), of="class", menu=TODAY),
+    Page("/incident", "see-incident", N_("Ai đã ăn"), menu=TODAY),
     Page("/pupil/{key}", "see-pupil", N_("Một ngày của học sinh"), of="object"),
+    Page("/meals", "see-portions", N_("Suất ăn và phiếu bếp"), menu=MEALTIMES),
+    Page("/meals/live", "see-servings", N_("Quầy đang phục vụ"), menu=MEALTIMES),
+    Page("/meals/public", "see-portions", N_("Công khai suất ăn trong ngày"), menu=MEALTIMES),
+    Page("/meals/conflicts", "see-servings", N_("Cần đối chiếu về bữa ăn"), of="class", menu=MEALTIMES),
+    Page("/meals/cuts", "see-cuts", N_("Cắt suất ăn"), of="class", menu=MEALTIMES),
+    Page("/meals/enrolments", "see-cuts", N_("Đăng ký ăn bán trú"), of="class", menu=MEALTIMES),
+    Page("/meals/diets", "diets", N_("Suất riêng và dị ứng"), of="class", menu=MEALTIMES),
+    Page("/meals/paper", "settle-servings", N_("Nhập danh sách ăn của lớp"), of="class", menu=MEALTIMES),
+    Page("/meals/month", "reports", N_("Tháng ăn bán trú"), of="class", menu=MEALTIMES),
+    Page("/meals/slip", "reports", N_("Phiếu ăn gửi phụ huynh"), of="object"),
+    Page("/meals/menu", "see-cooking", N_("Thực đơn và mẫu lưu"), menu=MEALTIMES),
+    Page("/meals/ratings", "see-portions", N_("Ý kiến về bữa ăn"), menu=MEALTIMES),
+    Page("/meals/plan", "calendar", N_("Giờ ăn, ca và giờ chốt"), menu=MEALTIMES),
+    Page("/meals/counters", "counter-staff", N_("Người đứng quầy"), menu=MEALTIMES),
     Page("/roster", "roster", N_("Danh sách học sinh"), menu=LISTS),
     Page("/calendar", "calendar", N_("Lịch và giờ học"), menu=LISTS),
     Page("/paper", "see-class", N_("Danh sách để in"), of="class", menu=LISTS),

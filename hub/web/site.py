@@ -10,7 +10,10 @@ from fastapi.staticfiles import StaticFiles
 
 from hub.web.api.attendanceapi import add_attendance
 from hub.web.api.cardapi import add_card_api
+from hub.web.api.incidentapi import add_incident_api
 from hub.web.api.ledgerapi import add_ledger
+from hub.web.api.mealapi import add_meal_api
+from hub.web.api.mealservingapi import add_serving_api
 from hub.web.api.reportapi import add_report_api
 from hub.web.classforms import add_class_forms
 from hub.web.errors import Headed, add_errors
@@ -24,8 +27,17 @@ from hub.web.pages.deskpages import add_desk_pages
 from hub.web.pages.devicepages import add_device_pages
 from hub.web.pages.filepages import add_file_pages
 from hub.web.pages.gatepages import add_gate_pages
+from hub.web.pages.incidentpages import add_incident_pages
 from hub.web.pages.listpages import add_list_pages
 from hub.web.pages.loginpages import add_login_pages
+from hub.web.pages.mealcutpages import add_cut_pages
+from hub.web.pages.mealdietpages import add_diet_pages
+from hub.web.pages.mealmenupages import add_menu_pages
+from hub.web.pages.mealmonthpages import add_meal_month_pages
+from hub.web.pages.mealpages import add_meal_pages
+from hub.web.pages.mealpaperpages import add_meal_paper_pages
+from hub.web.pages.mealplanpages import add_plan_pages
+from hub.web.pages.mealservingpages import add_serving_pages
 from hub.web.pages.messagepages import add_message_pages
 from hub.web.pages.onsitepages import add_onsite_pages
 from hub.web.pages.paperpages import add_paper_pages
@@ -75,10 +87,22 @@ def make_app(
         add_calendar_pages,
         add_roster_pages,
         add_report_pages,
+        add_incident_api,
         add_report_api,
         add_file_pages,
+        add_incident_pages,
         add_message_pages,
         add_list_pages,
+        add_meal_pages,
+        add_serving_pages,
+        add_cut_pages,
+        add_diet_pages,
+        add_meal_paper_pages,
+        add_menu_pages,
+        add_plan_pages,
+        add_meal_month_pages,
+        add_meal_api,
+        add_serving_api,
     ):
         add(web)
     app.mount("/static", StaticFiles(directory=HERE / "static"))

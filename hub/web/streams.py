@@ -11,7 +11,7 @@ from hub.web.visits import Visit, Visitor
 
 
 def add_streams(web: Web) -> None:
-    """`/v1/today/events`, `/v1/class/events`, `/v1/onsite/events`, `/v1/gate/events`."""
+    """`/v1/today/events`, `/v1/class/events`, `/v1/onsite/events`, `/v1/gate/events`, `/v1/meals/events`."""
 
     def opened(visit: Visit, kind: Kind) -> Response:
         if web.pulse.full:
@@ -41,3 +41,8 @@ def add_streams(web: Web) -> None:
     def gate(visit: Visitor) -> Response:
         """Server-sent events: each tap at a gate after its commit, with name and class; how the gate devices are."""
         return opened(visit, "gate")
+
+    @web.api("GET", "/v1/meals/events", "see-portions", response_class=StreamingResponse)
+    def meals(visit: Visitor) -> Response:
+        """Server-sent events: something changed portions or servings. No names."""
+        return opened(visit, "meals")

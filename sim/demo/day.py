@@ -7,24 +7,26 @@ import logging
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from protocol.errors import ConfigError, NeedsHands
-from sim.demo.chain import COUNTERS, GATES, Chain
+from protocol.errors import ConfigError
+from sim.demo.canteen import BOXES, Canteen
+from sim.demo.chain import COUNTERS, GATES
+from sim.demo.crowds import Crowds
+from sim.demo.kitchen import Kitchen
+from sim.demo.lunch import Kills, Lunch
+from sim.demo.mealreckoning import MealReckoning, reckon_meal
 from sim.demo.office import Morning, Office
 from sim.demo.teller import Teller
-from sim.emulators.pupils import Crowd, SignalTail
 from sim.parts import kill_by_pid_file, until
 from sim.reckoning import Reckoning
 from sim.school import Pupil, make_school, write_roster
 
 PUPILS_MAX: Final = 10_000
-GAP_S: Final = 0.012
-"""Between one pupil's signal and the next one's card; a real gate sees about one a second."""
-PHASE_S: Final = 600.0
 
 
 def run_demo(*, pupils: int, seed: int, faults: bool, as_json: bool, keep: Path | None) -> int:
@@ -49,7 +51,11 @@ class Day:
         self._rng = Random(seed)
         self._teller = Teller(quiet=as_json)
         self._pupils = make_school(pupils, seed)
-        self._chain: Chain | None = None
+        self._chain: Canteen | None = None
+        self._crowds: Crowds | None = None
+        self._kitchen: Kitchen | None = None
+        self._lunch: Lunch | None = None
+        self._eaten: MealReckoning | None = None
         self._kills: list[str] = []
         self._office: Office | None = None
         self._morning: Morning | None = None
@@ -60,25 +66,28 @@ class Day:
         began_s = time.monotonic()
         roster = self._folder / "roster.csv"
         write_roster(roster, self._pupils)
-        chain = self._chain = Chain(self._folder)
+        chain = self._chain = Canteen(self._folder)
+        self._crowds = Crowds(chain, self._rng, teller)
         try:
             with teller.phase(
-                "start", f"Khởi động / Start: {len(self._pupils)} học sinh / pupils, 9 đầu đọc / readers"
+                "start",
+                f"Khởi động / Start: {len(self._pupils)} học sinh / pupils, 9 đầu đọc / readers,"
+                f" {len(chain.gateways)} thiết bị / gateways",
             ):
                 chain.start(roster)
                 self._open_office(chain)
             teller.say(f"   Trạm trường / School hub  {chain.hub_url}/devices")
             teller.say(f"   Thành phố / City          {chain.city_url}/")
+            self._open_kitchen(chain)
             with teller.phase("arrival", "Đến trường / Arrival, 5 cổng / gates"):
-                self._phase(
-                    GATES, [(0.2, self._kill_broker), (0.45, self._kill_hub), (0.7, self._kill_gateway("cong"))]
-                )
+                kills = [(0.2, self._kill_broker), (0.45, self._kill_hub), (0.7, self._kill_gateway("cong"))]
+                self._crowds.run(self._crowds.lines(GATES, self._here()), kills if self._faults else [])
             before = self._teach()
-            with teller.phase("lunch", "Ăn trưa / Lunch, 4 quầy / counters"):
-                self._phase(COUNTERS, [(0.3, self._kill_city), (0.6, self._kill_gateway("bep"))])
+            self._eat(chain)
             self._await_final(before)
             with teller.phase("drain", "Chuyển hết về thành phố / Drain to the city"):
                 until(chain.drained, f"not everything arrived: {chain.status()}", within_s=60, moving=chain.progress)
+            self._drill(chain)
             with teller.phase("reckoning", "Đối chiếu theo mã lần quẹt / Reckoning by tap id"):
                 found = self._reckon(chain)
         finally:
@@ -90,10 +99,12 @@ class Day:
 
     # --- the pages ----------------------------------------------------------------------------------------------------
 
-    def _open_office(self, chain: Chain) -> None:
+    def _open_office(self, chain: Canteen) -> None:
         office = Office(chain, self._pupils)
         if not office.possible:
-            self._teller.say("   (không có buổi học lúc này / no lessons at this hour: the pages are left out)")
+            self._teller.say(
+                "   (gần nửa đêm, hoặc trường quá nhỏ / near midnight, or too small a school: no pages, no kitchen)"
+            )
             return
         # The HTTP client tells of every request; what comes of it, we tell.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -129,29 +140,55 @@ class Day:
         shown = ", ".join(f"{count} {mark}" for mark, count in sorted(self._morning.school.items()))
         self._teller.say(f"   Buổi sáng, đã chốt / The morning, final: {shown}")
 
-    # --- the day ------------------------------------------------------------------------------------------------------
+    # --- lunch --------------------------------------------------------------------------------------------------------
 
-    def _phase(self, stations: tuple[str, ...], kills: list[tuple[float, Callable[[], None]]]) -> None:
-        chain = self._chain
-        assert chain is not None
-        order = self._here()
-        self._rng.shuffle(order)
-        crowd = Crowd({name: chain.readers[name] for name in stations}, self._rng, GAP_S)
-        crowd.line_up(stations, (pupil.uid for pupil in order))
-        tails = [SignalTail(chain.signals_of(name)) for name in chain.gateways]
-        for tail in tails:
-            tail.read()
-        due = [(int(share * len(order)), kill) for share, kill in kills] if self._faults else []
+    def _open_kitchen(self, chain: Canteen) -> None:
+        if self._office is None or self._office.principal is None:
+            return
+        with self._teller.phase("kitchen", "Bếp / The kitchen"):
+            self._kitchen = Kitchen(chain, self._office, self._pupils)
+            self._kitchen.open(self._office.principal)
+            self._teller.say("   Phiếu bếp đã chốt: 3 em cắt suất, 5 suất chay / sheet frozen: 3 cut, 5 vegetarian")
 
-        with self._teller.bar("đã quẹt / tapped", len(order)) as bar:
+    def _eat(self, chain: Canteen) -> None:
+        """Both shifts; with no kitchen cards alone are held to the counters."""
+        assert self._crowds is not None
+        kitchen, office, teller = self._kitchen, self._office, self._teller
+        if kitchen is None or office is None or office.principal is None:
+            with teller.phase("lunch", "Ăn trưa / Lunch, 4 quầy / counters"):
+                strikes = [(0.3, self._kill_city), (0.6, self._kill_gateway(BOXES[1]))] if self._faults else []
+                self._crowds.run(self._crowds.lines(COUNTERS, self._here()), strikes)
+            return
+        with teller.phase("sheet", "Danh sách đến quầy / The sheet at the counters"):
+            until(self._hub_is_up, "the hub doesn't answer", within_s=30)
+            border = kitchen.change(office.principal)
+            chain.await_hearing(COUNTERS)
+            teller.say("   Thêm 1 dị ứng, 1 em cắt muộn: quầy đã biết / an allergy, a late cut: counters know")
+        kills = Kills(self._strike_hub, self._kill_city, self._kill_gateway(BOXES[1])) if self._faults else None
+        lunch = self._lunch = Lunch(chain, kitchen, self._crowds, teller)
+        with teller.phase("lunch", "Ăn trưa, ca 1 / Lunch, shift 1, 4 quầy / counters"):
+            lunch.first(kills)
+            if kills is not None:
+                chain.hub.start()
+                teller.say("   Trạm trường trở lại / The hub is back")
+        with teller.phase("lunch2", "Ăn trưa, ca 2 / Lunch, shift 2"):
+            lunch.await_second(border)
+            lunch.second(kills)
 
-            def on_step() -> None:
-                if due and crowd.answered >= due[0][0]:
-                    due.pop(0)[1]()
-                bar.show(crowd.answered)
+    def _drill(self, chain: Canteen) -> None:
+        if self._lunch is None or self._kitchen is None:
+            return
+        with self._teller.phase("drill", "Diễn tập: ai đã ăn / Drill: who ate, against a count by force"):
+            present = [pupil.key for pupil in self._here()]
+            eaten = self._eaten = reckon_meal(chain, self._kitchen, self._lunch, present)
+        told = ", ".join(f"{count} {name}" for name, count in sorted(eaten.lists.items()))
+        self._teller.say(f"   {told}; {eaten.drill_s} s")
+        self._teller.say(
+            f"   {eaten.trays} suất / trays, {eaten.seconds} lần hai / seconds, {eaten.unsettled} chờ người xem /"
+            f" to settle; phiếu bếp + {eaten.adjustments} điều chỉnh / frozen sheet + adjustments"
+        )
 
-            if not crowd.run(tails, on_step, time.monotonic() + PHASE_S):
-                raise NeedsHands(f"{crowd.left()} pupils got no signal within {PHASE_S:g} s")
+    # --- what is killed -----------------------------------------------------------------------------------------------
 
     def _killed(self, what: str) -> None:
         self._kills.append(what)
@@ -161,10 +198,14 @@ class Day:
         if kill_by_pid_file(self._folder / "hub" / "broker" / "pid", "nats-server"):
             self._killed("máy chủ tin / broker (trạm tự khởi động lại / the hub starts it again)")
 
-    def _kill_hub(self) -> None:
+    def _strike_hub(self) -> None:
         assert self._chain is not None
         self._chain.hub.kill()
         self._killed("trạm trường / hub, with its broker")
+
+    def _kill_hub(self) -> None:
+        assert self._chain is not None
+        self._strike_hub()
         self._chain.hub.start(wait=False)
 
     def _kill_city(self) -> None:
@@ -184,12 +225,18 @@ class Day:
 
     # --- the reckoning ------------------------------------------------------------------------------------------------
 
-    def _reckon(self, chain: Chain) -> Reckoning:
-        found = chain.reckoned()
-        for kind in ("gate", "canteen"):
-            for pupil in self._here():
-                if not found.accepted[f"{kind} {pupil.key}"]:
-                    found.lost.append(f"{pupil.key}: no accepted tap at a {kind}")
+    def _reckon(self, chain: Canteen) -> Reckoning:
+        here = [pupil.key for pupil in self._here()]
+        trays = Counter(here) if self._lunch is None else self._lunch.accepted()
+        found = chain.reckoned({f"canteen {key}": count for key, count in trays.items()})
+        for kind, wanted in (("gate", Counter(here)), ("canteen", trays)):
+            for key, count in wanted.items():
+                if found.accepted[f"{kind} {key}"] < count:
+                    found.lost.append(
+                        f"{key}: {found.accepted[f'{kind} {key}']} accepted taps at a {kind}, not {count}"
+                    )
+        if self._eaten is not None:
+            found.faults += [f"lunch: {problem}" for problem in self._eaten.problems]
         if self._office is not None and self._morning is not None:
             found.faults += [f"attendance: {problem}" for problem in self._office.problems(self._morning)]
         return found
@@ -202,6 +249,7 @@ class Day:
                 "pupils": len(self._pupils),
                 "seed": self._seed,
                 "kills": self._kills,
+                "lunch": None if self._eaten is None else self._eaten.as_json(),
                 "marks": {} if self._morning is None else dict(self._morning.school),
                 "phases_s": self._teller.phases,
                 "unclean_ends": unclean,

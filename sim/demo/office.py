@@ -24,6 +24,8 @@ from sim.school import Pupil
 
 FINAL_S: Final = 5.0
 """The list becomes final at the first whole minute that is so far ahead: bells are told in minutes."""
+FIRST_FINAL_MIN: Final = 30
+"""When the first bells of the day are final: by them nobody is missing while pupils still come."""
 LESSONS_MIN: Final = 60
 ABSENT: Final = 3
 FINAL_WITHIN_S: Final = 110.0
@@ -51,7 +53,7 @@ class Visitor:
             raise NeedsHands(f"{path} answered {answer.status_code}")
         return answer.text
 
-    def send(self, page: str, path: str, fields: Mapping[str, str]) -> None:
+    def send(self, page: str, path: str, fields: Mapping[str, str | list[str]]) -> None:
         """Send a form of a page."""
         found = CSRF.search(self.page(page))
         assert found is not None, page
@@ -61,6 +63,16 @@ class Visitor:
     def _sent(answer: httpx2.Response) -> None:
         if answer.status_code != 303:
             raise NeedsHands(f"a form was answered {answer.status_code}: {answer.text[:200]}")
+
+
+def asked(hub_url: str, token: str, method: str, path: str, body: Any = None) -> Any:
+    """What the hub's API answers to the holder of a token. Raises NeedsHands."""
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    content = b"" if body is None else msgspec.json.encode(body)
+    answer = httpx2.request(method, hub_url + path, content=content, headers=headers, timeout=30)
+    if answer.status_code != 200:
+        raise NeedsHands(f"{method} {path} answered {answer.status_code}: {answer.text[:200]}")
+    return answer.json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +95,39 @@ class Office:
             classes.setdefault(pupil.school_class, []).append(pupil)
         self.school_class, members = max(classes.items(), key=lambda one: len(one[1]))
         self.absent = tuple(members[:ABSENT]) if len(members) > ABSENT else ()
-        self._principal: Visitor | None = None
+        self.principal: Visitor | None = None
         self._token = ""
         self.link = ""
-        self._began = datetime.now(VIETNAM)
+        self._began = self.final = datetime.now(VIETNAM)
+        self.day = self._began.date()
 
     @property
     def possible(self) -> bool:
         """Whether the day has an hour left, and a class somebody who can be missing."""
-        return bool(self.absent) and (self._began + timedelta(minutes=LESSONS_MIN + 5)).date() == self._began.date()
+        return bool(self.absent) and (self._began + timedelta(minutes=LESSONS_MIN + 5)).date() == self.day
 
     def open(self) -> None:
         """Users: two principals, one for whoever watches, and a teacher. The gates stand, nobody has come yet."""
         chain = self._chain
         self._opened = datetime.now(VIETNAM)
         link = chain.command("user", "add", "hieu-truong", "--role", "principal").splitlines()[-1].split()[-1]
-        self._principal = Visitor(chain.hub_url, link)
+        self.principal = Visitor(chain.hub_url, link)
         self.link = chain.command("user", "add", "khach", "--role", "principal").splitlines()[-1].split()[-1]
         named = ("--role", "teacher", "--class", self.school_class, "--name", "co-lan")
         self._token = chain.command("token", "add", *named).split()[-1]
+        self._ring(self._opened + timedelta(minutes=FIRST_FINAL_MIN))
 
-    def _bells(self) -> str:
-        """A timetable whose morning is now: nobody was late, and who is missing is so at the next minute."""
-        final = datetime.now(VIETNAM) + timedelta(seconds=FINAL_S + 59)
-        moments = (self._opened, final, final, final, final + timedelta(minutes=LESSONS_MIN))
+    def _ring(self, final: datetime) -> None:
+        """The principal sets the bells: nobody is late, and who is missing is so when `final` has passed."""
+        assert self.principal is not None
+        fields = {"act": "document", "first_day": self.day.isoformat(), "document": self._bells(final)}
+        self.principal.send("/calendar", "/calendar/change", {"fields": json.dumps(fields)})
+
+    def _bells(self, final: datetime) -> str:
+        ends = max(final, self._opened + timedelta(minutes=LESSONS_MIN))
+        moments = (self._opened, final, final, final, ends)
         bell = Bell(*(f"{moment:%H:%M}" for moment in moments))
-        today = self._began.date()
+        today = self.day
         document = Timetable(
             name="demo",
             first=today,
@@ -121,12 +140,7 @@ class Office:
     # --- what is asked and said ---------------------------------------------------------------------------------------
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"authorization": f"Bearer {self._token}", "content-type": "application/json"}
-        content = b"" if body is None else msgspec.json.encode(body)
-        answer = httpx2.request(method, self._chain.hub_url + path, content=content, headers=headers, timeout=30)
-        if answer.status_code != 200:
-            raise NeedsHands(f"{method} {path} answered {answer.status_code}: {answer.text[:200]}")
-        return answer.json()
+        return asked(self._chain.hub_url, self._token, method, path, body)
 
     def marks(self) -> dict[str, str]:
         """The marks of the class as they stand: pupil -> mark."""
@@ -137,24 +151,27 @@ class Office:
 
         First the principal sets the bells by the hour of the demonstration.
         """
-        assert self._principal is not None
-        fields = {"act": "document", "first_day": self._began.date().isoformat(), "document": self._bells()}
-        self._principal.send("/calendar", "/calendar/change", {"fields": json.dumps(fields)})
+        self.final = (datetime.now(VIETNAM) + timedelta(seconds=FINAL_S + 59)).replace(second=0, microsecond=0)
+        self._ring(self.final)
         before = self.marks()
-        today = {"day": self._began.date().isoformat(), "half": "am"}
+        today = {"day": self.day.isoformat(), "half": "am"}
         excused, unexcused = self.absent[:2]
         self._ask("POST", "/v1/leave", {"student": excused.key, "first": today, "last": today})
         said = {"class": self.school_class, **today, "states": {unexcused.key: "unexcused"}, "confirms": True}
         self._ask("POST", "/v1/rollcall", said)
         return before
 
-    def await_final(self, before: Mapping[str, str]) -> Morning:
+    def await_list(self) -> None:
         """Until every gate has proved that it holds nothing older than the bell; then whoever is missing is absent."""
         until(self._is_final, "the list doesn't become final", within_s=FINAL_WITHIN_S, also=self._chain.check)
-        assert self._principal is not None
+
+    def await_final(self, before: Mapping[str, str]) -> Morning:
+        """The marks when the list is final."""
+        self.await_list()
+        assert self.principal is not None
         for page in ("/today", "/devices", "/calendar", "/users", "/audit"):
-            self._principal.page(page)
-        day = json.loads(self._chain.command("recompute", "--day", self._began.date().isoformat(), "--json"))
+            self.principal.page(page)
+        day = json.loads(self._chain.command("recompute", "--day", self.day.isoformat(), "--json"))
         return Morning(before, self.marks(), Counter(mark["mark"] for mark in day["marks"]))
 
     def _is_final(self) -> bool:
@@ -183,5 +200,5 @@ class Office:
 
     def close(self) -> None:
         """Everybody leaves."""
-        if self._principal is not None:
-            self._principal.close()
+        if self.principal is not None:
+            self.principal.close()

@@ -14,13 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from sim.fuzz.counters import CounterWords
 from sim.fuzz.driver import DriverLine
 from sim.fuzz.files import KeyStores, Pages, Witnesses
 from sim.fuzz.gateway import Configurations, DeviceConfigs, HubStates, Pn532Frames, Receipts, Replays
 from sim.fuzz.language import Batches, DeviceStates, Records, SignedMessages, Words
 from sim.fuzz.lists import Books, Lists, OneRosters
 from sim.fuzz.numbers import CardForms, SerialLines
+from sim.fuzz.packs import Packs
 from sim.fuzz.parser import Parser
+from sim.fuzz.piles import Piles
 from sim.fuzz.proofs import RawReads
 from sim.fuzz.queries import Queries
 from sim.fuzz.readers import OsdpLine, PcscAnswers
@@ -34,9 +37,9 @@ PARSERS: Final[dict[str, type[Parser]]] = {
     for parser in (
         Pn532Frames, Batches, Records, Receipts, Rosters, Configurations, CityAnswers, DeviceStates, HubStates,
         DeviceConfigs, SignedMessages, Words, ControlRequests, RosterSheets, KeyFiles, KeyStores, Replays, Pages,
-        Witnesses, RawReads,
+        Witnesses, RawReads, CounterWords,
         SerialLines, TypedKeys, PcscAnswers, OsdpLine, CardForms,
-        Lists, OneRosters, Books,
+        Lists, OneRosters, Books, Packs, Piles,
         Queries, DriverLine,
     )
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Kills, stops and the network's faults on real processes: one story, `all` of them, or the campaign (the default).
+"""Kills, stops and the network's faults on real processes: one story, the campaign if none is named.
+
+`all`: all of them but the lunch, which takes as long as a lunch takes.
 
 Exit 0 when the promise was kept, 1 when not, 2 on bad usage.
 """
@@ -19,6 +21,7 @@ from protocol.errors import NeedsHands
 from sim.kills.backlog import backlog
 from sim.kills.campaign import BrokerKind, campaign
 from sim.kills.echoes import echoes
+from sim.kills.lunch import lunch
 from sim.kills.outcome import Outcome
 from sim.kills.refusing import queue_limit, silent_permission
 from sim.kills.thinline import thin_line
@@ -92,6 +95,21 @@ def _echoes(asked: argparse.Namespace) -> list[Run]:
     ]
 
 
+def _lunch(asked: argparse.Namespace) -> list[Run]:
+    full = asked.size == "full"
+    gaps = {"embedded": LUNCH_GAP_S, "mosquitto": LUNCH_GAP_S / 10} if full else {}
+    return [
+        lambda folder, broker=broker: lunch(  # type: ignore[misc]
+            folder,
+            seed=asked.seed,
+            broker=broker,
+            pupils=asked.pupils or (900 if full else 160),
+            gap_s=gaps.get(broker, 0.02),
+        )
+        for broker in _brokers(asked)
+    ]
+
+
 STORIES: Final = {
     "campaign": Story(_campaign, lambda asked: asked.links == "lossy"),
     "backlog": Story(_backlog),
@@ -100,7 +118,11 @@ STORIES: Final = {
     "silent-permission": Story(_silent_permission),
     "queue-limit": Story(_queue_limit),
     "echoes": Story(_echoes),
+    "lunch": Story(_lunch),
 }
+LUNCH_GAP_S: Final = 8.0
+"""Between two pupils of a counter: 900 of them eat within half an hour. Over the second broker it is ten times as fast.
+"""
 
 
 def parsed(words: Sequence[str]) -> argparse.Namespace:
@@ -111,7 +133,7 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--size", choices=("small", "full"), default="small", help="default: %(default)s")
     parser.add_argument("--broker", choices=("embedded", "mosquitto"), help="one of the two instead of both")
     parser.add_argument("--kills", type=int, help="strikes of a campaign, some of which hit several parts")
-    parser.add_argument("--pupils", type=int, help="of a campaign; each taps twice")
+    parser.add_argument("--pupils", type=int, help="of a campaign, where each taps twice, or of a lunch")
     parser.add_argument(
         "--links", choices=("clean", "lossy"), default="clean", help="of a campaign: wires with weather"
     )
@@ -130,7 +152,7 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
 def main() -> int:
     """What was asked, one line a story."""
     asked = parsed(sys.argv[1:])
-    chosen = list(STORIES) if asked.story == "all" else [asked.story]
+    chosen = [name for name in STORIES if name != "lunch"] if asked.story == "all" else [asked.story]
     outcomes: list[Outcome] = []
     problems: list[str] = []
     if any(STORIES[name].apart(asked) for name in chosen):

@@ -49,19 +49,22 @@ def replay(
     draws: int = 1,
     jobs: int = 1,
     cut_from: int = 0,
+    every: int = 1,
 ) -> Outcome:
     """Cut before every step from `cut_from` on, and after the last; `disk` is as the recording found it.
+
+    With `every` only before each so-manieth step, for a breach that many points in a row show.
 
     At each point nothing, everything, and `draws` times a part of what was not synced is left. What lies outside of
     `root` is no part of a state. `jobs` processes share the points; the states are the same whatever their number.
     """
     began_s = time.monotonic()
-    points = len(steps) + 1
+    points = range(cut_from, len(steps) + 1, every)
     if jobs == 1:
-        outcome, marks = _part(steps, disk, root, judge, seed, draws, range(cut_from, points))
+        outcome, marks = _part(steps, disk, root, judge, seed, draws, points)
     else:
-        outcome, marks = _shared(steps, disk, root, judge, seed, draws, jobs, cut_from)
-    outcome.points, outcome.states = points - cut_from, len(marks)
+        outcome, marks = _shared(steps, disk, root, judge, seed, draws, jobs, points)
+    outcome.points, outcome.states = len(points), len(marks)
     outcome.seconds = time.monotonic() - began_s
     return outcome
 
@@ -85,12 +88,12 @@ def state_at(
 
 
 def _shared(
-    steps: Sequence[Step], disk: Disk, root: Path, judge: Judge, seed: int, draws: int, jobs: int, cut_from: int
+    steps: Sequence[Step], disk: Disk, root: Path, judge: Judge, seed: int, draws: int, jobs: int, points: range
 ) -> tuple[Outcome, set[bytes]]:
     context = multiprocessing.get_context("fork")
     workers = []
     for job in range(jobs):
-        mine = [at for at in range(cut_from, len(steps) + 1) if at // POINTS_TOGETHER % jobs == job]
+        mine = [at for at in points if at // POINTS_TOGETHER % jobs == job]
         here, there = context.Pipe(duplex=False)
 
         def work(mine: list[int] = mine, there: Connection = there) -> None:

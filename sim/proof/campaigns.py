@@ -30,7 +30,7 @@ def _fuzzed(parser: str) -> CampaignPlan:
 
 PARSERS: Final = (
     "pn532", "batch", "event", "receipt", "roster", "config", "city",
-    "lines", "typed", "pcsc", "osdp", "cardforms", "raw",
+    "lines", "typed", "pcsc", "osdp", "cardforms", "raw", "served", "pack", "pile",
 )  # fmt: skip
 
 CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
@@ -67,6 +67,12 @@ CAMPAIGNS: Final[tuple[CampaignPlan, ...]] = (
     ),
     CampaignPlan(
         "network", "the network's faults, one by one", ("sim.kills", "all", "--size", "full"), ("sim.kills", "all")
+    ),
+    CampaignPlan(
+        "lunch",
+        "lunch at four counters in real time, whose hub and broker die in the middle",
+        ("sim.kills", "lunch", "--size", "full"),
+        ("sim.kills", "lunch"),
     ),
     CampaignPlan(
         "clocks",

@@ -5,6 +5,7 @@ It asks the production rooms as a page of marks does; the truth knows who tapped
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from hub.attendance.claims import claim_of, watermark_of
@@ -16,6 +17,7 @@ from protocol.envelope import decode_event
 from protocol.ranges import RangeSet
 from sim.world.loop import MINUTE, MS
 from sim.world.school import School
+from sim.world.truth import Held
 
 LOOK_NS: Final = 5 * MINUTE
 
@@ -29,6 +31,10 @@ class _Rows(CoverageRows):
         self.store = store
         self._position = 0
         self._found: dict[int, list[Claim]] = {}
+        self.open: dict[str, dict[str, Held]] = {}
+        """Of each device the signals that weren't found in this hub's books yet: what is in them stays there."""
+        self.looked = 0
+        """Signals that were looked at, of all that there are."""
 
     def _claims(self, _from_ms: int, _until_ms: int) -> dict[int, list[Claim]]:
         books, timelines = self.store.ledger.books, self.store.anchors
@@ -82,6 +88,10 @@ class Absences:
 
     def _ask(self, store: Store, rows: _Rows) -> None:
         truth, began_ms = self._school.truth, self._school.began_ns // MS
+        devices = {box.name: box.config.gateway_id for box in self._school.gateways}
+        for name, held in islice(truth.signals.items(), rows.looked, None):
+            rows.open.setdefault(devices.get(held.box, ""), {})[name] = held
+        rows.looked = len(truth.signals)
         for device in rows.facts(began_ms, self._school.loop.now_ns // MS):
             # Of copies the hub may not know; what a lost card held alone, nobody does.
             if device.device in self._school.copied | self._school.renewed or not is_gate(device, began_ms):
@@ -89,9 +99,9 @@ class Absences:
             told = reach(device, (), began_ms)
             if told.through_ms is None or any(flaw == "records-lost" for flaw, _ in told.flaws):
                 continue
-            boxes = {box.name for box in self._school.gateways if box.config.gateway_id == device.device}
-            for name, held in truth.signals.items():
-                if held.box not in boxes or held.at_ns // MS > told.through_ms or name in truth.lost_with_a_card:
+            mine = rows.open.get(device.device, {})
+            for name, held in list(mine.items()):
+                if held.at_ns // MS > told.through_ms or name in truth.lost_with_a_card:
                     continue
                 journal, _, sequence = name.partition(".")
                 book = store.ledger.books.find(journal)
@@ -100,3 +110,4 @@ class Absences:
                     truth.broken("no derived absence before the watermark", detail)
                     return
                 truth.seen["tap before a watermark"] += 1
+                del mine[name]

@@ -17,13 +17,16 @@ from edge.config import GatewayConfig, config_from
 from edge.delivery import Delivery
 from edge.journalfile import FILE_NAME
 from edge.journalrows import SEQUENCE_BITS
-from edge.ports import CardSeen, Recorded, Warning_
+from edge.ports import CardSeen, HandSeen, Recorded, Warning_
 from edge.statement import will_message
 from protocol.cards import CardUid
 from protocol.errors import JournalFull, K12EdgeError
+from protocol.meals import ByHand
 from protocol.topics import device_topic, hub_state_topic
+from sim.world.lan import Lan
 from sim.world.loop import MS, SECOND, Loop, Timer, Turn
 from sim.world.machine import SimMachine
+from sim.world.talking import Talking
 from sim.world.truth import Held, Truth
 from sim.world.underneath import Crash, Storage
 from sim.world.wires import Broker, Line, Packet
@@ -44,6 +47,13 @@ def told(fault: Exception) -> str:
     return f"{type(fault).__name__} in {Path(place.filename).name}:{place.lineno}: {fault}"[:300]
 
 
+def _matches(pattern: str, topic: str) -> bool:
+    """Whether a subscription with a `+` takes a topic (MQTT 3.1.1, 4.7.1.3)."""
+    before, _, after = pattern.partition("+")
+    found = topic.startswith(before) and topic.endswith(after) and len(topic) > len(before) + len(after)
+    return found and "/" not in topic[len(before) : len(topic) - len(after)]
+
+
 class GatewayBox:
     """See the room. `config` names no folder; the storage does."""
 
@@ -57,14 +67,24 @@ class GatewayBox:
         storage: Storage,
         truth: Truth,
         machine: SimMachine,
+        lan: Lan,
     ) -> None:
         """Powered off."""
+        self._lan = lan
+        self.talking: Talking | None = None
+        self.mealtime_until_ns = 0
+        self.on_shown: Callable[[GatewayBox, Held], None] = lambda *_: None
         self.name, self._loop, self._rng, self.truth, self.storage = name, loop, rng, truth, storage
         self.machine = machine
         self.config: GatewayConfig = config_from(name, config)
         school, device = self.config.school, self.config.gateway_id
-        topics = set(Delivery.subscriptions(school, device, {plan.kind for plan in self.config.stations}))
-        self.line = Line(loop, rng, broker, topics.__contains__, truth.count)
+        topics = Delivery.subscriptions(school, device, {plan.kind for plan in self.config.stations})
+        exactly, patterns = {one for one in topics if "+" not in one}, [one for one in topics if "+" in one]
+
+        def wanted(topic: str) -> bool:
+            return topic in exactly or any(_matches(one, topic) for one in patterns)
+
+        self.line = Line(loop, rng, broker, wanted, truth.count)
         self.line.on_state, self.line.on_packet, self.line.on_room = self._state, self._packet, lambda: self.poke()
         self.ev_topic, self.hub_topic = device_topic(school, device, "ev"), hub_state_topic(school)
         self.assembly: Assembly | None = None
@@ -83,6 +103,16 @@ class GatewayBox:
     def up(self) -> bool:
         """Whether it runs."""
         return self.assembly is not None
+
+    @property
+    def has_counters(self) -> bool:
+        """Whether meals are served here."""
+        return self.config.counters_listen is not None
+
+    @property
+    def host(self) -> str:
+        """Its address in the school's network."""
+        return "" if self.config.counters_listen is None else self.config.counters_listen[0]
 
     @property
     def source(self) -> str:
@@ -122,6 +152,10 @@ class GatewayBox:
         assembly.delivery.use(self.line)  # type: ignore[arg-type]  # Its life is this box's.
         self.line.will = will_message(config.school, config.gateway_id, assembly.keys)
         self.line.start()
+        if assembly.counter is not None:
+            self.talking = Talking(self._loop, self._lan, assembly, self.line.publish, self._run)
+            assembly.counter.join(self.talking.exchange)
+            self.talking.talk(self.mealtime_until_ns)
         self.poke()
 
     def _open_again(self) -> None:
@@ -133,7 +167,14 @@ class GatewayBox:
             self.storage.cut()
             self._down()
 
+    def _hush(self) -> None:
+        """Its exchange with other counters ends with its process."""
+        if self.talking is not None:
+            self.talking.stop()
+            self.talking = None
+
     def _down(self) -> None:
+        self._hush()
         self.assembly = None
         self._anew = False
         self._turn.cancel()
@@ -176,6 +217,7 @@ class GatewayBox:
         self.truth.count("journal opened anew")
         assembly, self.assembly, self._anew = self.assembly, None, False
         assert assembly is not None
+        self._hush()
         self.line.stop(clean=True)
         self._drop_waiting()
         self._turn.cancel()
@@ -216,9 +258,18 @@ class GatewayBox:
             self.poke()
 
     def _packet(self, packet: Packet, _connection: int) -> None:
-        if self.assembly is not None:
-            self.assembly.delivery.on_message(packet.topic, packet.payload, packet.kept)
-            self.poke()
+        if self.assembly is None:
+            return
+        if self.talking is not None and self.talking.exchange.by_broker(packet.topic, packet.payload):
+            return
+        self.assembly.delivery.on_message(packet.topic, packet.payload, packet.kept)
+        self.poke()
+
+    def mealtime(self, until_ns: int) -> None:
+        """Its counters serve until then, and talk with others meanwhile."""
+        self.mealtime_until_ns = until_ns
+        if self.talking is not None:
+            self.talking.talk(until_ns)
 
     # --- cards --------------------------------------------------------------------------------------------------------
 
@@ -228,20 +279,46 @@ class GatewayBox:
         if assembly is None:
             self.truth.seen["dark reader"] += 1
             return None
-        lane = assembly.lanes[station]
         mono_ns = self.machine.boottime_ns()
-        held = Held(self.name, lane.station.plan.name, card.canonical, self._loop.now_ns)
+        return self._sight(assembly, station, card.canonical, CardSeen(card, mono_ns))
+
+    def serve(self, station: int, hand: ByHand, whom: str, student: str | None) -> Held | None:
+        """Staff serve somebody by hand, as GatewayCounter.serve_name and serve_stranger do, which wait for the lane."""
+        assembly = self.assembly
+        if assembly is None:
+            self.truth.seen["dark screen"] += 1
+            return None
+        asked: list[Held] = []
+
+        def answered(_code: str | None, tap: str | None) -> None:
+            # Pressed twice: the first press's record answers, and no signal is given again.
+            if tap is not None and asked and asked[0].shown is None:
+                asked[0].shown = f"pressed {tap}"
+
+        seen = HandSeen(hand, whom, student, self.machine.boottime_ns(), answered)
+        held = self._sight(assembly, station, f"hand:{whom}", seen)
+        if held is not None:
+            asked.append(held)
+        return held
+
+    def _sight(self, assembly: Assembly, station: int, card: str, seen: CardSeen | HandSeen) -> Held | None:
+        lane, mono_ns = assembly.lanes[station], seen.seen_mono_ns
+        held = Held(self.name, lane.station.plan.name, card, self._loop.now_ns)
         if (self.machine.boot(), mono_ns // MS, held.station) in self.truth.held:
             return None
         self.truth.sighted(self.machine.boot(), mono_ns, held)
         self._watching = held
-        lane.put(CardSeen(card, mono_ns))
+        lane.put(seen)
         self._watching = None
         if held.shown is None:
             self._waiting[station].append(held)
             wait_ns = self._rng.randrange(200_000, 4 * MS)
             self._loop.after(wait_ns, lambda: self._run(lambda: self._take(assembly, station)))
         return held
+
+    def perform(self, work: Callable[[], None]) -> None:
+        """Let somebody work at its screen; it may crash under their hands."""
+        self._run(work)
 
     def _take(self, seen_by: Assembly, station: int) -> None:
         assembly = self.assembly
@@ -262,6 +339,7 @@ class GatewayBox:
         if found is None:
             self.truth.broken("durable before shown", f"{recorded.tap} was shown and is not on the disk")
         self.truth.shown(held, recorded.signal, str(recorded.tap))
+        self.on_shown(self, held)
         self._active_ns = self._loop.now_ns
         self.poke()
 

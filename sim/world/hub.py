@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from random import Random
 from typing import Any, Final
@@ -14,6 +15,7 @@ from hub.config import HubConfig, hub_config_from
 from hub.parts import Store
 from hub.ports import Message
 from hub.store.database import LedgerFull
+from hub.worker import RowsWorker
 from protocol.errors import K12EdgeError
 from protocol.status import HubState
 from protocol.topics import parse_device_topic
@@ -40,6 +42,16 @@ REGAIN_S: Final = 120.0
 READ_S: Final = 10
 """How long after a message the daybook reads on here; a real one gathers for a tenth of a second."""
 READ_IDLE_S: Final = 60.0
+READ_LOOK_MS: Final = 5_000
+"""As hub.days.daybook.IDLE_MS: it has read all that there is, and what comes wakes it."""
+COOK_IDLE_S: Final = 60.0
+"""How often the kitchen looks here while nothing was entered; a real one looks every 20 s."""
+COOK_LOOK_MS: Final = 20_000
+TELL_LOOK_MS: Final = 2_000
+"""As hub.days.kitchen.LOOK_MS and hub.road.counters.LOOK_MS."""
+TELL_S: Final = 3.0
+TELL_IDLE_S: Final = 1800.0
+"""How often the counters' sheet is looked at here; whatever may change it or ask for it wakes it sooner."""
 LOOK_S: Final = 30.0
 """How often an idle hub's mailroom is asked whether a head is due."""
 WAITING_MAX: Final = 48
@@ -89,6 +101,8 @@ class HubBox:
         self._announce = Turn(loop, lambda: self._run(self._say))
         self._daybook = Turn(loop, lambda: self._run(self._read))
         self._regain = Turn(loop, lambda: self._run(self._bring_back))
+        self._kitchen = Turn(loop, lambda: self._run(self._cook))
+        self._counters = Turn(loop, lambda: self._run(self._tell_counters))
         self._waiting = 0
         self._answers_ns = self._moved_ns = 0
         self._refused = 0
@@ -140,6 +154,8 @@ class HubBox:
         self._announce.plan(int(ANNOUNCE_S * SECOND))
         self._daybook.plan(0)
         self._regain.plan(int(REGAIN_S * SECOND))
+        self._kitchen.plan(0)
+        self._counters.plan(0)
 
     def _client(self) -> CityClient:
         return CityClient("http://city", transport=self._city, now_s=lambda: self.machine.wall_ns() / 1e9)
@@ -158,7 +174,8 @@ class HubBox:
         self.store = None
         self._anew = False
         self._waiting = 0
-        for turn in (self._mail, self._forward, self._announce, self._daybook, self._regain):
+        turns = self._mail, self._forward, self._announce, self._daybook, self._regain, self._kitchen, self._counters
+        for turn in turns:
             turn.cancel()
         self.line.stop(clean=False)
         self.storage.release()
@@ -187,6 +204,13 @@ class HubBox:
     def perform(self, work: Callable[[], None]) -> None:
         """Let somebody work at the running hub; it may crash under their hands."""
         self._run(work)
+        self._entered()
+
+    def _entered(self) -> None:
+        """Somebody entered something: the kitchen and the counters' teller look sooner."""
+        if self.up:
+            self._kitchen.plan(SECOND)
+            self._counters.plan(2 * SECOND)
 
     def carry(self, action: str, words: dict[str, str | None]) -> bytes | None:
         """A person's command, at the running hub; the paper that it gives. Raises K12EdgeError, as the command does."""
@@ -203,6 +227,7 @@ class HubBox:
         self.stalled_until_ns = 0
         self._run(work)
         self._plan_mail(0)
+        self._entered()
         if refused:
             raise refused[0]
         return paper[0] if paper else None
@@ -234,7 +259,26 @@ class HubBox:
         assembly = self.assembly
         if assembly is not None:
             wait_ms = assembly.store.daybook.turn()
-            self._daybook.plan(wait_ms * MS if wait_ms < READ_S * 1_000 else int(READ_IDLE_S * SECOND))
+            self._daybook.plan(wait_ms * MS if wait_ms < READ_LOOK_MS else int(READ_IDLE_S * SECOND))
+
+    def _cook(self) -> None:
+        assembly = self.assembly
+        if assembly is not None:
+            wait_ms = self._worked("kitchen", assembly.store.kitchen)
+            self._kitchen.plan(wait_ms * MS if wait_ms < COOK_LOOK_MS else int(COOK_IDLE_S * SECOND))
+
+    def _tell_counters(self) -> None:
+        assembly = self.assembly
+        if assembly is not None:
+            wait_ms = self._worked("counters", assembly.counters)
+            self._counters.plan(wait_ms * MS if wait_ms < TELL_LOOK_MS else int(TELL_IDLE_S * SECOND))
+
+    def _worked(self, name: str, worker: RowsWorker) -> int:
+        """A worker's turn. It goes on in spite of a fault of ours, so that must be told."""
+        wait_ms = worker.turn()
+        if worker.fault is not None and not isinstance(worker.fault, sqlite3.Error):
+            self.truth.broken("no part fails by itself", f"hub: {name}: {told(worker.fault)}")
+        return wait_ms
 
     def _bring_back(self) -> None:
         """What a hub that was replaced or restored had entered itself comes back from the city."""
@@ -288,6 +332,7 @@ class HubBox:
         if self.assembly is None:
             return
         self._moved_ns = self._loop.now_ns
+        self._counters.plan(SECOND)
         if not connected:
             self.assembly.on_link(False)
             return
@@ -309,6 +354,9 @@ class HubBox:
         self._waiting += 1
         assembly.mailroom.on_message(Message(packet.topic, packet.payload, packet.mark, connection, packet.kept))
         self._plan_mail(self._rng.randrange(200_000, 2 * MS))
+        if packet.topic.endswith("/state") and self._loop.now_ns - self._moved_ns < MOVED_S * SECOND:
+            # It may say that it has another sheet, or none.
+            self._counters.plan(int(TELL_S * SECOND))
 
 
 def _is_from_a_device(topic: str) -> bool:

@@ -20,6 +20,7 @@ from sim.world.checks import Batches, Receipted, Times, check_all, drained, gath
 from sim.world.faults import BY_NAME
 from sim.world.gateway import GatewayBox
 from sim.world.loop import HOUR, MINUTE, SECOND
+from sim.world.lunchchecks import check_lunch
 from sim.world.naming import LOOK_NS, Named
 from sim.world.plan import Fault, Plan
 from sim.world.school import School
@@ -90,6 +91,7 @@ class _Run:
             if not self._broken() and self._drain():
                 outcome.times = check_all(school)
                 check_days(school)
+                check_lunch(school)
                 again = school.underneath.storage("again")
                 self._batches.check(school, again.folder, school.draw("again"))
             outcome.problems = school.truth.problems

@@ -17,13 +17,15 @@ from hub.roster import RosterRefused
 from protocol.cards import CardUid
 from protocol.errors import K12EdgeError
 from protocol.signing import fingerprint
-from sim.demo.chain import COUNTERS, GATES
+from sim.demo.chain import GATES
 from sim.road import SCHOOL
 from sim.school import Pupil, make_school
 from sim.world.city import CityBox
 from sim.world.gateway import GatewayBox
 from sim.world.hub import HubBox
+from sim.world.lan import PORT, Lan
 from sim.world.loop import DAY, MINUTE, MS, SECOND, Loop
+from sim.world.lunch import Lunch
 from sim.world.machine import SimMachine
 from sim.world.plan import CROWDS_MIN, MEALTIME, Plan, pace
 from sim.world.truth import Truth
@@ -34,6 +36,9 @@ MONDAY_NS: Final = 1_795_387_800 * SECOND
 """2026-11-23 05:50 in Ho Chi Minh City (22:50 UTC the day before)."""
 STRANGERS: Final = 0.01
 """Cards that no roster knows, of all taps; as many are held twice, and a tenth as many show a random number."""
+GATE: Final = "cong"
+KITCHENS: Final = {"bep": ("quay-1", "quay-2"), "bep-b": ("quay-3", "quay-4")}
+"""The gateways with counters, and theirs: each more talks with all others twice a second, which takes a seed's time."""
 HOME_MIN: Final = 30
 """From the last tap of a day to its end, in minutes."""
 CONFIRMED: Final = " ".join((*get_args(Guard), CARDS_PASSED))
@@ -66,15 +71,20 @@ class School:
             self.city,
         )
         self.city.before_answer = self.hub.crash_before_answer
-        self.gateways = [
-            self.make_gateway("cong", "cong", self._machine("cong")),
-            self.make_gateway("bep", "bep", self._machine("bep")),
-        ]
+        self.lan = Lan(self.loop, self.draw("lan"), self.truth.count)
+        self.gateways: list[GatewayBox] = []
+        for name in (GATE, *KITCHENS):
+            self.gateways.append(self.make_gateway(name, name, self._machine(name)))
+        self.originals = tuple(self.gateways)
+        self.lists = 0
+        """Lists of pupils that the office brought, the same one counted once."""
+        self._listed: str | None = None
         self.keys: bytes | None = None
         self.healing = False
         self.hub_anew = False
         self.copied: set[str] = set()
         self.renewed: set[str] = set()
+        self.lunch = Lunch(self)
 
     def draw(self, name: str) -> Random:
         """A stream of chance."""
@@ -89,16 +99,19 @@ class School:
 
     def make_gateway(self, name: str, device: str, machine: SimMachine) -> GatewayBox:
         """A box; several may be of one device, as copies of its card are."""
-        return GatewayBox(
+        box = GatewayBox(
             name,
-            _gateway_config(device),
+            _gateway_config(device, 10 + len(self.gateways)),
             self.loop,
             self.draw(name),
             self.broker,
             self.underneath.storage(name),
             self.truth,
             machine,
+            self.lan,
         )
+        box.on_shown = lambda at, held: self.lunch.paths.note(at, held)
+        return box
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -109,7 +122,7 @@ class School:
         for box in self.gateways:
             box.start()
             self.when_up(lambda box=box: self.accept(box.config.gateway_id))  # type: ignore[misc]
-        self.import_roster(self.pupils)
+        self.import_roster(self.pupils, done=self.lunch.furnish)
 
     def when_up(self, work: Callable[[], None]) -> None:
         """A person at the hub does something, now or as soon as it runs."""
@@ -161,6 +174,9 @@ class School:
         for pupil in pupils:
             uid = (cards or {}).get(pupil.key, pupil.uid)
             rows.writerow((pupil.key, pupil.name, pupil.school_class, f"a:{uid.hex().upper()}"))
+        if text.getvalue() != self._listed:
+            self._listed = text.getvalue()
+            self.lists += 1
         paper = base64.b64encode(text.getvalue().encode("utf-8")).decode("ascii")
         self.command("roster-import", {"file": "roster.csv", "paper": paper, "confirm": CONFIRMED}, done)
 
@@ -172,24 +188,35 @@ class School:
         start_ns = self.began_ns + day * DAY
         spread = pace(len(self.pupils))
         for crowd, (middle_min, around_min) in enumerate(CROWDS_MIN[: self.plan.crowds]):
-            box = 1 if crowd == MEALTIME else 0
+            lunch = crowd == MEALTIME
             for number in range(int(len(self.pupils) * (1 + STRANGERS)) + 1):
                 at_min = middle_min + spread * max(-around_min, min(around_min, rng.gauss(0, around_min / 2.5)))
-                if number < len(self.pupils):
-                    uid = self.pupils[number].uid
+                pupil = self.pupils[number] if number < len(self.pupils) else None
+                uid = rng.choice((b"\x04" + rng.randbytes(6), b"\x08" + rng.randbytes(3)))
+                card = CardUid("a", (uid if pupil is None else pupil.uid).hex().upper())
+                at_ns = start_ns + int(at_min * MINUTE)
+                if lunch:
+                    self.lunch.plan_eater(rng, at_ns, pupil, card)
                 else:
-                    uid = rng.choice((b"\x04" + rng.randbytes(6), b"\x08" + rng.randbytes(3)))
-                self._plan_tap(rng, box, start_ns + int(at_min * MINUTE), uid)
+                    self._plan_tap(rng, at_ns, card)
+            if lunch:
+                self.lunch.plan_talk(
+                    start_ns + int((middle_min - spread * around_min) * MINUTE),
+                    start_ns + int((middle_min + spread * around_min) * MINUTE),
+                )
 
-    def _plan_tap(self, rng: Random, box: int, at_ns: int, uid: bytes) -> None:
-        station = rng.randrange(len(self.gateways[box].config.stations))
-        card = CardUid("a", uid.hex().upper())
+    def boxes(self, device: str) -> list[GatewayBox]:
+        """A gateway's box; where a copy of its card runs in a second one, that one too."""
+        return [one for one in self.gateways if one.config.gateway_id == device]
+
+    def _plan_tap(self, rng: Random, at_ns: int, card: CardUid) -> None:
+        station = rng.randrange(len(GATES))
         copy = rng.random()
         again_ns = int(rng.uniform(1, 40) * SECOND) if rng.random() < STRANGERS else 0
 
         def tap() -> None:
             # Where a copy of the gateway's card runs in a second box, some pupils meet that one.
-            boxes = [one for one in self.gateways if one.config.gateway_id == self.gateways[box].config.gateway_id]
+            boxes = self.boxes(GATE)
             boxes[int(copy * len(boxes))].hold(station, card)
 
         self.loop.at(at_ns, tap)
@@ -217,7 +244,7 @@ class School:
             return
         paper = base64.b64encode(keys).decode("ascii")
         self.command("keys-import", {"file": "keys.json", "paper": paper})
-        self.import_roster(self.pupils)
+        self.import_roster(self.pupils, done=self.lunch.plan_meals)
         self.look_after_gateways()
 
     def look_after_gateways(self) -> None:
@@ -260,13 +287,19 @@ def _hub_config() -> dict[str, Any]:
     }
 
 
-def _gateway_config(device: str) -> dict[str, Any]:
-    kind, names = ("gate", GATES) if device == "cong" else ("canteen", COUNTERS)
-    return {
+def _gateway_config(device: str, host: int) -> dict[str, Any]:
+    kind, names = ("gate", GATES) if device == GATE else ("canteen", KITCHENS[device])
+    document = {
         "gateway": {"id": device, "school": SCHOOL},
         "station": [{"name": name, "kind": kind, "reader": f"replay:{name}"} for name in names],
         "uplink": {"url": "mqtt://127.0.0.1:1883"},
     }
+    if device != GATE:
+        # The gate is the first of all; counters know each other by the addresses that they had at first.
+        first = [f"10.0.0.{11 + number}:{PORT}" for number in range(len(KITCHENS))]
+        mine = f"10.0.0.{host}:{PORT}"
+        document["counters"] = {"listen": mine, "peers": [one for one in first if one != mine]}
+    return document
 
 
 def clock_words(at_ns: int, began_ns: int) -> str:

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from unittest.mock import patch
 
 import nacl.bindings
 
+SIGNED_KEPT: Final = 8_192
+"""Signed bytes that are remembered with what they say: those that travel at any moment are far fewer."""
 WRITES: Final = ("INSERT", "UPDATE", "DELETE", "COMMIT", "REPLACE", "BEGIN", "CREATE")
 
 
@@ -167,6 +170,37 @@ def _failure(text: str, name: str, code: int) -> sqlite3.OperationalError:
     return problem
 
 
+class Genuine:
+    """Signatures that were made here: opened by their own key they are what was signed, and needn't be reckoned again.
+
+    Whatever else comes - other bytes, another key, or what was forgotten - libsodium judges.
+    """
+
+    def __init__(self) -> None:
+        """None was made yet."""
+        self._sign, self._open = nacl.bindings.crypto_sign, nacl.bindings.crypto_sign_open
+        self._made: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
+
+    def sign(self, message: bytes, secret: bytes) -> bytes:
+        """See nacl.bindings.crypto_sign; a secret ends with its public key (RFC 8032, as libsodium keeps it)."""
+        signed: bytes = self._sign(message, secret)
+        self._keep((signed, secret[32:]), message)
+        return signed
+
+    def open(self, signed: bytes, key: bytes) -> bytes:
+        """See nacl.bindings.crypto_sign_open; the same bytes come to several."""
+        found = self._made.get((signed, key))
+        if found is None:
+            found = self._open(signed, key)
+            self._keep((signed, key), found)
+        return found
+
+    def _keep(self, name: tuple[bytes, bytes], message: bytes) -> None:
+        self._made[name] = message
+        if len(self._made) > SIGNED_KEPT:
+            self._made.popitem(last=False)
+
+
 class Underneath:
     """See the room."""
 
@@ -185,6 +219,7 @@ class Underneath:
     def entered(self) -> Iterator[None]:
         """Lie underneath everything that runs meanwhile."""
         fsync, rename = os.fsync, os.rename
+        genuine = Genuine()
 
         def synced(descriptor: int) -> None:
             # Memory has nothing to sync; a crash may come before.
@@ -206,7 +241,14 @@ class Underneath:
                         "randbits": self._rng.getrandbits,
                     },
                 ),
-                (nacl.bindings, {"crypto_box_seal": self._sealed}),
+                (
+                    nacl.bindings,
+                    {
+                        "crypto_box_seal": self._sealed,
+                        "crypto_sign": genuine.sign,
+                        "crypto_sign_open": genuine.open,
+                    },
+                ),
             ):
                 stack.enter_context(patch.multiple(target, **replacement))
             yield

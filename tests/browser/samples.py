@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from hub.access.rights import ROLES, Role
 from hub.days.office import HalfDayOf
+from hub.incidents.asking import Scope
+from tests.browser.mealsamples import furnish_meals
 from tests.browser.officesamples import furnish_office
 from tests.hub.web.dayhub import DAY, STRANGE, DayHub
 from tests.hub.web.pagehub import CLASS
@@ -23,7 +25,7 @@ def furnish(hub: DayHub) -> Mapping[str, str]:
     with hub.store.database.transaction():
         hub.store.ledger.park_message("cong-truoc", b"?", "bad-batch", "", 0)
     day = {"/first/{secret}": link.removeprefix(hub.url), "/pupil/{key}": "/pupil/st-3-2-0"}
-    return {**day, **furnish_office(hub), **furnish_reports(hub)}
+    return {**day, **furnish_office(hub), **furnish_reports(hub), **furnish_meals(hub)}
 
 
 def furnish_reports(hub: DayHub) -> Mapping[str, str]:
@@ -36,7 +38,10 @@ def furnish_reports(hub: DayHub) -> Mapping[str, str]:
             " VALUES ('m-1', 'st-3-2-1', ?, 'am', 'arrived', 'refused', 0, 0, '{}', 'HTTP 422')",
             (DAY.isoformat(),),
         )
+    store.incidentdesk.make(Scope("meal", DAY, meal="lunch"), "co.hieu.truong")
+    store.incidentdesk.make(Scope("meal", DAY, meal="lunch"), "co.hieu.truong", drill=True)
     return {
+        "/incident": f"/incident?kind=meal&meal=lunch&day={DAY}",
         "/reports/month": f"/reports/month?class={CLASS}",
         "/reports/term": f"/reports/term?class={CLASS}&first={DAY}",
         "/messages/consent": f"/messages/consent?class={CLASS}",

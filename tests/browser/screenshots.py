@@ -108,7 +108,8 @@ def _morning(hub: DayHub) -> None:
     hub.settle()
 
 
-def _taken(session: CDPSession) -> bytes:
+def taken(session: CDPSession) -> bytes:
+    """What a tab shows, as the best picture that is small enough."""
     octets = b""
     for quality in QUALITIES:
         asked = {"format": "webp", "quality": quality}
@@ -126,7 +127,7 @@ def _shoot(chromium: Walker, shot: Shot, language: str) -> None:
         shot.before(page)
     # The menu opens by itself where there is room; here it would be half of the picture.
     page.evaluate("document.querySelectorAll('nav details').forEach((one) => { one.open = false; })")
-    octets = _taken(page.context.new_cdp_session(page))
+    octets = taken(page.context.new_cdp_session(page))
     (PICTURES / f"{shot.name}.{language}.webp").write_bytes(octets)
     print(f"{shot.name}.{language}.webp  {len(octets):,} bytes, {shot.width} x {HEIGHTS[shot.width]}")
 

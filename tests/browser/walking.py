@@ -79,28 +79,33 @@ def some_rows() -> list[Row]:
 
 
 class Walker:
-    """See the room. One browser; each role has its own cookies."""
+    """See the room. One browser and one tab, as a new one costs three pages; each role has its own cookies."""
 
     def __init__(self, hub: DayHub, browser: Browser) -> None:
         self.hub, self.browser = hub, browser
         self.addresses: Mapping[str, str] = furnish(hub)
         self.secrets: Mapping[Role, str] = people(hub)
-        self._pages: dict[str, Page] = {}
-        self._looks: dict[str, tuple[str, str]] = {}
+        self._page: Page | None = None
+        self._role = NOBODY
+        self._look: tuple[str, str] | None = None
         self.problems: list[str] = []
 
     def page(self, role: str) -> Page:
-        """The tab of a role, which tells of errors and of every foreign request."""
-        if role not in self._pages:
+        """The tab, in which from now on a role is logged in; it tells of errors and of every foreign request."""
+        if self._page is None:
             context = self.browser.new_context(locale="vi-VN", timezone_id="Asia/Ho_Chi_Minh", reduced_motion="reduce")
-            if role != NOBODY:
-                self._cookie(context, "k12", self.secrets[role])  # type: ignore[index]
-            page = context.new_page()
+            page = self._page = context.new_page()
             page.on("console", lambda said: said.type in ("error", "warning") and self.problems.append(said.text))
             page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
             page.on("request", lambda request: self._asked(request.url))
-            self._pages[role] = page
-        return self._pages[role]
+        if self._role != role:
+            # What the one before left open may ask on until the next page, as somebody who isn't logged in.
+            self._page.goto("about:blank")
+            self._page.context.clear_cookies()
+            if role != NOBODY:
+                self._cookie(self._page.context, "k12", self.secrets[role])  # type: ignore[index]
+            self._role, self._look = role, None
+        return self._page
 
     def _asked(self, url: str) -> None:
         if urlsplit(url).netloc != urlsplit(self.hub.url).netloc and not url.startswith(("data:", "blob:")):
@@ -115,10 +120,10 @@ class Walker:
         page = self.page(role)
         if page.viewport_size != {"width": int(width), "height": HEIGHTS[width]}:
             page.set_viewport_size({"width": int(width), "height": HEIGHTS[width]})
-        if self._looks.get(role) != (theme, language):
+        if self._look != (theme, language):
             page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
             self._cookie(page.context, "lang", language)
-            self._looks[role] = (theme, language)
+            self._look = (theme, language)
         self.problems.clear()
         answer = page.goto(self.hub.url + self.addresses.get(path, path), wait_until="load")
         found = [] if answer is not None and answer.ok else [f"status {answer and answer.status}"]
@@ -141,8 +146,8 @@ class Walker:
         return found
 
     def close(self) -> None:
-        for page in self._pages.values():
-            page.context.close()
+        if self._page is not None:
+            self._page.context.close()
 
 
 @contextmanager

@@ -214,15 +214,17 @@ def test_a_chip_that_another_program_left_fast_is_found_and_slowed(device: Pn532
 
 def test_killed_in_the_middle_of_a_look_it_opens_again(device: Pn532Scene) -> None:
     script = (
-        "import sys; from edge.readers.opening import make_reader\n"
+        "import sys; from edge.readers.opening import make_reader; from protocol.errors import ReaderLost\n"
         "reader = make_reader(sys.argv[1]); reader.open(); print('open', flush=True)\n"
-        "while True: reader.poll()"
+        "while True:\n"
+        "  try: reader.poll()\n"
+        "  except ReaderLost: reader.open()\n"
     )
     for _ in range(2):
         child = subprocess.Popen([sys.executable, "-c", script, device.url], stdout=subprocess.PIPE)
         assert child.stdout is not None and child.stdout.readline() == b"open\n"
         looks = device.chip.looks
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + within(5)
         while device.chip.looks < looks + 3:
             assert time.monotonic() < deadline
             time.sleep(0.001)

@@ -9,15 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from sim.parts import Process
+from tests import nursery
 from tests.edge.room import DEVICE, SCHOOL, events
 from tests.patience import within
 
 WAIT_S = 20.0
+PROGRAM = ("-m", "k12edge")
 STRACE = shutil.which("strace")
 
 
@@ -49,7 +53,7 @@ class GatewayProcess:
         stations: int = 1,
         uplink: str | None = None,
         before: Sequence[str] = (),
-        program: Sequence[str] = ("-m", "k12edge"),
+        program: Sequence[str] = PROGRAM,
         sinks: Sequence[str] = (),
     ) -> None:
         self.folder, self.before, self.program = folder, list(before), list(program)
@@ -66,8 +70,8 @@ class GatewayProcess:
         for number, replay in enumerate(self.replays):
             text += f'[[station]]\nname = "cong-{number}"\nkind = "gate"\nreader = "replay:{replay}"\n'
         self.config.write_text(text, encoding="utf-8")
-        self.process: subprocess.Popen[bytes] | None = None
-        self.tracer: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
+        self.tracer: Process | None = None
 
     def play(self, *lines: tuple[int, str], station: int = 0) -> None:
         """Have the station's reader show cards: milliseconds to wait, and the card."""
@@ -77,6 +81,9 @@ class GatewayProcess:
     def start(self) -> GatewayProcess:
         """Start it, without waiting."""
         with self.log.open("ab") as log:
+            if not self.before and tuple(self.program) == PROGRAM:
+                self.tracer = nursery.begin(["gateway", "--config", str(self.config)], log, log)
+                return self
             self.tracer = subprocess.Popen(
                 [*self.before, sys.executable, *self.program, "gateway", "--config", str(self.config)],
                 stdout=log,
@@ -97,7 +104,8 @@ class GatewayProcess:
         """Send a signal and give the exit code."""
         assert self.tracer is not None
         if self.tracer.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
         try:
             return self.tracer.wait(within_s)
         finally:

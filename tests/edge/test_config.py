@@ -234,3 +234,70 @@ def test_devices_of_two_names_are_two() -> None:
     readers = ("pcsc:ACR122U%2000", "pcsc:ACR122U%2001", "nfcpy:usb:072f:2200", "replay:ACR122U", "simulated:acr122u")
     stations = [{"name": f"s{n}", "kind": "gate", "reader": reader} for n, reader in enumerate(readers)]
     assert config_from("f", {**WHOLE, "station": stations}).readers == readers
+
+
+CANTEEN: dict[str, Any] = {
+    "gateway": WHOLE["gateway"],
+    "station": [{"name": "quay-1", "kind": "canteen", "reader": "pn532:///dev/ttyUSB0"}],
+}
+
+
+def test_a_canteens_addresses_are_taken() -> None:
+    more = {
+        "kiosk": {"listen": "[::1]:8077"},
+        "counters": {"listen": "0.0.0.0:8078", "peers": ["192.0.2.8:8078", "192.0.2.7:1"]},
+    }
+    config = config_from("quay.toml", CANTEEN | more)
+    assert config.kiosk_listen == "[::1]:8077" and config.counters_listen == ("0.0.0.0", 8078)
+    assert config.counters_peers == (("192.0.2.8", 8078), ("192.0.2.7", 1))
+    for document in (WHOLE, CANTEEN):
+        config = config_from("quay.toml", document)
+        assert (config.kiosk_listen, config.counters_listen, config.counters_peers) == (None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        ("kiosk", {"listen": "0.0.0.0:8077"}),
+        ("kiosk", {"listen": "192.0.2.7:8077"}),
+        ("kiosk", {"listen": "example.org:8077"}),
+        ("kiosk", {"listen": "127.0.0.1"}),
+        ("kiosk", {"listen": ""}),
+        ("counters", {"listen": "0.0.0.0:65536"}),
+        ("counters", {"listen": "0.0.0.0:8078", "peers": ["192.0.2.8"]}),
+    ],
+)
+def test_pages_with_names_are_for_this_machine_alone_and_addresses_are_addresses(
+    table: str, values: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match=rf"quay.toml: \[{table}\]"):
+        config_from("quay.toml", CANTEEN | {table: values})
+
+
+@pytest.mark.parametrize("table", ["kiosk", "counters"])
+def test_a_gate_has_neither_screens_nor_counters(table: str) -> None:
+    with pytest.raises(ConfigError, match="a station of kind canteen"):
+        config_from("cong.toml", WHOLE | {table: {"listen": "127.0.0.1:8077"}})
+
+
+def _counters(listen: str | None, peers: list[str]) -> dict[str, Any]:
+    document: dict[str, Any] = {"gateway": WHOLE["gateway"], "counters": {"peers": peers}}
+    document["station"] = [{"name": "quay", "kind": "canteen", "reader": "pn532:///dev/ttyUSB0"}]
+    if listen is not None:
+        document["counters"]["listen"] = listen
+    return document
+
+
+def test_where_other_counters_are_is_an_address_and_no_name() -> None:
+    config = config_from("g.toml", _counters("0.0.0.0:8078", ["10.0.3.7:8078"]))
+    assert (config.counters_listen, config.counters_peers) == (("0.0.0.0", 8078), (("10.0.3.7", 8078),))
+    for listen, peers, named in (
+        ("quay-a.local:8078", [], "quay-a.local:8078"),
+        ("[::1]:8078", [], "::1:8078"),
+        ("0.0.0.0:8078", ["quay-b:8078"], "quay-b:8078"),
+        ("0.0.0.0:8078", ["10.0.3.7:0"], "port 0"),
+        (None, ["10.0.3.7:8078"], "listen, which is missing"),
+    ):
+        with pytest.raises(ConfigError, match=r"g\.toml: \[counters\]") as refused:
+            config_from("g.toml", _counters(listen, peers))
+        assert named in str(refused.value)

@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-START_S = 20.0
+from tests.patience import within
+
+START_S = within(20.0)
 STOP_S = 3.0
 """What the command line promises for a clean end."""
 

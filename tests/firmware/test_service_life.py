@@ -189,9 +189,9 @@ def test_the_watchdog_beats_several_times_within_its_period(role: str, tmp_path:
     configure(tmp_path, role)
     with Service(tmp_path, role) as service:
         assert service.hear("READY=1")
-        assert service.hear("WATCHDOG=1", 3.0)
+        assert service.hear("WATCHDOG=1", within(3.0))
         began_s = time.monotonic()
-        assert service.hear("WATCHDOG=1", 3.0)
+        assert service.hear("WATCHDOG=1", within(3.0))
         period_s = time.monotonic() - began_s
     assert period_s * 5 < float(one(UNIT[role], "WatchdogSec"))
 
@@ -204,7 +204,7 @@ def test_a_stopped_process_gives_no_beat_and_goes_on_afterwards(tmp_path: Path) 
         service.hear("", 0.1)
         assert not service.hear("WATCHDOG=1", 2.5)
         service.process.send_signal(signal.SIGCONT)
-        assert service.hear("WATCHDOG=1", 3.0)
+        assert service.hear("WATCHDOG=1", within(3.0))
         assert service.end()[0] == 0
 
 
@@ -257,13 +257,19 @@ from k12edge.cli import main
 def hang(*_):
     threading.Event().wait()
 
+class Others:
+    # All but one worker, also those that are still to be thought of.
+    def __init__(self, name):
+        self.name = name
+    def __contains__(self, other):
+        return other != self.name
+
 def impatient(name):
     # Only with this one: others rest for seconds.
     from hub import app
     app.PATIENCE_S = 1
-    app.ASKING = tuple({{*app.ASKING, *WORKERS}} - {{name}})
+    app.ASKING = Others(name)
 
-WORKERS = ("mailroom", "announcer", "inspector", "daybook", "archivist", "web")
 {}
 sys.exit(main())
 """

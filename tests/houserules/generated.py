@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.config import KEYS as GATEWAY_KEYS
+from edge.kiosk.keypad import MENU
+from edge.kiosk.staffview import key_table
+from edge.kiosk.words import say
 from edge.patterns import PATTERNS
 from hub.access.rights import CLASS_ROLES, DATED_ROLES, MATRIX, MEANINGS, PERSONAL, READING, RIGHTS, ROLE_WORDS, ROLES
 from hub.config import KEYS as HUB_KEYS
@@ -149,6 +152,12 @@ LIMITS = (
     ("Open streams of one user or token", "hub.web.pulse:EACH_MAX"),
     ("Files that wait for their preview to be taken, of one kind of page", "hub.web.uploads:FILES_MAX"),
     ("Such files of one user", "hub.web.uploads:EACH_MAX"),
+    ("Open pages of a counter's screens; one more ends the oldest one's stream", "edge.kiosk.streams:LISTENERS_MAX"),
+    ("Connections to a counter's screens at once; one more ends the longest one", "edge.kiosk.lines:LINES_MAX"),
+    ("A request's head at a counter's screens, in bytes", "edge.kiosk.lines:HEAD_BYTES_MAX"),
+    ("Classes of a shift at a counter's screen", "edge.canteen.classes:CLASSES_MAX"),
+    ("What a counter's screen sends, in bytes", "edge.kiosk.door:BODY_BYTES_MAX"),
+    ("Pupils that a counter's search offers", "edge.kiosk.screens:FOUND_MAX"),
     ("Records in one page of an audit", "protocol.audit:PAGE_MAX"),
     ("Records in the digest of a range", "protocol.audit:RANGE_MAX"),
 )
@@ -306,6 +315,13 @@ def role_names() -> str:
     return table(["role", "tiếng Việt", "English", "needs"], rows)
 
 
+def keypad() -> str:
+    """The table of keys as the staff's screen of a counter shows it, in both languages."""
+    told = [[f"{key} {say('vi', f'menu-{key}')}", f"{key} {say('en', f'menu-{key}')}"] for key in MENU]
+    told += [list(pair) for pair in zip(key_table("vi"), key_table("en"), strict=True)]
+    return table(("on the screen", "in English"), told)
+
+
 def staff_pages(asked: str) -> str:
     """Every page with the roles that may see it; `forms`: what their forms are sent to, and files."""
     entries = routing(hub_app())
@@ -358,6 +374,7 @@ MAKERS: dict[str, Callable[..., str]] = {
     "example": example,
     "schemas": schemas,
     "limits": limits,
+    "keypad": keypad,
     "rooms": rooms,
     "faults": faults,
     "pains": pains,

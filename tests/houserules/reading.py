@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 from edge.ports import Caution, Signal
 from host.watchdog import HUNG_EXIT
 from hub.cards.authenticity import FindingCode
+from hub.days.office import EntryRefused
 from hub.road.intake import Fault
 from hub.rostersync.register import NoteCode
 from hub.store.devices import DeviceStanding
@@ -125,6 +126,41 @@ def gateway_alarms() -> set[str]:
     return found
 
 
+def counter_codes() -> set[str]:
+    """What a counter's core answers its screens where something was not done, beside errors' codes and alarms."""
+    return {
+        code
+        for path, tree in trees("edge").items()
+        if path.startswith("edge/canteen/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args
+        for code in texts(node.args[0])
+    }
+
+
+def screen_codes() -> set[str]:
+    """What a counter's screens say by themselves: of what was asked, of troubles, beside what the counter answers."""
+    found = given({"_answer", "Trouble"}, 0, "edge") | given({"Notice"}, 1, "edge") | given({"start"}, 2, "edge")
+    for node in ast.walk(trees("edge")["edge/kiosk/screens.py"]):
+        if isinstance(node, ast.Call) and name_of(node) == "Done" and node.args:
+            found |= texts(node.args[0])
+    found |= given({"_render"}, 9, "edge", keyword="code")
+    for node in ast.walk(trees("edge")["edge/kiosk/door.py"]):
+        if isinstance(node, ast.FunctionDef) and node.name == "_refused":
+            found |= {text for part in ast.walk(node) if isinstance(part, ast.Return) for text in texts(part.value)}
+    return found
+
+
+def kiosk_routes() -> set[str]:
+    """What a kiosk answers, but for its static files."""
+    from edge.kiosk.server import Site, make_app
+
+    nothing: Any = None
+    app = make_app(Site({}, nothing, "", ""))
+    found = [route for route in app.routes if isinstance(route, APIRoute)]
+    return {f"{method} {route.path}" for route in found for method in route.methods or ()}
+
+
 def parking_reasons() -> set[str]:
     """Why a record or a whole message is set aside at the hub; a state message's own error code is `bad-message`."""
     faults = set(get_args(Fault))
@@ -174,6 +210,8 @@ def problem_types() -> set[str]:
         given({"__init__"}, 1, "hub") & {"login-needed"}
         | given({"show_problem"}, 2, "hub")
         | given({"Answered"}, 3, "sim")
+        # Whatever entry is refused: its handler, and Web.show_refused, name it by its own code.
+        | {EntryRefused.code}
     )
     return {"status-<number>" if word.startswith("status-") else word for word in found}
 
@@ -332,6 +370,9 @@ EVERY: dict[str, Callable[[], set[str]]] = {
     "exit code": exit_codes,
     "error code": lambda: {kind.code for kind in error_classes()},
     "gateway alarm": gateway_alarms,
+    "counter code": counter_codes,
+    "screen code": screen_codes,
+    "kiosk route": kiosk_routes,
     "waiting code": lambda: warned("wait"),
     "hub alarm": hub_alarms,
     "hub warning": hub_warnings,

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from edge.config import REPEAT_WINDOW_S, config_from
+from edge.kiosk.words import WORDS
 from hub.config import hub_config_from
 from k12edge.cli import build_parser
 from protocol.taps import tap_type
@@ -174,11 +175,22 @@ NOT_ON_A_PAGE = {"Mã lớp, Mã học sinh, Họ tên", "X-Forwarded-For", "X-F
 """Columns of a sheet, and what proxies send."""
 
 
-def test_words_that_operating_pages_quote_stand_on_the_hub_s_pages() -> None:
+class Spoken(dict[str, str]):
+    """What fills a gap of a counter's words: how staff speak to pupils, and dots for what differs each time."""
+
+    def __missing__(self, name: str) -> str:
+        return {"pupil": "con", "Pupil": "Con"}.get(name, "…")
+
+
+def test_words_that_operating_pages_quote_stand_on_the_pages_and_screens() -> None:
     said: dict[str, set[str]] = {"vi": set(), "en": set()}
     for message in catalog():
         for language, forms in (("vi", message.id), ("en", message.string)):
             said[language] |= {forms.casefold()} if isinstance(forms, str) else {form.casefold() for form in forms}
+    for vi, en in WORDS.values():
+        # How staff speak to pupils is a school's choice.
+        said["vi"].add(vi.format_map(Spoken()).casefold())
+        said["en"].add(en.format_map(Spoken()).casefold())
     quoted = 0
     for path, text in TEXTS.items():
         if path.parent == ROOT / "docs" / "operating":
@@ -293,13 +305,17 @@ def test_commands_parse() -> None:
 
 def test_options_named_in_the_text_exist() -> None:
     known = {option for parser in commands().values() for action in parser._actions for option in action.option_strings}
+    paths = {path for command in commands() for path in [command, *_above(command)]}
     for path, text in TEXTS.items():
         for span in re.findall(r"`([^`\n]+)`", FENCE.sub("", text)):
             words = span.split()
             if words[0] == "k12edge" and len(words) > 1:
-                steps = [step for step in words[1:] if re.fullmatch(r"[a-z]+", step)]
-                paths = {path for command in commands() for path in [command, *_above(command)]}
-                assert " ".join(steps) in paths or not steps, f"{name(path)}: {span}"
+                steps = list(itertools.takewhile(re.compile(r"[a-z][a-z-]*").fullmatch, words[1:]))
+                begun = [" ".join(steps[:count]) for count in range(len(steps), 0, -1)]
+                known_path = next((one for one in begun if one in paths), None)
+                # What stands behind a whole command are its words; behind a part of one there must be another step.
+                ends = known_path is not None and not any(one.startswith(f"{known_path} ") for one in paths)
+                assert not steps or ends or known_path == begun[0], f"{name(path)}: {span}"
             if words[0].startswith("--") or words[0] == "k12edge":
                 for option in re.findall(r"--[a-z-]+", span):
                     assert option in known | {"--help"}, f"{name(path)}: {span}"

@@ -23,7 +23,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from protocol.receipts import JournalMarks, Receipt, decode_receipt
 from protocol.signing import open_message
 from protocol.topics import hub_state_topic
-from sim.parts import audit, free_ports, get_json
+from sim.parts import Process, audit, free_ports, get_json
+from tests import nursery
 from tests.hub.handmade import SCHOOL, Gateway, Run
 from tests.patience import within
 
@@ -56,7 +57,7 @@ class HubProcess:
             f"[broker]\n{broker}\n[city]\n{city}\n",
             encoding="utf-8",
         )
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.url = self.broker_url = ""
         self._offset = 0
         self.wrapper: list[str] = []
@@ -69,6 +70,9 @@ class HubProcess:
     def launch(self) -> None:
         with self.log.open("ab") as log:
             self._offset = log.tell()
+            if not self.wrapper and self.environment is None:
+                self.process = nursery.begin(["hub", "--config", str(self.config)], log, log)
+                return
             self.process = subprocess.Popen(
                 [*self.wrapper, sys.executable, "-m", "k12edge", "hub", "--config", str(self.config)],
                 stdout=log,
@@ -118,8 +122,7 @@ class HubProcess:
 
     def ask(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """`k12edge hub WORDS --config F`."""
-        command = [sys.executable, "-m", "k12edge", "hub", *words, "--config", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=40, input=stdin)
+        return nursery.run(["hub", *words, "--config", str(self.config)], stdin, within(40))
 
     def events(self) -> list[tuple[str, bytes]]:
         """Every record of a gateway in the ledger, by the audit: id and exact bytes."""

@@ -75,6 +75,15 @@ def test_story(story: str, tmp_path: Path) -> None:
     _told(story, "--broker", "embedded", tmp_path)
 
 
+def test_a_lunch_whose_hub_and_broker_die_goes_on(tmp_path: Path) -> None:
+    """Nobody waits, second helpings are known from counter to counter, and hub, city and drill come to the same."""
+    found = _told("lunch", "--broker", "mosquitto", tmp_path)
+    figures = found["figures"]
+    assert figures["lunch over mosquitto: trays"] >= 160
+    assert figures["lunch over mosquitto: second helpings"] >= 8
+    assert figures["lunch over mosquitto: left to a person"] >= 2
+
+
 def test_live_taps_go_before_a_backlog_on_a_thin_line(tmp_path: Path) -> None:
     """Two days of 150 taps over 256 kbit/s with loss; the story itself says whether live taps stood behind them."""
     why = missing()

@@ -15,7 +15,13 @@ CHANNELS: Final[dict[str, tuple[str, str | None, bool, str]]] = {
     "receipt": ("send", "receipt", True, SIGNED),
     "cfg": ("send", "device.config", True, SIGNED),
     "cmd": ("send", None, False, "Reserved: commands with an expiry."),
-    "served": ("receive", None, False, "Reserved: servings told between counters."),
+    "served": (
+        "receive",
+        "served",
+        False,
+        SIGNED + "Signed by the device; counters hear each other, the hub ignores it.",
+    ),
+    "sheet": ("send", "sheet", True, SIGNED + "In the box: gzip of a countersheet."),
     "hub-state": ("send", "hub.state", True, "Plain JSON; also the hub's will."),
     "roster": ("send", "roster", True, SIGNED + "The body is gzip of what is described."),
 }

@@ -9,6 +9,19 @@ import msgspec
 
 from protocol.cards import parse_card
 from protocol.envelope import digest, encode_event, rfc3339
+from protocol.mealrecords import (
+    MealAdjusted,
+    MealClosed,
+    MealComplaint,
+    MealCut,
+    MealDays,
+    MealEnrolled,
+    MealMonth,
+    MealPortion,
+    MealService,
+    Portions,
+    SheetLocked,
+)
 from protocol.records import (
     AttendanceMark,
     CardChanged,
@@ -16,6 +29,7 @@ from protocol.records import (
     DayMark,
     FilesSent,
     HalfDay,
+    IncidentPack,
     LeaveNotice,
     MarkBasis,
     RecordForked,
@@ -147,6 +161,61 @@ def _said() -> Iterator[tuple[str, msgspec.Struct, str | None]]:
             clock=clock(5_000),
         ),
         None,
+    )
+    yield from _meals()
+    yield "incident.pack", _pack(), None
+
+
+def _meals() -> Iterator[tuple[str, msgspec.Struct, str | None]]:
+    """What is said of one lunch, from its enrolment to its month."""
+    day, at = "2026-11-23", clock(5_000)
+    yield "meal.enrolled", MealEnrolled(PUPIL, "2026-09-07", None, [0, 1, 2, 3, 4], ["lunch"], "co-hoa", at), PUPIL
+    yield "meal.portion", MealPortion(PUPIL, day, day, "porridge", "co-hoa", at), PUPIL
+    yield "meal.cut", MealCut(PUPIL, day, day, ["lunch"], None, "phone", "co-hoa", at), PUPIL
+    yield "meal.closed", MealClosed(day, ["snack"], closed=True, by="thay-minh", reason="mất nước", clock=at), None
+    says = MealComplaint(PUPIL, "2026-11", "Con tôi có ăn trưa ngày 23/11", "ke-toan", at, day, "lunch")
+    yield "meal.complaint", says, PUPIL
+    yield "meal.service", MealService("3/2", day, "lunch", [PUPIL], rfc3339(WALL_MS), "co-lan", at), None
+    sheet, digest_hex = {"3/2": Portions(38, 2, 33, 1, 2)}, "5d" * 32
+    due = f"{day}T08:00:00.000+07:00"
+    yield (
+        "meal.sheet.locked",
+        SheetLocked(day, "lunch", "final", 2, due, rfc3339(WALL_MS), "m1", 1, 1, sheet, digest_hex, "-", at),
+        None,
+    )
+    yield (
+        "meal.adjusted",
+        MealAdjusted(
+            day, "lunch", 2, 1, "follows", {"3/2": Portions(cut=1, regular=-1)}, "-", "", at, students=[PUPIL]
+        ),
+        None,
+    )
+    yield (
+        "meal.month",
+        MealMonth(
+            "2026-11", "lunch", 2, "m1", 1, 1, {PUPIL: MealDays(21, 2, 1, 17, 1, chargeable=19)}, "a7" * 32,
+            "ke-toan", at, differs={PUPIL: MealDays(card=1, hand=-1)}, reason="khiếu nại ngày 12",
+        ),
+        None,
+    )  # fmt: skip
+
+
+def _pack() -> IncidentPack:
+    """A pack that was sent to the city, its only part."""
+    return IncidentPack(
+        what="sent",
+        scope="meal lunch 2026-11-23",
+        number=2,
+        drill=False,
+        made=rfc3339(WALL_MS),
+        took=2_140,
+        complete=False,
+        counts={"eaten": 1, "maybe": 0, "not-eaten": 3},
+        kept="9c" * 32,
+        by="co-hieu-truong",
+        clock=clock(5_000),
+        waiting=["quay-b"],
+        lists={"eaten": [PUPIL]},
     )
 
 

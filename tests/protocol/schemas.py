@@ -18,6 +18,7 @@ from hub.city.k12records import _Results as CityAnswer
 from protocol.audit import EffectiveText, Item, Page, RangeDigest, encode_page, range_digest
 from protocol.batch import BATCH_EVENTS_MAX, Header, encode_batch
 from protocol.cards import parse_card
+from protocol.countersheet import CounterSheet, Eater, MealPlan, SealedSheet, Shift
 from protocol.envelope import (
     EVENT_TYPES,
     SCHEMA_PREFIX,
@@ -28,6 +29,20 @@ from protocol.envelope import (
     encode_event,
     rfc3339,
 )
+from protocol.mealrecords import (
+    MealAdjusted,
+    MealClosed,
+    MealComplaint,
+    MealCut,
+    MealDays,
+    MealEnrolled,
+    MealMonth,
+    MealPortion,
+    MealService,
+    Portions,
+    SheetLocked,
+)
+from protocol.meals import ByHand, MealTap
 from protocol.rawread import RawRead
 from protocol.receipts import HubTime, JournalMarks, Mark, Receipt
 from protocol.records import (
@@ -46,6 +61,7 @@ from protocol.records import (
     LeaveNotice,
     LogGap,
     MarkBasis,
+    MealRated,
     PreviousJournal,
     RecordForked,
     RollCall,
@@ -54,6 +70,7 @@ from protocol.records import (
     WatermarkWaived,
 )
 from protocol.roster import Release
+from protocol.served import Told, Word
 from protocol.status import DeviceConfig, DeviceState, HeldJournal, HubState, ReaderCounters, hub_text
 from protocol.taps import (
     JOURNAL_ID,
@@ -101,6 +118,9 @@ MESSAGES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "audit.page": Page,
     "audit.digest": RangeDigest,
     "city.answer": CityAnswer,
+    "served": Word,
+    "sheet": SealedSheet,
+    "countersheet": CounterSheet,
 }
 """What travels beside the data of records."""
 
@@ -133,6 +153,9 @@ SHAPES: Final = (
         HubState,
     ),
     *(Release, Signal, Page, Item, EffectiveText, RangeDigest, CityAnswer, CityResult, CityProblem, RawRead),
+    *(MealEnrolled, MealPortion, MealCut, MealClosed, MealService, SheetLocked, Portions, MealAdjusted),
+    *(MealMonth, MealDays, MealComplaint),
+    *(MealTap, ByHand, MealRated, Word, Told, SealedSheet, CounterSheet, MealPlan, Shift, Eater),
 )
 """Every type of a message, named in docs/reference/messages.md with its fields."""
 
@@ -147,6 +170,7 @@ MOMENT: Final = {"pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d
 DAY: Final = {"pattern": r"^\d{4}-\d\d-\d\d$"}
 CARD: Final = {"pattern": "^hk[0-9]+:[A-Za-z0-9_-]{11}$"}
 SOURCE: Final = {"pattern": "^urn:k12edge:(dev|hub):[a-z0-9-]+$"}
+SHA256: Final = {"pattern": "^[0-9a-f]{64}$"}
 NATURAL: Final = {"minimum": 0}
 PLACE: Final = {"minimum": 1, "maximum": SEQUENCE_MAX}
 THROUGH: Final = {"minimum": 0, "maximum": SEQUENCE_MAX}
@@ -244,6 +268,26 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "_Line.tap": TAP_ID,
     "_Line.card": CARD,
     "_Line.mono_ms": NATURAL,
+    "ByHand.of": TAP_ID,
+    "MealTap.day": DAY,
+    "MealRated.day": DAY,
+    **dict.fromkeys(("MealEnrolled.first", "MealEnrolled.last", "MealPortion.first", "MealPortion.last"), DAY),
+    **dict.fromkeys(("MealCut.first", "MealCut.last", "MealClosed.day", "MealService.day"), DAY),
+    **dict.fromkeys(("SheetLocked.day", "MealAdjusted.day"), DAY),
+    "MealCut.withdraws": TAP_ID,
+    "MealService.seen": MOMENT,
+    "SheetLocked.due": MOMENT,
+    "SheetLocked.frozen": MOMENT,
+    "SheetLocked.digest": SHA256,
+    "MealMonth.month": {"pattern": r"^\d{4}-\d\d$"},
+    "MealMonth.evidence": SHA256,
+    "MealComplaint.month": {"pattern": r"^\d{4}-\d\d$"},
+    "MealComplaint.day": DAY,
+    "MealComplaint.answers": TAP_ID,
+    "Word.run": JOURNAL,
+    "Told.tap": TAP_ID,
+    "CounterSheet.made": MOMENT,
+    "CounterSheet.day": DAY,
     "Item.event": {"type": "object"},
     "EffectiveText.best": MOMENT,
     "EffectiveText.not_before": MOMENT,
@@ -311,11 +355,13 @@ def morning() -> Iterator[tuple[str, Any, str | None]]:
     before = PreviousJournal("91c4e07ab35d6f20", 2041, digest(b"its last record"))
     yield "journal.opened", JournalOpened(JOURNAL_ID_SHOWN, before, DEVICE.key, "0.1.0", clock(1_000)), None
     yield tap("gate", "cong-a", "accepted", None, 31_822_417)
-    yield tap("canteen", "quay-1", "accepted", None, 31_823_000)
-    yield tap("canteen", "quay-1", "refused", "unknown", 31_824_000, raw=SEALED_RAW)
+    lunch = MealTap("2026-11-23", "lunch")
+    yield tap("canteen", "quay-1", "accepted", None, 31_823_000, meal=lunch)
+    yield tap("canteen", "quay-1", "refused", "unknown", 31_824_000, raw=SEALED_RAW, meal=lunch)
     yield tap("gate", "cong-a", "refused", "lost", 31_825_000)
     yield tap("desk", "van-phong", "accepted", None, 31_826_000)
     yield tap("care", "y-te", "repeated", "repeat", 31_827_000)
+    yield "meal.rated", MealRated("quay-1", "2026-11-23", "lunch", "good", clock(31_827_500)), None
     yield "boot.anchored", BootAnchored(BOOT_ID, 31_828_000, rfc3339(WALL_MS + 31_828_000), 12, "hub"), None
     yield "device.alarm", DeviceAlarm("disk-low", "50331648 bytes are free"), None
     yield "log.gap", LogGap("91c4e07ab35d6f20", 2040, 2041, "journal-damaged"), None
@@ -415,6 +461,32 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
         "audit.page": encode_page([(2, found["attendance.tap"], effective)], more=True),
         "audit.digest": encode(range_digest(digest_bytes(line) for line in lines)),
         "city.answer": encode(CityAnswer([stored, waiting])),
+        "served": encode(
+            Word(
+                JOURNAL_ID_SHOWN,
+                12,
+                1,
+                [Told(1, f"{JOURNAL_ID_SHOWN}.3", card, "st-5f0c2b7e", "2026-11-23", "lunch")],
+                heard={"quay-b": ("91c4e07ab35d6f20", 7, 3)},
+            )
+        ),
+        "sheet": encode(SealedSheet(1_795_392_000, SEALED_RAW)),
+        "countersheet": encode(
+            CounterSheet(
+                version=1_795_392_000,
+                made=rfc3339(WALL_MS + 31_800_000),
+                school=SCHOOL,
+                day="2026-11-23",
+                meals=[
+                    MealPlan(
+                        "lunch", [Shift(1, "10:30", "11:05", ["1A"], "Nhà ăn 1", ["quay-1"])], menu="2026-11-23-lunch"
+                    )
+                ],
+                eaters=[Eater("st-5f0c2b7e", "Trần Minh An", "1A", "diet", ["lunch"], True, ["đậu phộng"], True)],
+                counters={"cong": DEVICE.key},
+                cards={card: "ba-lan"},
+            )
+        ),
     }
 
 

@@ -21,6 +21,7 @@ import protocol.cardforms
 import protocol.envelope
 import protocol.receipts
 import protocol.roster
+import protocol.served
 from protocol.errors import BadMessage
 from sim.fuzz import running
 from sim.fuzz.__main__ import PARSERS, main
@@ -31,6 +32,7 @@ from tests.patience import within
 COUNTS = {
     "config": 250, "roster": 500, "keys": 150, "keyfile": 120, "pages": 250, "driver": 3, "query": 150,
     "witness": 300, "replay": 400, "cardforms": 1500, "lists": 500, "oneroster": 500, "books": 15, "csv": 1000,
+    "pack": 200, "pile": 120,
 }  # fmt: skip
 SEED = 7
 
@@ -56,6 +58,7 @@ def test_every_parser_takes_or_refuses_and_the_next_room_takes_what_it_took(name
         ("roster", protocol.roster, "unpack_release"),
         ("state", hub.road.states, "checked_state"),
         ("batch", protocol.batch, "decode_batch"),
+        ("served", protocol.served, "decode_word"),
         ("raw", hub.cards.sun, "parse_sun"),
         ("raw", hub.cards.sun, "_octets"),
         ("pcsc", edge.readers.pcscwords, "choose_reader"),

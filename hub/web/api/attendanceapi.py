@@ -164,7 +164,7 @@ def _add_roll_call(web: Web) -> None:
             try:
                 seen_ms = unix_ms_of(said.seen)
             except BadMessage as problem:
-                raise EntryRefused(f"seen: {problem}") from problem
+                raise EntryRefused("seen: {problem}", problem=problem) from problem
             _seen_at_the_gate(web, visit, said, seen_ms)
         return {"record": str(web.store.office.admit(_by(visit), said.student, seen_ms, said.reason))}
 
@@ -188,7 +188,7 @@ def _seen_at_the_gate(web: Web, visit: Visit, said: AdmissionIn, seen_ms: int) -
         sessions = calendar_of(web.store.classbook.timetables(day), [day], web.store.people.classes(day))
         opens_ms = min((session.opens_ms for _, session in sessions), default=None)
     if opens_ms is not None and seen_ms < opens_ms:
-        raise EntryRefused(f"seen: no gate was open yet, the first one opened at {rfc3339(opens_ms)}")
+        raise EntryRefused("seen: no gate was open yet, the first one opened at {opens}", opens=rfc3339(opens_ms))
 
 
 def _add_leave(web: Web) -> None:
@@ -250,7 +250,7 @@ def _add_marks(web: Web) -> None:
         """The marks of a day, by class and name; `at`: by what had been said and seen until then (RFC 3339)."""
         at_ms = None if at is None else unix_ms_of(at)
         if at_ms is not None and (unknown := beyond_ms(at_ms)) is not None:
-            raise EntryRefused(f"at: {unknown}")
+            raise EntryRefused("at: {unknown}", unknown=unknown)
         marked = web.store.classbook.marks(day or visit.today, visit.school_class, at_ms)
         return {"items": [mark_shown(one) | {"name": one.pupil.name} for one in marked]}
 

@@ -86,8 +86,8 @@ def _add_acts(web: Web) -> None:
 def _undone(web: Web, visit: Visit, desk: str) -> Response:
     try:
         key = web.store.issuing.undo(name_of(visit), desk)
-    except EntryRefused:
-        return web.show_problem(visit, 409, "entry-refused")
+    except EntryRefused as problem:
+        return web.show_refused(visit, problem)
     if key is not None:
         visit.note("card taken back", key)
     else:

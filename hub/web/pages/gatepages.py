@@ -64,8 +64,8 @@ def add_gate_pages(web: Web) -> None:
     def admit(visit: Visitor, request: Request, act: FormKey = "") -> Response:
         try:
             record = str(web.store.office.admit(person_of(visit).name, act))
-        except EntryRefused:
-            return web.show_problem(visit, 409, EntryRefused.code)
+        except EntryRefused as problem:
+            return web.show_refused(visit, problem)
         visit.note("admitted", act)
         with web.store.database.lock:
             person, school_class = web.store.people.find(act), class_on(web.store, act, visit.today)
@@ -77,8 +77,8 @@ def add_gate_pages(web: Web) -> None:
     def back(visit: Visitor, request: Request, act: FormKey = "") -> Response:
         try:
             web.store.office.take_back_admission(person_of(visit).name, act, visit.today)
-        except EntryRefused:
-            return web.show_problem(visit, 409, EntryRefused.code)
+        except EntryRefused as problem:
+            return web.show_refused(visit, problem)
         return done(request, web.say(visit, N_("Đã hoàn tác.")), None, "/guard")
 
 

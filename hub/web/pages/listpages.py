@@ -29,7 +29,7 @@ from protocol.errors import NeedsHands
 FILE_BYTES_MAX: Final = 4 * KIB * KIB
 BODY_MAX: Final = FILE_BYTES_MAX + 64 * KIB
 FILE_NAME_MAX: Final = 120
-Kind = Literal["staff", "leave", "consent", "calendar", "timetable"]
+Kind = Literal["staff", "leave", "consent", "calendar", "timetable", "boarding", "diet", "menus"]
 Asked = Annotated[Kind, Form()]
 Word = Annotated[str, Form(max_length=40)]
 EFFECTS: Final = {

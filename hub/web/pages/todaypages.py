@@ -83,8 +83,8 @@ def add_today_pages(web: Web) -> None:
             return web.show_problem(visit, 409, "reason-needed")
         try:
             web.store.office.waive(person_of(visit).name, device, through_ms, reason.strip())
-        except EntryRefused:
-            return web.show_problem(visit, 409, EntryRefused.code)
+        except EntryRefused as problem:
+            return web.show_refused(visit, problem)
         visit.note("device waived", device)
         return done(request, web.say(visit, N_("Không chờ thiết bị này nữa.")), None, "/today")
 

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from sim.world.gateway import GatewayBox
     from sim.world.school import School
 
-COPIES_MAX: Final = 4
+COPIES_MAX: Final = 2
 
 
 def _cloned(school: School, rng: Random) -> None:
     """A copy of a gateway's card runs in a second box: one identity, two devices."""
     original = rng.choice(school.gateways)
-    if len(school.gateways) >= COPIES_MAX or not original.up or original.config.gateway_id in school.renewed:
+    copies = len(school.gateways) - len(school.originals)
+    if copies >= COPIES_MAX or not original.up or original.config.gateway_id in school.renewed:
         return
     name = f"{original.name}-copy{len(school.gateways)}"
     machine = SimMachine(school.loop, school.draw(f"clock of {name}"))

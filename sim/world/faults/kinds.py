@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sim.world.faults import cards, city, clocks, crashes, network, rosters, storage
+from sim.world.faults import cards, city, clocks, counters, crashes, network, rosters, storage
 from sim.world.faults.kind import Kind
 
 KINDS: Final[tuple[Kind, ...]] = (
@@ -15,5 +15,6 @@ KINDS: Final[tuple[Kind, ...]] = (
     *cards.KINDS,
     *city.KINDS,
     *rosters.KINDS,
+    *counters.KINDS,
 )
 BY_NAME: Final = {kind.name: kind for kind in KINDS}

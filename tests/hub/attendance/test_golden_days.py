@@ -11,7 +11,8 @@ from random import Random
 
 import pytest
 
-from hub.attendance.goldenday import FILES, DayRefused, counts_csv, marks_csv
+from hub.attendance.csvcells import DayRefused
+from hub.attendance.goldenday import FILES, counts_csv, marks_csv
 from hub.attendance.marks import FLAGS, MARKS
 from hub.attendance.schoolday import marks_of
 from k12edge.days import read_day, replay_day

@@ -325,7 +325,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     """A stick with room for two small backups, and not for a third."""
     place = tmp_path / "small"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "k12edge-test", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1280k", "k12edge-test", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("only root mounts a small disk")
     yield place
@@ -340,7 +340,7 @@ def test_a_full_stick_is_refused_and_nothing_half_is_left(
     assert list(small.iterdir()) == []
     # And where the file system promised more than it keeps.
     monkeypatch.setattr(making, "_free", lambda _: 1 << 40)
-    (small / "ballast").write_bytes(bytes(800_000))
+    (small / "ballast").write_bytes(bytes(1_000_000))
     for passphrase in (None, PASSPHRASE):
         with pytest.raises(BackupFull, match="is full"):
             backed_up(config, small, passphrase)

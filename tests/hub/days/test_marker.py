@@ -277,6 +277,34 @@ def test_a_fault_about_one_class_silences_no_other(school: Telling, monkeypatch:
     assert school.news() == {"chi am": "+Absent"}
 
 
+@pytest.mark.parametrize(("pages_max", "looks"), [(20, 1), (1, 4)], ids=["gathered", "bounded"])
+def test_a_backlogs_pages_are_gathered_and_today_is_told_first(
+    school: Telling, monkeypatch: pytest.MonkeyPatch, pages_max: int, looks: int
+) -> None:
+    """Page by page each class would be looked through again; and a gateway that comes back may touch months."""
+    school.look()
+    school.told()
+    monkeypatch.setattr(marking, "PAGE", 2)
+    monkeypatch.setattr(marking, "PAGES_MAX", pages_max)
+    seen: list[tuple[date, str]] = []
+    real = Marker._tell
+
+    def tell(self: Marker, day: date, school_class: str) -> bool:
+        seen.append((day, school_class))
+        return real(self, day, school_class)
+
+    monkeypatch.setattr(Marker, "_tell", tell)
+    for minute in range(7):
+        school.tap(AN, f"06:4{minute}", student="st-an")
+    school.deliver()
+    later = DAY + timedelta(days=20)
+    school.it_is("10:00", later)
+    school.look()
+    of_an = [day for day, school_class in seen if school_class == "1A"]
+    assert of_an.count(DAY) == looks and of_an.count(later) == 1
+    assert of_an[0] == later and len(set(of_an)) == 21
+
+
 def test_nothing_is_told_while_records_are_regained_or_the_daybook_reads(school: Telling) -> None:
     school.everything_here()
     school.it_is("10:00")

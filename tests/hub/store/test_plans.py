@@ -67,6 +67,22 @@ def test_neither_does_a_hubs_start_nor_a_gateways_new_journal(school: School) ->
     assert any("sequence = 1" in step for step in found) and whole(found) == []
 
 
+def test_neither_does_a_lunch_nor_its_sheets(school: School) -> None:
+    store = school.store
+    store.mealoffice.enrol("co", "st-an", DAY, None, reason="test")
+    school.read()
+    with plans(school) as found:
+        store.mealbook.served(DAY)
+        store.mealbook.registered(DAY, "lunch")
+        store.kitchen.work()
+        store.kitchen.sheet(DAY, "lunch")
+        store.days.meals.ratings(DAY)
+        store.days.meals.sheets.month("2026-11", "lunch")
+    through = ("SCAN meal_locks", "SCAN meal_adjustments", "SCAN meal_taps", "SCAN serving_words", "SCAN meal_ratings")
+    assert len(found) > 30 and whole(found) == []
+    assert [step for step in found if step.startswith((*through, "SCAN meal_months", "SCAN meal_services"))] == []
+
+
 def test_what_goes_through_all_of_them_is_seen(school: School) -> None:
     with plans(school) as found:
         school.store.database.connection.execute("SELECT raw FROM events WHERE sequence = 1").fetchall()

@@ -373,7 +373,7 @@ def test_a_list_of_consent_is_shown_then_taken_whole_once(
     assert "như cũ</dt><dd>2<" in again.text
     assert looked_at(browsers["teacher"], consent_list(yes), "consent").status_code == 403
     assert looked_at(browsers["it"], consent_list(yes), "leave").status_code == 403
-    assert looked_at(client, consent_list(yes), "menus").status_code == 422
+    assert looked_at(client, consent_list(yes), "nothing").status_code == 422
     assert looked_at(client, b"PK\x03\x04" + b"\x00" * 50, "consent").status_code == 200
 
 

@@ -65,7 +65,7 @@ def test_each_trouble_says_what_happened_what_was_kept_and_what_to_do(code: str)
 
 def test_a_page_that_refuses_says_what_and_never_that_the_server_failed() -> None:
     """Every code that a page names itself has words of its own: it was no fault of the machine's."""
-    said = re.compile(r"show_problem\(visit, \d{3}, (?:\"([a-z0-9-]+)\"|(EntryRefused)\.code)\)")
+    said = re.compile(r"show_problem\(visit, \d{3}, (?:\"([a-z0-9-]+)\"|(EntryRefused)\.code)\)|(show_refused)\(visit")
     found = [match for path in sorted(WEB.rglob("*.py")) for match in said.finditer(path.read_text(encoding="utf-8"))]
-    codes = {EntryRefused.code if match[2] else match[1] for match in found}
+    codes = {EntryRefused.code if match[2] or match[3] else match[1] for match in found}
     assert len(found) > 20 and codes <= TROUBLES.keys()

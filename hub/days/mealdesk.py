@@ -1,0 +1,162 @@
+"""The meals' desk: what people set and no record says - meal plan, diets, menus, who may take a shift at a counter.
+
+Each in one transaction with its row in the audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from hub.access.passwords import hash_password, is_password
+from hub.access.rights import Person
+from hub.days.mealchecks import MealChecks
+from hub.days.office import BY_CHARACTERS_MAX, EntryRefused
+from hub.meals.sittings import PlannedMeal, SchoolMeals, clock_ms, plan_on
+from hub.store.counterrows import CounterStaff, Diet
+from protocol.cards import parse_card, suspicion
+from protocol.countersheet import TEXT_CHARACTERS_MAX
+from protocol.errors import CardNumberError
+from protocol.taps import SLUG
+
+if TYPE_CHECKING:
+    from hub.store.mealplanrows import Dish
+
+ALERTS_MAX: Final = 12
+PIN_DIGITS: Final = (6, 12)
+STAFF_MAX: Final = 200
+DISHES_MAX: Final = 2_000
+
+
+class MealDesk(MealChecks):
+    """See the room. `by` is who sets it: a user's name, or a token's."""
+
+    def plan(self, by: str, first: date, document: SchoolMeals) -> None:
+        """Let a meal plan hold from a day on, today at the earliest. Raises EntryRefused, MealPlanRefused."""
+        self._check(by)
+        if first < self._today():
+            raise EntryRefused("{first} is past: sheets of days that were would change", first=first)
+        with self._store.database.transaction():
+            self._check_locks(first, document)
+            self._store.mealplans.put(first, document, self._store.clock.now_ms(), by)
+            self._audit(by, "meal plan", first.isoformat())
+        self._entered()
+
+    def _check_locks(self, first: date, document: SchoolMeals) -> None:
+        """Hours and halls of a day may change at any time; what a lock of it rested on that has passed may not."""
+        now_ms = self._store.clock.now_ms()
+        for planned in plan_on(self._store.mealplans.plans(), first).meals:
+            passed = now_ms >= min(
+                clock_ms(first, planned.provisional), clock_ms(first, planned.money, planned.money_days_before)
+            )
+            other = document.of(planned.meal)
+            if not passed or (other is not None and _locked_by(other) == _locked_by(planned)):
+                continue
+            if self._store.mealbook.registered(first, planned.meal):
+                raise EntryRefused(
+                    "{meal}: a lock of {first} has passed; another lock or half-day, or no such meal, can hold from the"
+                    " next day on; where there is none on that day, say that there is no meal",
+                    meal=planned.meal,
+                    first=first,
+                )
+
+    def diet(self, by: str, student: str, alerts: Sequence[str], *, confirmed: bool) -> None:
+        """What a pupil must not eat from now on; counters know within a minute. Raises EntryRefused."""
+        self._check(by)
+        told = tuple(one.strip() for one in alerts if one.strip())
+        if len(told) > ALERTS_MAX or any(len(one) > TEXT_CHARACTERS_MAX or not one.isprintable() for one in told):
+            raise EntryRefused(
+                "alerts: at most {count}, each one line of at most {most} characters",
+                count=ALERTS_MAX,
+                most=TEXT_CHARACTERS_MAX,
+            )
+        with self._store.database.transaction():
+            self._pupil(student)
+            self._store.counters.say_diet(Diet(student, told, confirmed, self._store.clock.now_ms(), by))
+            self._audit(by, "diet", student)
+        self._entered()
+
+    def cook(self, by: str, dishes: Sequence[Dish]) -> int:
+        """What is cooked on some days. Raises EntryRefused."""
+        self._check(by)
+        if len(dishes) > DISHES_MAX:
+            raise EntryRefused("{count} dishes, at most {most} at once", count=len(dishes), most=DISHES_MAX)
+        with self._store.database.transaction():
+            count = self._store.mealplans.cook(dishes)
+            self._audit(by, "menus", str(count))
+        self._entered()
+        return count
+
+    def _is_anothers(self, pin: str, id: str) -> bool:
+        """Whether somebody else may take a shift by it: what they did would stand under the wrong name."""
+        with self._store.database.lock:
+            others = [one for one in self._store.counters.staff() if one.id != id and one.gone_ms is None]
+        return any(one.pin is not None and is_password(one.pin, pin) for one in others)
+
+    def admit_staff(self, by: str, id: str, shown: str, pin: str | None = None, card: str | None = None) -> None:
+        """Let somebody take a shift at counters by a PIN, a card, or both; a PIN or card that isn't given stays.
+
+        Raises EntryRefused, passwords.Busy.
+        """
+        self._check(by)
+        if not SLUG.fullmatch(id) or not shown.strip() or len(shown) > BY_CHARACTERS_MAX or not shown.isprintable():
+            raise EntryRefused("id: small letters, digits, inner hyphens; shown: a name of at most 64 characters")
+        if pin is not None and not (pin.isascii() and pin.isdecimal() and PIN_DIGITS[0] <= len(pin) <= PIN_DIGITS[1]):
+            raise EntryRefused("pin: {least} to {most} digits", least=PIN_DIGITS[0], most=PIN_DIGITS[1])
+        if pin is not None and (len(set(pin)) < 3 or pin in "01234567890123456789" or pin in "98765432109876543210"):
+            raise EntryRefused("pin: too easy to guess; take one that is no row and not of one or two digits")
+        if pin is not None and self._is_anothers(pin, id):
+            raise EntryRefused("the PIN is another's who may take a shift")
+        hashed = None if pin is None else hash_password(pin)
+        canonical = None if card is None else self._card(card)
+        with self._store.database.transaction():
+            known = {one.id: one for one in self._store.counters.staff()}
+            before = known.get(id)
+            if before is None and len(known) >= STAFF_MAX:
+                raise EntryRefused("{count} may take a shift already, no more", count=len(known))
+            if canonical is not None and any(one.card == canonical and one.id != id for one in known.values()):
+                raise EntryRefused("the card is another's who may take a shift")
+            if canonical is not None and any(
+                one.card == canonical and one.open for one in self._store.holders.holdings()
+            ):
+                raise EntryRefused("the card is a pupil's")
+            made = CounterStaff(id, shown.strip(), hashed, canonical, self._store.clock.now_ms())
+            if before is not None:
+                made = replace(made, pin=hashed or before.pin, card=canonical or before.card, since_ms=before.since_ms)
+            if made.pin is None and made.card is None:
+                raise EntryRefused("a PIN or a card must be given")
+            self._store.counters.admit(made)
+            self._audit(by, "counter staff", id)
+        self._entered()
+
+    def dismiss_staff(self, by: str, id: str) -> None:
+        """Let somebody take no shift any more. Raises EntryRefused."""
+        self._check(by)
+        with self._store.database.transaction():
+            found = next((one for one in self._store.counters.staff() if one.id == id and one.gone_ms is None), None)
+            if found is None:
+                raise EntryRefused("{id!r} may take no shift", id=id[:64])
+            self._store.counters.admit(replace(found, gone_ms=self._store.clock.now_ms()))
+            self._audit(by, "counter staff gone", id)
+        self._entered()
+
+    def _card(self, number: str) -> str:
+        try:
+            card = parse_card(number)
+        except CardNumberError as problem:
+            raise EntryRefused("{problem}", problem=problem) from problem
+        if suspicion(card) is not None or card.partial:
+            raise EntryRefused("this number can't name a card: it is a part, drawn anew at each reading, or misread")
+        return card.canonical
+
+    def _audit(self, by: str, what: str, about: str) -> None:
+        clock = self._store.clock
+        self._store.audit.note(Person(by, "it"), what, about, "write", "allowed", clock.now_ms(), clock.mono_ms())
+
+
+def _locked_by(planned: PlannedMeal) -> tuple[object, ...]:
+    """What of a meal's plan its locks rest on."""
+    locks = planned.provisional, planned.final, planned.money, planned.money_days_before
+    return planned.half, planned.weekdays, *locks

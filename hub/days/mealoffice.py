@@ -1,0 +1,256 @@
+"""The meals' office: what people enter of who eats and who was served; each as a record, or refused in words.
+
+Every method runs in one transaction: the record is stored and written down, or nothing was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Literal
+
+from hub.days.mealchecks import MealChecks
+from hub.days.office import EntryRefused
+from hub.meals.portions import NOTHING
+from hub.meals.sittings import clock_ms, plan_on, shift_of
+from protocol.envelope import decode_data, decode_event, rfc3339
+from protocol.mealrecords import CLASS_PUPILS_MAX, Portions
+from protocol.meals import PORTIONS, Meal
+from protocol.taps import TapData, TapId, parse_tap_id
+
+HOWS: Final = ("page", "api", "phone", "paper")
+EXTRA_MAX: Final = 200
+"""Portions that a person adds or takes at once; a slip of the hand is no banquet."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutTaken:
+    """A cut's record; of its first day `late`: meals that the kitchen had locked, `charged`: that are charged."""
+
+    record: str
+    late: tuple[Meal, ...]
+    charged: tuple[Meal, ...]
+
+
+class MealOffice(MealChecks):
+    """See the room. `by` is who enters it: a user's name, or a token's."""
+
+    # --- who eats -----------------------------------------------------------------------------------------------------
+
+    def enrol(
+        self,
+        by: str,
+        student: str,
+        first: date,
+        last: date | None,
+        weekdays: Sequence[int] = (0, 1, 2, 3, 4),
+        meals: Sequence[str] = ("lunch",),
+        reason: str = "",
+    ) -> TapId:
+        """A pupil eats at school from a day on; without meals: doesn't any more. The past needs a reason.
+
+        Raises EntryRefused.
+        """
+        self._check(by, reason)
+        self._check_span(first, last, reason)
+        if not set(weekdays) <= set(range(7)) or len(set(weekdays)) != len(weekdays):
+            raise EntryRefused("weekdays: each a number from 0 (Monday) to 6, once")
+        if meals and not weekdays:
+            raise EntryRefused("weekdays: on which days they eat must be said")
+        data: dict[str, Any] = {
+            "student": student,
+            "first": first.isoformat(),
+            "last": None if last is None else last.isoformat(),
+            "weekdays": sorted(weekdays),
+            "meals": self._meals(meals),
+            "by": by,
+        }
+        data |= {"reason": reason} if reason else {}
+        return self._of_pupil("meal.enrolled", data, student)
+
+    def portion(self, by: str, student: str, portion: str, first: date, last: date | None, reason: str = "") -> TapId:
+        """What is cooked for a pupil from a day on. Raises EntryRefused."""
+        self._check(by, reason)
+        self._check_span(first, last, reason)
+        if portion not in PORTIONS:
+            raise EntryRefused(
+                "portion {portion!r} is not one of {portions}", portion=portion, portions=", ".join(PORTIONS)
+            )
+        until = None if last is None else last.isoformat()
+        data: dict[str, Any] = {
+            "student": student,
+            "first": first.isoformat(),
+            "last": until,
+            "portion": portion,
+            "by": by,
+        }
+        data |= {"reason": reason} if reason else {}
+        return self._of_pupil("meal.portion", data, student)
+
+    def cut(
+        self,
+        by: str,
+        student: str,
+        first: date,
+        last: date,
+        meals: Sequence[str] = (),
+        how: str = "page",
+        reason: str = "",
+    ) -> CutTaken:
+        """A pupil doesn't eat. What comes after a lock is taken all the same, and says so; the past needs a reason.
+
+        Raises EntryRefused.
+        """
+        self._check(by, reason)
+        self._check_span(first, last, reason)
+        if how not in HOWS:
+            raise EntryRefused("how = {how!r} is not one of {hows}", how=how, hows=", ".join(HOWS))
+        data: dict[str, Any] = {
+            "student": student,
+            "first": first.isoformat(),
+            "last": last.isoformat(),
+            "meals": self._meals(meals),
+            "withdraws": None,
+            "how": how,
+            "by": by,
+        }
+        data |= {"reason": reason} if reason else {}
+        record = self._of_pupil("meal.cut", data, student)
+        plan, now_ms = plan_on(self._store.mealplans.plans(), first), self._store.clock.now_ms()
+        mine = [one for one in plan.meals if not meals or one.meal in meals]
+        late = tuple(one.meal for one in mine if now_ms > clock_ms(first, one.final))
+        charged = tuple(one.meal for one in mine if now_ms > clock_ms(first, one.money, one.money_days_before))
+        return CutTaken(str(record), late, charged)
+
+    def withdraw_cut(self, by: str, cut: str, reason: str = "") -> str:
+        """A cut doesn't count any more. One that doesn't already makes no further record. Raises EntryRefused."""
+        self._check(by, reason)
+        with self._store.database.transaction():
+            found = self._store.days.meals.cut_of(cut)
+            if found is None:
+                raise EntryRefused("there is no cut {cut!r}", cut=cut[:40])
+            if found.gone is not None:
+                return found.gone
+            if found.last < self._today() and not reason.strip():
+                raise EntryRefused("reason: why days that were are changed must be said")
+            data: dict[str, Any] = {
+                "student": found.pupil,
+                "first": found.first.isoformat(),
+                "last": found.last.isoformat(),
+                "meals": list(found.meals),
+                "withdraws": cut,
+                "how": "page",
+                "by": by,
+            }
+            data |= {"reason": reason} if reason else {}
+            record = self._store.daybook.enter("meal.cut", data, f"student/{found.pupil}")
+        self._entered()
+        return str(record)
+
+    def close(self, by: str, day: date, meals: Sequence[str], reason: str, *, closed: bool = True) -> TapId:
+        """No meal on a day (`meals` empty: none at all), or there is one after all. Raises EntryRefused."""
+        self._check(by, reason)
+        if not reason.strip():
+            raise EntryRefused("reason: why there is no meal must be said")
+        self._check_day(day)
+        names = self._meals(meals)
+        data = {"day": day.isoformat(), "meals": names, "closed": closed, "by": by, "reason": reason}
+        return self._enter("meal.closed", data)
+
+    # --- who was served -----------------------------------------------------------------------------------------------
+
+    def serve_class(
+        self, by: str, school_class: str, day: date, meal: str, served: Sequence[str], seen_ms: int | None = None
+    ) -> TapId:
+        """Who of a class ate in the classroom; the whole list anew. Raises EntryRefused."""
+        self._check(by)
+        [name] = self._meals([meal])
+        now_ms = self._store.clock.now_ms()
+        self._check_day(day)
+        if day > self._today() or (seen_ms is not None and seen_ms > now_ms + 60_000):
+            raise EntryRefused("the meal lies in the future")
+        if len(served) > CLASS_PUPILS_MAX or len(set(served)) != len(served):
+            raise EntryRefused("served: at most {most} pupils, each once", most=CLASS_PUPILS_MAX)
+        with self._store.database.transaction():
+            members = {one.key for one in self._store.people.of(day, day, school_class)}
+            strange = sorted(set(served) - members)
+            if strange or not members:
+                raise EntryRefused(
+                    "{strange}: not of class {school_class} on that day",
+                    strange=", ".join(strange[:5]) or school_class,
+                    school_class=school_class,
+                )
+            if seen_ms is None:
+                seen_ms = min(now_ms, self._usual_ms(school_class, day, name))
+            data = {
+                "class": school_class,
+                "day": day.isoformat(),
+                "meal": name,
+                "served": sorted(served),
+                "seen": rfc3339(seen_ms),
+                "by": by,
+            }
+            record = self._store.daybook.enter("meal.service", data)
+        self._entered()
+        return record
+
+    def _usual_ms(self, school_class: str, day: date, meal: Meal) -> int:
+        """When a class eats by the plan."""
+        planned = plan_on(self._store.mealplans.plans(), day).of(meal)
+        if planned is None:
+            raise EntryRefused("the school's plan has no {meal}", meal=meal)
+        return clock_ms(day, shift_of(planned, school_class).opens)
+
+    def settle(self, by: str, tap: str, why: str, reason: str = "") -> TapId:
+        """Say of a counter's record that nobody was served, or somebody was; a second helping, or the same tray.
+
+        Raises EntryRefused.
+        """
+        self._check(by, reason)
+        if why not in ("undone", "done", "second", "repeat"):
+            raise EntryRefused("why = {why!r} is not undone, done, second or repeat", why=why)
+        name = parse_tap_id(tap)
+        with self._store.database.transaction():
+            book = None if name is None else self._store.ledger.books.find(name.journal)
+            row = None if name is None or book is None else self._store.days.tap(book.number, name.sequence)
+            if name is None or book is None or row is None or row.kind != "canteen":
+                raise EntryRefused("{tap!r} is no record of a counter", tap=tap[:40])
+            raw = self._store.ledger.raw_at(book, name.sequence)
+            assert raw is not None, "a row follows from its record"
+            told = decode_data(decode_event(raw), TapData)
+            data = {
+                "tap": tap,
+                "source": book.source,
+                "was": told.student,
+                "student": told.student,
+                "card": told.card,
+                "why": why,
+                "detail": reason,
+                "by": by,
+            }
+            subject = None if told.student is None else f"student/{told.student}"
+            record = self._store.daybook.enter("meal.correction", data, subject)
+        self._entered()
+        return record
+
+    # --- the kitchen's sheet ------------------------------------------------------------------------------------------
+
+    def lock(self, by: str, day: date, meal: str, lock: Literal["provisional", "final"] = "final") -> str:
+        """Freeze a sheet now, before its time. Raises EntryRefused where it is frozen for good."""
+        self._check(by)
+        [name] = self._meals([meal])
+        self._check_day(day)
+        return self._store.kitchen.freeze(by, day, name, lock)
+
+    def adjust(self, by: str, day: date, meal: str, classes: Mapping[str, Portions], reason: str) -> TapId:
+        """Add portions to a frozen sheet, or take some, for a reason. Raises EntryRefused."""
+        self._check(by, reason)
+        if not reason.strip():
+            raise EntryRefused("reason: why the sheet is adjusted must be said")
+        [name] = self._meals([meal])
+        if not classes or any(one == NOTHING for one in classes.values()):
+            raise EntryRefused("classes: nothing is adjusted")
+        if any(abs(getattr(one, field)) > EXTRA_MAX for one in classes.values() for field in one.__struct_fields__):
+            raise EntryRefused("classes: at most {most} portions at once", most=EXTRA_MAX)
+        return self._store.kitchen.adjust(by, day, name, classes, reason)

@@ -1,0 +1,1 @@
+"""Incidents: who ate a meal and exactly when, of whom nobody knows it, and what is missing; as lists and as files."""

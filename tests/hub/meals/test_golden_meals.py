@@ -1,0 +1,135 @@
+"""Golden meals: sheets, servings and meal days of a day made again from files, and faults told by their lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.attendance.csvcells import DayRefused
+from hub.attendance.goldenday import FILES
+from hub.meals.goldenmeals import MEAL_FILES
+from k12edge.days import replay_day
+
+DAY = "2026-11-23"
+AN, BE, CHI, DUNG = "st-an", "st-be", "st-chi", "st-dung"
+
+
+def at(clock: str) -> str:
+    return f"{DAY}T{clock}:00.000+07:00"
+
+
+LINES = {
+    "roster.csv": [f"{key},Tên {key},{name},,\n" for key, name in ((AN, "1A"), (BE, "1A"), (CHI, "3A"), (DUNG, "3A"))],
+    "cards.csv": [f"c-{key},{key},,\n" for key in (AN, BE, CHI, DUNG)],
+    "timetable.csv": [f"{DAY},{name},am,06:30,07:15,,,10:30,\n" for name in ("1A", "3A")],
+    "taps.csv": [
+        f"t1,cong,cong-a,in,{at('07:00')},,,c-{AN}\n",
+        f"t2,quay,quay-1,,{at('10:31')},,,c-{AN}\n",
+        f"t3,quay,quay-1,,{at('10:45')},,,c-{AN}\n",
+        f"t4,quay,quay-1,,{at('10:33')},,,c-la\n",
+        f"t5,quay,quay-1,,{at('10:34')},,,-\n",
+        f"t6,quay,quay-2,,{at('11:15')},,,-\n",
+        f"t7,quay,quay-2,,{at('11:20')},,,c-{DUNG}\n",
+    ],
+    "rollcall.csv": [],
+    "leave.csv": [f"l1,{at('06:50')},co,{CHI},{DAY},am,{DAY},pm\n"],
+    "watermarks.csv": [],
+    "menus.csv": [
+        f"{DAY},lunch,1,10:30,11:10,1A,quay-1;quay-2,m-1,lo-7\n",
+        f"{DAY},lunch,2,11:10,11:50,3A,quay-1;quay-2,m-2,lo-8\n",
+    ],
+    "enrolment.csv": [
+        f"e{n},{at('05:00')},co,{key},2026-09-07,,,lunch,{'porridge' if key == BE else ''}\n"
+        for n, key in enumerate((AN, BE, CHI, DUNG), 1)
+    ],
+    "cuts.csv": [f"x1,{at('08:30')},co,{BE},{DAY},,lunch,\n", f"x2,{at('06:10')},co,{DUNG},{DAY},,,\n"],
+    "locks.csv": [f"{DAY},lunch,final,{at('08:00')}\n", f"{DAY},lunch,money,{at('08:00')}\n"],
+    "counters.csv": ["t3,,2,,,,\n", "t5,,,stranger,co-hoa,t4,\n", f"t6,,,name,co-hoa,,{CHI}\n"],
+    "corrections.csv": [],
+    "class-lists.csv": [],
+}
+
+
+def written(folder: Path, **changed: list[str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, columns in {**FILES, **MEAL_FILES}.items():
+        lines = changed.get(name.removesuffix(".csv").replace("-", "_"), LINES[name])
+        (folder / name).write_text(",".join(columns) + "\n" + "".join(lines), encoding="utf-8")
+    return folder
+
+
+def made(folder: Path) -> dict[str, list[list[str]]]:
+    list(replay_day(folder, None, folder / "out", False))
+    return {
+        path.name: [line.split(",") for line in path.read_text("utf-8").splitlines()[1:]]
+        for path in (folder / "out").iterdir()
+    }
+
+
+def test_a_lunch_is_made_again_from_files(tmp_path: Path) -> None:
+    found = made(written(tmp_path / "day"))
+    assert [(r[2], r[4], *r[5:]) for r in found["sheet.csv"]] == [
+        ("final", "1A", "2", "0", "1", "0", "1", "0", "2"),
+        ("final", "3A", "2", "2", "0", "0", "0", "0", "0"),
+        ("now", "1A", "2", "1", "1", "0", "0", "0", "1"),
+        ("now", "3A", "2", "2", "0", "0", "0", "0", "0"),
+    ]
+    assert [(r[4], r[2], r[5], r[6], r[7], r[17], r[18], r[19]) for r in found["servings.csv"]] == [
+        (AN, "1", "1", "card", "yes", "t2", "m-1", "lo-7"),
+        ("", "1", "1", "stranger", "yes", "t5", "m-1", "lo-7"),
+        (AN, "1", "2", "card", "yes", "t3", "m-1", "lo-7"),
+        (CHI, "2", "1", "name", "yes", "t6", "m-2", "lo-8"),
+        (DUNG, "2", "1", "card", "yes", "t7", "m-2", "lo-8"),
+    ]
+    assert {r[3]: tuple(r[4:9]) for r in found["meal-days.csv"]} == {
+        AN: ("yes", "", "card", "1", "yes"),
+        BE: ("yes", "late", "", "0", "yes"),
+        CHI: ("yes", "in-time", "hand", "0", "no"),
+        DUNG: ("yes", "in-time", "card", "0", "no"),
+    }
+    # What was tapped at a counter says nothing at a gate.
+    marks = {r[3]: r[4] for r in found["marks.csv"]}
+    assert marks[AN] == "present" and marks[DUNG] != "present"
+    before = {path.name: path.read_bytes() for path in (tmp_path / "day" / "out").iterdir()}
+    made(tmp_path / "day")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "day" / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"menus": [f"{DAY},brunch,1,10:30,11:10,,quay-1,,\n"]}, "menus.csv, line 2: meal 'brunch'"),
+        ({"menus": [f"{DAY},lunch,1,11:30,11:10,,quay-1,,\n"]}, "menus.csv, line 2: opens and closes"),
+        ({"menus": [f"{DAY},lunch,9,10:30,11:10,,quay-1,,\n"]}, "menus.csv, line 2: no shift"),
+        ({"menus": LINES["menus.csv"][:1] * 2}, "shift 1 on two lines"),
+        ({"enrolment": [f"e1,{at('05:00')},co,st-x,2026-09-07,,,lunch,\n"]}, "st-x is not in roster.csv"),
+        ({"enrolment": [f"e1,{at('05:00')},co,{AN},2026-09-07,,8,lunch,\n"]}, "enrolment.csv, line 2: weekdays '8'"),
+        ({"enrolment": [f"e1,{at('05:00')},co,{AN},2026-09-07,,,tea,\n"]}, "enrolment.csv, line 2: meals 'tea'"),
+        ({"enrolment": [f"e1,{at('05:00')},co,{AN},2026-09-07,2026-09-06,,lunch,\n"]}, "don't follow"),
+        ({"cuts": [f"x1,{at('08:30')},co,{BE},{DAY},,lunch,x9\n"]}, "there is no cut x9"),
+        ({"locks": LINES["locks.csv"][:1] * 2}, "stands on two lines"),
+        ({"counters": ["t1,,,,,,\n"]}, "t1 is no tap at a counter"),
+        ({"corrections": [f"k1,{at('11:00')},co,t2,eaten\n"]}, "corrections.csv, line 2: why 'eaten'"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_line_and_nothing_is_written(
+    tmp_path: Path, changed: dict[str, list[str]], why: str
+) -> None:
+    folder = written(tmp_path / "day", **changed)
+    with pytest.raises(DayRefused) as refused:
+        made(folder)
+    assert why in str(refused.value) and not (folder / "out").exists()
+
+
+def test_a_cut_that_was_withdrawn_after_the_lock_stood_in_the_frozen_sheet(tmp_path: Path) -> None:
+    cuts = [f"x1,{at('07:30')},co,{AN},{DAY},,,\n", f"x2,{at('09:00')},co,{AN},{DAY},,,x1\n"]
+    found = made(written(tmp_path / "day", cuts=cuts))
+    assert [(r[2], r[6]) for r in found["sheet.csv"] if r[4] == "1A"] == [("final", "1"), ("now", "0")]
+
+
+def test_without_its_files_a_day_has_no_meals(tmp_path: Path) -> None:
+    folder = written(tmp_path / "day")
+    for name in MEAL_FILES:
+        (folder / name).unlink()
+    assert made(folder).keys() == {"marks.csv", "counts.csv"}

@@ -1,0 +1,144 @@
+"""Meals for programs, through the real application: what each role is told, and that nothing is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+from tests.hub.web.dayhub import DAY
+from tests.hub.web.mealhub import MealHub, meal_hub
+from tests.hub.web.pagehub import CLASS, OTHER_CLASS
+
+TODAY = DAY.isoformat()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MealHub]:
+    with meal_hub(tmp_path_factory.mktemp("api") / "hub") as made:
+        made.now("07:05")
+        yield made
+
+
+def program(hub: MealHub, role: str, **words: str) -> httpx.Client:
+    secret = hub.ask("token-add", role=role, name=f"{role} {len(hub.audit())}", **words)
+    return hub.client(authorization=f"Bearer {secret}", accept="application/json")
+
+
+def told(answer: httpx.Response, status: int = 200) -> Any:
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def records(hub: MealHub) -> int:
+    hub.settle()
+    return int(hub.store.database.connection.execute("SELECT count(*) FROM events").fetchone()[0])
+
+
+def test_a_retry_makes_no_further_record(hub: MealHub) -> None:
+    principal = program(hub, "principal")
+    sent: list[tuple[str, dict[str, Any]]] = [
+        ("cuts", {"student": "st-3-2-0", "first": TODAY, "last": TODAY, "meals": ["lunch"], "how": "phone"}),
+        ("enrolments", {"student": "st-3-2-1", "first": TODAY, "meals": []}),
+        ("closures", {"day": "2026-11-27", "closed": True, "reason": "mất nước"}),
+        ("locks", {"day": TODAY, "meal": "lunch"}),
+        ("sheet", {"day": TODAY, "number": 1, "classes": {OTHER_CLASS: {"vegetarian": 2}}, "reason": "khách"}),
+        ("lists", {"class": CLASS, "day": TODAY, "served": ["st-3-2-2"], "seen": "2026-11-26T07:00:00+07:00"}),
+    ]
+    for path, body in sent:
+        first = told(principal.post(f"/v1/meals/{path}", json=body))
+        count = records(hub)
+        assert told(principal.post(f"/v1/meals/{path}", json=body))["record"] == first["record"], path
+        assert records(hub) == count, path
+    late = told(principal.post("/v1/meals/sheet", json=sent[4][1] | {"number": 1, "reason": "khác"}), 422)
+    assert late["type"].endswith("entry-refused") and "read it again" in late["title"] + late.get("detail", "")
+
+
+def test_a_retry_that_meets_its_first_try_makes_no_further_record_either(hub: MealHub) -> None:
+    clients = [program(hub, "principal") for _ in range(6)]
+    sent: list[tuple[str, dict[str, Any]]] = [
+        ("cuts", {"student": "st-3-3-4", "first": TODAY, "last": TODAY, "meals": ["lunch"], "how": "phone"}),
+        ("enrolments", {"student": "st-3-3-5", "first": TODAY, "meals": []}),
+        ("closures", {"day": "2026-11-30", "closed": True, "reason": "mất điện"}),
+    ]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        for path, body in sent:
+            before = records(hub)
+            with hub.store.database.lock:
+                # They come together to the door, and none is let in before the others.
+                asked = [pool.submit(client.post, f"/v1/meals/{path}", json=body) for client in clients]
+            assert len({told(one.result())["record"] for one in asked}) == 1, path
+            assert records(hub) == before + 1, path
+
+
+def test_the_sheet_tells_kinds_to_who_cooks_and_totals_to_who_pays(hub: MealHub) -> None:
+    sheet = told(program(hub, "kitchen").get("/v1/meals/sheet"))
+    assert sheet["final"] and sheet["version"] == 1 and sheet["classes"][CLASS]["now"]["regular"] == 10
+    assert sheet["classes"][OTHER_CLASS]["now"] | {"total": 8} == sheet["classes"][OTHER_CLASS]["now"]
+    assert sheet["classes"][OTHER_CLASS]["frozen"]["total"] == 6 and sheet["adjustments"][0]["why"] == "asked"
+    accountant = program(hub, "accountant")
+    paid = told(accountant.get("/v1/meals/sheet"))
+    assert set(paid["total"]) == {"registered", "cut", "total"} == set(paid["adjustments"][0]["classes"][OTHER_CLASS])
+    locks = told(accountant.get("/v1/meals/locks"))["items"]
+    assert [(one["lock"], one["version"]) for one in locks] == [("provisional", None), ("final", 1), ("money", None)]
+    assert told(accountant.post("/v1/meals/locks", json={"day": TODAY}), 403)["type"].endswith("not-allowed")
+
+
+def test_a_teachers_program_has_its_own_class(hub: MealHub) -> None:
+    teacher = program(hub, "teacher", **{"class": CLASS})
+    cuts = told(teacher.get("/v1/meals/cuts"))["items"]
+    assert [(one["student"], one["how"], one["withdrawn"]) for one in cuts] == [("st-3-2-0", "phone", None)]
+    for path in ("cuts", "enrolments", "servings"):
+        told(teacher.get(f"/v1/meals/{path}", params={"class": OTHER_CLASS}), 403)
+    other = {"student": "st-3-3-0", "first": TODAY, "last": TODAY}
+    told(teacher.post("/v1/meals/cuts", json=other), 403)
+    told(teacher.post("/v1/meals/cuts", json=other | {"student": "st-nobody"}), 403)
+    told(program(hub, "principal").post("/v1/meals/cuts", json=other | {"student": "st-nobody"}), 404)
+    done = told(teacher.delete(f"/v1/meals/cuts/{cuts[0]['record']}"))
+    assert told(teacher.delete(f"/v1/meals/cuts/{cuts[0]['record']}")) == done
+    mine = told(teacher.get("/v1/meals/enrolments"))["items"]
+    assert {one["class"] for one in mine} == {CLASS} and len(mine) == 12
+    assert next(one for one in mine if one["student"] == "st-3-2-1")["meals"] == []
+    past = {"student": "st-3-2-3", "first": "2026-11-25", "last": "2026-11-25"}
+    assert told(teacher.post("/v1/meals/cuts", json=past), 422)["type"].endswith("entry-refused"), "it says no why"
+
+
+def test_servings_and_what_people_say_of_them(hub: MealHub) -> None:
+    hub.serve("st-3-2-4", "11:15")
+    again = hub.serve("st-3-2-4", "11:20", point="quay-2", alone=True)
+    hub.serve("st-3-3-1", "11:16")
+    hub.deliver()
+    hub.now("11:30")
+    canteen = program(hub, "canteen")
+    found = told(canteen.get("/v1/meals/servings"))
+    assert not found["complete"] and found["waits"] == [hub.gate.device]
+    doubt = next(one for one in found["items"] if one["record"] == again)
+    assert (doubt["flags"], doubt["confirmed"], doubt["nth"]) == (["apart"], False, 2)
+    word = {"tap": again, "why": "second"}
+    first = told(canteen.post("/v1/meals/servings", json=word))
+    hub.settle()
+    assert told(canteen.post("/v1/meals/servings", json=word)) == first
+    assert all(one["confirmed"] for one in told(canteen.get("/v1/meals/servings"))["items"])
+    mine = told(program(hub, "teacher", **{"class": OTHER_CLASS}).get("/v1/meals/servings"))["items"]
+    assert [one["student"] for one in mine] == ["st-3-3-1"]
+    public = told(program(hub, "kitchen").get("/v1/meals/public"))
+    assert (public["served"], public["seconds"], len(public["counters"])) == (3, 1, 2) and "st-" not in str(public)
+    told(program(hub, "kitchen").get("/v1/meals/servings"), 403)
+
+
+def test_months_are_stated_once(hub: MealHub) -> None:
+    accountant = program(hub, "accountant")
+    items = told(accountant.get("/v1/meals/months"))["items"]
+    assert len(items) == 18 and {one["version"] for one in items} == {0}
+    told(accountant.get("/v1/meals/months", params={"month": "2026-13"}), 422)
+    told(accountant.post("/v1/meals/months", json={"month": "2026-11"}), 422)
+    hub.now("07:00", DAY.replace(month=12, day=1))
+    accountant = program(hub, "accountant")
+    stated = told(accountant.post("/v1/meals/months", json={"month": "2026-11"}))
+    hub.settle()
+    assert told(accountant.post("/v1/meals/months", json={"month": "2026-11"})) == stated and stated["version"] == 1
+    told(program(hub, "principal").get("/v1/meals/months"))
+    told(program(hub, "auditor").post("/v1/meals/months", json={"month": "2026-11"}), 403)
