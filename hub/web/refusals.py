@@ -98,6 +98,12 @@ REFUSALS: Final = {
         "phiếu {meal} ngày {day} chưa chốt: hãy ghi thẳng việc cần ghi"
     ),
     "classes: more would be taken than there is": "bớt nhiều hơn số suất đang có",
+    "{day}: a sheet can be frozen from {ahead} days before its day to {back} days after it": (
+        "ngày {day}: chỉ chốt được phiếu từ {ahead} ngày trước đến {back} ngày sau ngày ăn"
+    ),
+    "{day} is past: nobody cooks by a provisional sheet of it any more": (
+        "ngày {day} đã qua: không ai nấu theo phiếu tạm của ngày đó nữa"
+    ),
     "classes: nothing is adjusted": "chưa điều chỉnh suất nào",
     "classes: at most {most} portions at once": "mỗi lần điều chỉnh tối đa {most} suất",
     "number: the sheet has {count} adjustments; read it again": "phiếu đã có {count} lần điều chỉnh; hãy xem lại",

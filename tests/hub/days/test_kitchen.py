@@ -13,6 +13,7 @@ import pytest
 
 from hub.days.classbook import midnight_ms
 from hub.days.office import EntryRefused
+from hub.dayview.mealday import meal_day
 from hub.dayview.mealevents import at_school, meal_events, shown_sheet
 from hub.meals.conflicts import conflicts
 from hub.meals.portions import sheet_digest, sheet_of, together
@@ -160,6 +161,27 @@ def test_nobody_locks_a_sheet_by_a_clock_that_is_not_set(canteen: Canteen, monke
         canteen.store.mealoffice.lock("co-bep", MONDAY, LUNCH)
     monkeypatch.undo()
     assert canteen.store.mealoffice.lock("co-bep", MONDAY, LUNCH)
+
+
+def test_a_sheet_is_locked_by_hand_a_week_ahead_or_after_and_says_when(canteen: Canteen) -> None:
+    store, week = canteen.store, timedelta(days=7)
+    enrol(canteen, MONDAY - timedelta(days=3))
+    clock(canteen, "09:00")
+    for day, lock, why in (
+        (MONDAY + week + timedelta(days=1), "final", "from 7 days before its day to 7 days after"),
+        (MONDAY - week - timedelta(days=1), "final", "from 7 days before its day to 7 days after"),
+        (MONDAY - timedelta(days=3), "provisional", "is past"),
+    ):
+        with pytest.raises(EntryRefused, match=why):
+            store.mealoffice.lock("co-bep", day, LUNCH, lock)
+    for day in (MONDAY - timedelta(days=3), MONDAY + week):
+        store.mealoffice.lock("co-bep", day, LUNCH)
+        view = meal_day(store, day, "lunch", store.clock.now_ms())
+        [line] = [one for one in view.locks if one.lock == "final"]
+        assert line.sheet is not None and line.sheet.frozen_ms == midnight_ms(MONDAY) + 9 * 3_600_000
+        assert not line.on_its_day and view.whole.registered == 3
+        with pytest.raises(EntryRefused, match="only be adjusted"):
+            store.mealoffice.lock("co-bep", day, LUNCH)
 
 
 def test_no_meal_today_takes_every_portion_and_gives_them_back(canteen: Canteen) -> None:

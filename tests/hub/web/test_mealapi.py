@@ -124,6 +124,19 @@ def test_servings_and_what_people_say_of_them(hub: MealHub) -> None:
     assert all(one["confirmed"] for one in told(canteen.get("/v1/meals/servings"))["items"])
     mine = told(program(hub, "teacher", **{"class": OTHER_CLASS}).get("/v1/meals/servings"))["items"]
     assert [one["student"] for one in mine] == ["st-3-3-1"]
+    shut = {"day": TODAY, "meals": ["lunch"], "reason": "bếp hỏng"}
+    closed = told(program(hub, "principal").post("/v1/meals/closures", json=shut))
+    assert closed["served"] == 4 and told(program(hub, "principal").post("/v1/meals/closures", json=shut)) == closed
+    assert len(told(canteen.get("/v1/meals/servings"))["items"]) == 4, "what was served counts"
+    again = {**shut, "closed": False, "reason": "đã sửa"}
+    assert told(program(hub, "principal").post("/v1/meals/closures", json=again))["served"] == 4
+    locked = {"day": "2026-11-25"}
+    late = told(program(hub, "kitchen").post("/v1/meals/locks", json=locked))
+    assert late["frozen"].startswith("2026-11-26T11:30") and late == told(
+        program(hub, "kitchen").post("/v1/meals/locks", json=locked)
+    ) | {"by": late["by"]}
+    far = told(program(hub, "kitchen").post("/v1/meals/locks", json={"day": "2026-12-20"}), 422)
+    assert "from 7 days before its day" in str(far)
     public = told(program(hub, "kitchen").get("/v1/meals/public"))
     assert (public["served"], public["seconds"], len(public["counters"])) == (3, 1, 2) and "st-" not in str(public)
     told(program(hub, "kitchen").get("/v1/meals/servings"), 403)
