@@ -21,7 +21,7 @@ from hub.incidents.manifest import Manifest, manifest_bytes, manifest_from, mani
 from hub.incidents.pack import Asked, Pack, incident_pack
 from hub.incidents.tables import Issue
 from hub.incidents.versions import difference, kept_of
-from hub.incidents.words import origin_text
+from hub.incidents.words import WORDS, origin_text
 from hub.meals.sittings import DAY_MS, day_of, midnight_of
 from hub.papers import PaperRefused, read_paper, write_paper
 from protocol.countersheet import CounterSheet
@@ -172,6 +172,7 @@ def _told(pack: Pack, written: Sequence[Path], took_ms: int, missing: Sequence[s
     for origin in pack.known.origins:
         text = "đủ / complete" if origin.complete else origin_text(origin.words, "vi")
         yield f"  {origin.name}: {text}"
+    yield f"  {WORDS['vi']['hub']} / hub: {WORDS['vi']['hub-only']} / {WORDS['en']['hub-only']}"
     yield from (str(path) for path in written)
     if missing:
         yield f"{', '.join(missing)}: cần thư viện của máy chủ / needs the hub's libraries (k12edge[hub]); CSV says all"

@@ -104,6 +104,9 @@ REFUSALS: Final = {
     "{day} is past: nobody cooks by a provisional sheet of it any more": (
         "ngày {day} đã qua: không ai nấu theo phiếu tạm của ngày đó nữa"
     ),
+    "{meal}: nobody was registered or ate in {month}: there is nothing to state": (
+        "{meal}: tháng {month} không em nào đăng ký hay có ăn, nên không có gì để chốt"
+    ),
     "classes: nothing is adjusted": "chưa điều chỉnh suất nào",
     "classes: at most {most} portions at once": "mỗi lần điều chỉnh tối đa {most} suất",
     "number: the sheet has {count} adjustments; read it again": "phiếu đã có {count} lần điều chỉnh; hãy xem lại",
@@ -169,7 +172,7 @@ REFUSALS: Final = {
     "the pupil is not of this class": "em này không thuộc lớp này",
     "the desk is not DEVICE/STATION": "không có bàn phát thẻ này",
     # --- who has eaten --------------------------------------------------------------------------------------------
-    "exactly one of --meal, --lot and --last-hours must be given": "chọn đúng một: bữa ăn, lô, hoặc số giờ gần đây",
+    "exactly one of meal, lot and hours must be given": "chọn đúng một: bữa ăn, lô, hoặc số giờ gần đây",
     "{text!r} is no meal; there are {meals}": "không có bữa “{text}”",
     "{text!r} is no day such as 2026-11-23": "“{text}” không phải là ngày, ví dụ 2026-11-23",
     "{text!r} is not 1 to {most} hours": "“{text}” không phải là từ 1 đến {most} giờ",

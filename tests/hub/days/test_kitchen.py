@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from hub.days.classbook import midnight_ms
+from hub.days.mealmonths import meal_days_told
 from hub.days.office import EntryRefused
 from hub.dayview.mealday import meal_day
 from hub.dayview.mealevents import at_school, meal_events, shown_sheet
@@ -323,6 +324,13 @@ def test_a_month_is_stated_and_stated_again_with_what_changed(canteen: Canteen) 
         months.state("ke-toan", "2026-11", LUNCH)
     clock(canteen, "09:00", date(2026, 12, 1))
     assert months.state("ke-toan", "2026-11", LUNCH) == 1 == months.state("ke-toan", "2026-11", LUNCH)
+    newest = store.days.newest()
+    for meal, month in (("dinner", "2026-11"), (LUNCH, "2026-10")):
+        with pytest.raises(EntryRefused, match="nobody was registered or ate"):
+            months.state("ke-toan", month, meal)
+    assert store.days.newest() == newest
+    words = {"month": "2026-11", "state": "True", "by": "ke-toan"}
+    assert "version 1: 3 học sinh đăng ký / pupils registered, 1 có ăn" in meal_days_told(store, words)
     told = {one["student"]: one for one in months.told("2026-11")}
     an, be, chi = (told[key] for key in ("st-an", "st-be", "st-chi"))
     days = an["registered"]
