@@ -29,6 +29,7 @@ from protocol.errors import BadMessage
 
 LIBRARIES: Final[Mapping[Form, str]] = {"pdf": "reportlab", "xlsx": "xlsxwriter"}
 """What a file needs beside the program; a gateway has neither, and its CSV says all."""
+NOWHERE: Final = "Give the counters' data folders, their copies or journal files, as they are on this machine."
 MANIFESTS_MAX: Final = 1_000
 """Manifests that are looked through in a folder."""
 
@@ -53,6 +54,9 @@ def incident(asking: Asking, machine: Machine | None = None) -> Iterator[str]:
     if not any(words.get(name) for name in ("meal", "last_hours")):
         words["last_hours"] = str(HOURS)
     scope = scope_of(words, day_of(now_ms))
+    if not any(path.exists() for path in asking.paths):
+        # A mistyped folder, and a list that says that nobody ate.
+        raise IncidentRefused("there is nothing at {paths}", paths=", ".join(map(str, asking.paths)), hint=NOWHERE)
     sheets, troubles = _sheets(asking.paths)
     from_ms, until_ms = _span(scope, now_ms)
     found = _found(pile_of(asking.paths, from_ms, until_ms), sheets, troubles)

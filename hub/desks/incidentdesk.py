@@ -137,6 +137,8 @@ class IncidentDesk:
             while self._store.daybook.catch_up(GROUP):
                 pass
         now_ms = self._store.clock.now_ms()
+        if scope.day > today_at(now_ms) and self._store.clock.error_ms() is not None:
+            raise IncidentRefused("{day} is no day that was", day=scope.day)
         return _packed(self._book.known(self._book.asked(scope, now_ms), now_ms), scope)
 
     def make(

@@ -107,6 +107,7 @@ REFUSALS: Final = {
     "{meal}: nobody was registered or ate in {month}: there is nothing to state": (
         "{meal}: tháng {month} không em nào đăng ký hay có ăn, nên không có gì để chốt"
     ),
+    "seen: it is a moment of {day}, the meal's day": "giờ ăn phải là một giờ của ngày {day}",
     "classes: nothing is adjusted": "chưa điều chỉnh suất nào",
     "classes: at most {most} portions at once": "mỗi lần điều chỉnh tối đa {most} suất",
     "number: the sheet has {count} adjustments; read it again": "phiếu đã có {count} lần điều chỉnh; hãy xem lại",

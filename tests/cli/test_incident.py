@@ -208,6 +208,12 @@ def test_without_a_sheet_the_counters_own_words_say_when_the_meal_was(
     assert plan_on(plans, DAY + timedelta(days=1)) == UNKNOWN_HOURS
 
 
+def test_where_nothing_lies_no_list_says_that_nobody_ate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["incident", "--journals", str(tmp_path / "quay-x"), "--out", str(tmp_path / "out"), *WORDS]
+    assert main(words) == 1 and "there is nothing at" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_by_the_hub_the_files_lie_in_the_folder_and_a_version_is_sent_by_its_own_word(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

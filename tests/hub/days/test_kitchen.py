@@ -226,6 +226,10 @@ def test_a_day_that_is_closed_before_the_lock_is_frozen_as_closed(canteen: Cante
         (lambda o: o.serve_class("co", "1A", MONDAY, LUNCH, ["st-chi"]), "not of class"),
         (lambda o: o.serve_class("co", "1A", MONDAY + timedelta(days=1), LUNCH, ["st-an"]), "future"),
         (lambda o: o.serve_class("co", "1A", MONDAY, "dinner", ["st-an"]), "plan has no"),
+        (
+            lambda o: o.serve_class("co", "1A", MONDAY, LUNCH, ["st-an"], midnight_ms(MONDAY) - 1),
+            "a moment of 2026-11-23",
+        ),
         (lambda o: o.settle("co", "f" * 16 + ".1", "undone"), "no record of a counter"),
         (lambda o: o.settle("co", "x", "eaten"), "why"),
         (lambda o: o.adjust("co", MONDAY, LUNCH, {"1A": Portions(regular=1)}, "khách"), "isn't frozen"),

@@ -198,6 +198,7 @@ def test_a_command_hands_over_a_zip_and_each_look_stands_in_the_audit(school: Lu
         {"meal": "tea"},
         {"last_hours": "0"},
         {"meal": "lunch", "date": "x"},
+        {"meal": "lunch", "date": "2100-01-01"},
     ):
         with pytest.raises(IncidentRefused):
             school.store.carry_out("incident", words)

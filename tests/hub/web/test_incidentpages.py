@@ -140,6 +140,8 @@ def test_programs_read_the_lists_make_a_version_and_send_it(hub: DayHub, browser
     sent = principal.post("/v1/incidents/send", json={"scope": made["scope"], "number": made["number"]})
     assert sent.json() == {"records": 1, "travels": False}
     assert principal.post("/v1/incidents/send", json={"scope": made["scope"], "number": 99}).status_code == 409
+    ahead = principal.post("/v1/incidents", json={"meal": "lunch", "day": "2026-12-24"})
+    assert ahead.status_code == 422 and ahead.json()["title"] == "2026-12-24 is no day that was"
     both = principal.post("/v1/incidents", json={"meal": "lunch", "lot": "x"})
     assert both.status_code == 422 and both.json()["title"] == "exactly one of meal, lot and hours must be given"
     assert principal.get("/v1/incidents/lists", params={"lot": "none"}).status_code == 422

@@ -53,6 +53,12 @@ def test_a_retry_makes_no_further_record(hub: MealHub) -> None:
         count = records(hub)
         assert told(principal.post(f"/v1/meals/{path}", json=body))["record"] == first["record"], path
         assert records(hub) == count, path
+    # A list whose time was mistyped is said anew; without a time it is the one that stands.
+    body = sent[5][1] | {"seen": "2026-11-26T06:55:00+07:00"}
+    other = told(principal.post("/v1/meals/lists", json=body))["record"]
+    assert other != first["record"]
+    for again in (body, {name: value for name, value in body.items() if name != "seen"}):
+        assert told(principal.post("/v1/meals/lists", json=again))["record"] == other
     late = told(principal.post("/v1/meals/sheet", json=sent[4][1] | {"number": 1, "reason": "khác"}), 422)
     assert late["type"].endswith("entry-refused") and "read it again" in late["title"] + late.get("detail", "")
 
