@@ -45,6 +45,7 @@ def standing_closure(web: Web, day: date, meals: Sequence[Meal], *, closed: bool
         known = web.store.mealbook.said(day)
         words = in_word_order(known.closures, lambda one: (one.id, one.at_ms))
     asked = meals or [one.meal for one in known.plan.meals]
+    words = [one for one in words if not one.meals or not set(one.meals).isdisjoint(asked)]
     return words[-1].id if words and all(is_closed(known, meal) == closed for meal in asked) else None
 
 

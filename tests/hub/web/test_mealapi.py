@@ -53,6 +53,15 @@ def test_a_retry_makes_no_further_record(hub: MealHub) -> None:
         count = records(hub)
         assert told(principal.post(f"/v1/meals/{path}", json=body))["record"] == first["record"], path
         assert records(hub) == count, path
+    # What stands of a meal is the word that speaks of it, not the newest of the day.
+    snack = {"day": "2026-11-27", "meals": ["snack"], "reason": "không nấu"}
+    stands = told(principal.post("/v1/meals/closures", json=snack | {"closed": True}))["record"]
+    told(
+        principal.post(
+            "/v1/meals/closures", json={"day": "2026-11-27", "meals": ["lunch"], "closed": False, "reason": "có"}
+        )
+    )
+    assert told(principal.post("/v1/meals/closures", json=snack))["record"] == stands
     # A list whose time was mistyped is said anew; without a time it is the one that stands.
     body = sent[5][1] | {"seen": "2026-11-26T06:55:00+07:00"}
     other = told(principal.post("/v1/meals/lists", json=body))["record"]
