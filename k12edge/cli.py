@@ -23,6 +23,7 @@ from k12edge.words import (
     add_config,
     configured,
     ending_of_signals,
+    keyed,
     person,
     printed,
 )
@@ -287,7 +288,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (docs/reference/cli.md)."""
-    arguments = build_parser().parse_args(words)
+    arguments = build_parser().parse_args(keyed(sys.argv[1:] if words is None else words))
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     run: Command = arguments.run
     try:

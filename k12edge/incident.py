@@ -21,7 +21,7 @@ from hub.incidents.manifest import Manifest, manifest_bytes, manifest_from, mani
 from hub.incidents.pack import Asked, Pack, incident_pack
 from hub.incidents.tables import Issue
 from hub.incidents.versions import difference, kept_of
-from hub.incidents.words import origin_text
+from hub.incidents.words import WORDS, origin_text
 from hub.meals.sittings import DAY_MS, day_of, midnight_of
 from hub.papers import PaperRefused, read_paper, write_paper
 from protocol.countersheet import CounterSheet
@@ -29,6 +29,7 @@ from protocol.errors import BadMessage
 
 LIBRARIES: Final[Mapping[Form, str]] = {"pdf": "reportlab", "xlsx": "xlsxwriter"}
 """What a file needs beside the program; a gateway has neither, and its CSV says all."""
+NOWHERE: Final = "Give the counters' data folders, their copies or journal files, as they are on this machine."
 MANIFESTS_MAX: Final = 1_000
 """Manifests that are looked through in a folder."""
 
@@ -53,6 +54,9 @@ def incident(asking: Asking, machine: Machine | None = None) -> Iterator[str]:
     if not any(words.get(name) for name in ("meal", "last_hours")):
         words["last_hours"] = str(HOURS)
     scope = scope_of(words, day_of(now_ms))
+    if not any(path.exists() for path in asking.paths):
+        # A mistyped folder, and a list that says that nobody ate.
+        raise IncidentRefused("there is nothing at {paths}", paths=", ".join(map(str, asking.paths)), hint=NOWHERE)
     sheets, troubles = _sheets(asking.paths)
     from_ms, until_ms = _span(scope, now_ms)
     found = _found(pile_of(asking.paths, from_ms, until_ms), sheets, troubles)
@@ -172,6 +176,7 @@ def _told(pack: Pack, written: Sequence[Path], took_ms: int, missing: Sequence[s
     for origin in pack.known.origins:
         text = "đủ / complete" if origin.complete else origin_text(origin.words, "vi")
         yield f"  {origin.name}: {text}"
+    yield f"  {WORDS['vi']['hub']} / hub: {WORDS['vi']['hub-only']} / {WORDS['en']['hub-only']}"
     yield from (str(path) for path in written)
     if missing:
         yield f"{', '.join(missing)}: cần thư viện của máy chủ / needs the hub's libraries (k12edge[hub]); CSV says all"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,8 @@ EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_RUNNING: Final = 3
+KEYS: Final = ("--hub-key",)
+"""Options whose value is a public key in base64url."""
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -35,6 +37,17 @@ def configured(arguments: argparse.Namespace) -> Path:
         raise ConfigError("--config FILE is missing")
     assert isinstance(path, Path)
     return path
+
+
+def keyed(words: Sequence[str]) -> list[str]:
+    """The words of a command, a key kept with its option: every 64th begins with a hyphen, as options do."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in KEYS and word.startswith("-") and not word.startswith("--"):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def person() -> str:

@@ -33,6 +33,8 @@ class Complaints(MealChecks):
         first, last = month_days(month)
         if day is not None and not first <= day <= last:
             raise EntryRefused("day: {day} is not of {month}", day=day, month=month)
+        if (about := day or first) > self._today():
+            raise EntryRefused("{day} is no day that was", day=about)
         name = None if meal is None else self._meals([meal])[0]
         self._check_text(says)
         with self._store.database.lock:

@@ -52,6 +52,8 @@ LEARN_MS: Final = 500
 FAILED_PAUSE_MS: Final = 10_000
 BACK_DAYS: Final = 7
 """A hub that was away longer freezes no sheet of before; nobody cooks by it, and what was eaten counts all the same."""
+AHEAD_DAYS: Final = 7
+"""A person freezes no sheet earlier: food is ordered for a week, and who is registered later would only be adjusted."""
 PART_BYTES_MAX: Final = 12 * 1024
 """Of classes in a record, which has 16 KiB."""
 Lock = Literal["provisional", "final"]
@@ -145,11 +147,24 @@ class Kitchen(RowsWorker):
         return count
 
     def freeze(self, by: str, day: date, meal: Meal, lock: Lock) -> str:
-        """Freeze a sheet now, by a person's word; the record. Raises EntryRefused where it is frozen for good."""
+        """Freeze a sheet now, by a person's word; the record. Raises EntryRefused where it is frozen for good.
+
+        Also where its day lies too far ahead, or so far back that nothing follows such a sheet any more.
+        """
         store = self._store
         with store.database.transaction():
             if store.clock.error_ms() is None or store.daybook.rereading or store.regaining():
                 raise EntryRefused("the hub's clock isn't set, or it still reads what was said: wait, or use the paper")
+            today = today_at(store.clock.now_ms())
+            if not -BACK_DAYS <= (day - today).days <= AHEAD_DAYS:
+                raise EntryRefused(
+                    "{day}: a sheet can be frozen from {ahead} days before its day to {back} days after it",
+                    day=day,
+                    ahead=AHEAD_DAYS,
+                    back=BACK_DAYS,
+                )
+            if lock == "provisional" and day < today:
+                raise EntryRefused("{day} is past: nobody cooks by a provisional sheet of it any more", day=day)
             if any((one.meal, one.lock) == (meal, "final") for one in store.days.meals.sheets.locks(day)):
                 raise EntryRefused(
                     "the sheet of {meal} on {day} is frozen: it can only be adjusted", meal=meal, day=day

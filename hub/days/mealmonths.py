@@ -73,6 +73,10 @@ class MealMonths(MealChecks):
             before = self._store.days.meals.sheets.month(month, name)
             if before is not None and (before.pupils, before.evidence) == (now, evidence):
                 return before.version
+            if before is None and not now:
+                raise EntryRefused(
+                    "{meal}: nobody was registered or ate in {month}: there is nothing to state", meal=name, month=month
+                )
             if before is not None and not reason.strip():
                 raise EntryRefused("reason: why a month that was stated changes must be said")
             version = 1 if before is None else before.version + 1
@@ -125,6 +129,10 @@ class MealMonths(MealChecks):
                 )
         return sorted(found, key=lambda one: (str(one["meal"]), class_order(str(one["class"])), str(one["student"])))
 
+    def stated(self, month: str, meal: Meal) -> Mapping[str, MealDays]:
+        """What the newest version says of each pupil; nobody where none was stated."""
+        return self._stated(month, meal)[1]
+
     def _stated(self, month: str, meal: Meal) -> tuple[int, Mapping[str, MealDays]]:
         with self._store.database.lock:
             row = self._store.days.meals.sheets.month(month, meal)
@@ -172,8 +180,12 @@ def meal_days_told(store: Store, words: Mapping[str, str | None]) -> str:
         raise EntryRefused("meal {asked!r} is not one of {meals}", asked=asked[:20], meals=", ".join(MEALS))
     meals = MEALS if asked is None else (asked,)
     if words.get("state") == "True":
-        version = months.state(words.get("by") or "-", month, meals[0] if asked else "lunch", words.get("reason") or "")
-        return f"{month}: phiên bản / version {version}"
+        meal: Meal = meals[0] if asked is not None else "lunch"
+        version = months.state(words.get("by") or "-", month, meal, words.get("reason") or "")
+        stated = months.stated(month, meal).values()
+        registered, ate = sum(one.registered > 0 for one in stated), sum(one.eaten > 0 for one in stated)
+        told = f"{registered} học sinh đăng ký / pupils registered, {ate} có ăn / ate"
+        return f"{month}: phiên bản / version {version}: {told}"
     found = months.told(month, meals)
     if words.get("json") == "True":
         return msgspec.json.encode(found).decode("utf-8")

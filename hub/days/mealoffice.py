@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from hub.days.mealchecks import MealChecks
 from hub.days.office import EntryRefused
 from hub.meals.portions import NOTHING
-from hub.meals.sittings import clock_ms, plan_on, shift_of
+from hub.meals.sittings import clock_ms, day_of, plan_on, shift_of
 from protocol.envelope import decode_data, decode_event, rfc3339
 from protocol.mealrecords import CLASS_PUPILS_MAX, Portions
 from protocol.meals import PORTIONS, Meal
@@ -170,6 +170,8 @@ class MealOffice(MealChecks):
         self._check_day(day)
         if day > self._today() or (seen_ms is not None and seen_ms > now_ms + 60_000):
             raise EntryRefused("the meal lies in the future")
+        if seen_ms is not None and day_of(seen_ms) != day:
+            raise EntryRefused("seen: it is a moment of {day}, the meal's day", day=day)
         if len(served) > CLASS_PUPILS_MAX or len(set(served)) != len(served):
             raise EntryRefused("served: at most {most} pupils, each once", most=CLASS_PUPILS_MAX)
         with self._store.database.transaction():

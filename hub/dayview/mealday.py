@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from hub.meals.portions import NOTHING, is_closed, total
-from hub.meals.sittings import PlannedMeal, clock_ms, plan_on
+from hub.meals.sittings import PlannedMeal, clock_ms, day_of, plan_on
 from protocol.names import class_order
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ class LockLine:
     due_ms: int
     past: bool
     sheet: LockRow | None
+
+    @property
+    def on_its_day(self) -> bool:
+        """Whether the sheet froze on the day that it is of; else its date is shown with the time."""
+        return self.sheet is not None and day_of(self.sheet.frozen_ms) == self.sheet.day
 
 
 @dataclass(frozen=True, slots=True)

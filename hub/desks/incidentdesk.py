@@ -49,6 +49,11 @@ NAMED_MAX: Final = 40
 """Sources of which a record says that something may be missing; the files name all."""
 NAME_CHARACTERS_MAX: Final = 100
 LISTED: Final = 50
+WAITS: Final = "đã ghi, chờ thành phố / recorded, waits for a city"
+NO_CITY: Final = (
+    "đã ghi, CHƯA ĐI ĐÂU CẢ: chưa cấu hình máy chủ thành phố; khi có, bản ghi tự đi cùng mọi bản ghi khác"
+    " / recorded, NOT SENT: no city that takes records is configured ([city] kind); once one is, it travels as all do"
+)
 Words = Mapping[str, str | None]
 
 
@@ -79,6 +84,11 @@ class IncidentDesk:
         self._store = store
         self._book = IncidentBook(store)
 
+    @property
+    def travels(self) -> bool:
+        """Whether a city is configured that takes records; else what is sent is recorded and waits for one."""
+        return self._store.config.city.answers
+
     # --- what a command asks --------------------------------------------------------------------------------------
 
     def carry_out(self, action: str, words: Words) -> Outcome:
@@ -100,7 +110,8 @@ class IncidentDesk:
             raise IncidentNotSent("{number!r} is no version of a pack", number=number[:20])
         parts = self.send(scope.key, int(number), _by(words))
         self._note("incident pack sent", f"{scope.key} {number}")
-        return Outcome(f"{scope.key} {number}: đã gửi / sent, {parts} bản ghi / records", records=parts)
+        told = "đã gửi / sent" if self.travels else NO_CITY
+        return Outcome(f"{scope.key} {number}: {told}, {parts} bản ghi / records", records=parts)
 
     def _list(self, words: Words) -> Outcome:
         with self._store.database.lock:
@@ -108,7 +119,8 @@ class IncidentDesk:
         self._note("incident packs", "-", kind="read")
         if words.get("json") == "True":
             return Outcome(msgspec.json.encode([row_told(row) for row in rows]).decode("utf-8"))
-        return Outcome("\n".join(map(_row_text, rows)) or "chưa có / none yet")
+        lines = (_row_text(row, "đã gửi / sent" if self.travels else WAITS) for row in rows)
+        return Outcome("\n".join(lines) or "chưa có / none yet")
 
     def _note(self, what: str, about: str, *, kind: Any = "write") -> None:
         clock = self._store.clock
@@ -125,6 +137,8 @@ class IncidentDesk:
             while self._store.daybook.catch_up(GROUP):
                 pass
         now_ms = self._store.clock.now_ms()
+        if scope.day > today_at(now_ms) and self._store.clock.error_ms() is not None:
+            raise IncidentRefused("{day} is no day that was", day=scope.day)
         return _packed(self._book.known(self._book.asked(scope, now_ms), now_ms), scope)
 
     def make(
@@ -313,9 +327,9 @@ def _told(made: Made) -> Iterator[str]:
         yield "KHÔNG GHI ĐƯỢC vào sổ cái / NOT RECORDED in the ledger"
 
 
-def _row_text(row: PackRow) -> str:
+def _row_text(row: PackRow, told: str) -> str:
     kind = "diễn tập / drill" if row.drill else "thật / real"
-    sent = "chưa gửi / not sent" if row.sent_ms is None else f"đã gửi / sent {moment_text(row.sent_ms)}"
+    sent = "chưa gửi / not sent" if row.sent_ms is None else f"{told} {moment_text(row.sent_ms)}"
     took = f"{row.summary.took / 1000:.1f} s"
     return "\t".join((row.scope, str(row.number), kind, moment_text(row.made_ms), row.by, took, sent))
 

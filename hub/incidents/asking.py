@@ -114,7 +114,7 @@ def scope_of(words: Mapping[str, str | None], today: date) -> Scope:
     """What somebody asks, by `meal` and `date` (today), or `lot`, or `last_hours`. Raises IncidentRefused."""
     given = [name for name in ("meal", "lot", "last_hours") if words.get(name)]
     if len(given) != 1:
-        raise IncidentRefused("exactly one of --meal, --lot and --last-hours must be given")
+        raise IncidentRefused("exactly one of meal, lot and hours must be given")
     text = words[given[0]] or ""
     day = day_from(words.get("date") or today.isoformat())
     match given[0]:

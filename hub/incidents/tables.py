@@ -117,6 +117,8 @@ def _summary_rows(pack: Pack, issue: Issue, language: Language) -> Iterator[tupl
             yield f"  {origin.name}", words["origin-missing"].format(words=origin_text(origin.words, language) or "?")
     if not pack.known.origins:
         yield "  –", words["nothing-missing"]
+    if issue.origin == "journals":
+        yield f"  {words['hub']}", words["origin-missing"].format(words=words["hub-only"])
     counts = pack.counts()
     yield words["pupils"], counts["pupils"]
     for name in LISTS:

@@ -125,6 +125,9 @@ WORDS: Final[Mapping[Language, Phrases]] = {
         "no-difference": "không khác bản trước",
         "first": "bản đầu tiên",
         "from-journals": "Lập từ sổ ghi của các quầy, không có máy chủ trường",
+        "hub": "Máy chủ trường",
+        "hub-only": "không có ở đây, nên danh sách từ máy chủ có thể khác: danh sách ăn tại lớp, lời xác định"
+        " suất ăn và thẻ gắn về sau ghi ở máy chủ, số lô",
         "from-hub": "Lập từ sổ cái của máy chủ trường",
         "nothing-missing": "không rõ nguồn nào: không có sổ nào nói là đủ",
         "had": "Có dùng",
@@ -202,6 +205,9 @@ WORDS: Final[Mapping[Language, Phrases]] = {
         "no-difference": "as the version before",
         "first": "the first version",
         "from-journals": "Made from the counters' journals, without the school's hub",
+        "hub": "The school's hub",
+        "hub-only": "not in it, so a list by the hub may differ: class lists, what was settled at the hub, cards bound"
+        " since, lots",
         "from-hub": "Made from the hub's ledger",
         "nothing-missing": "nothing known of any source: no journal says that it is complete",
         "had": "Had it",

@@ -39,8 +39,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "unreadable": ("không mở được tệp: {0}", "the file can't be opened: {0}"),
     "unwritten": ("không ghi được tệp: {0}", "the file can't be written: {0}"),
     "no-day-given": (
-        "--day phải là một ngày như 2027-08-16, từ hôm nay và trong 400 ngày tới",
-        "--day is a day such as 2027-08-16, from today on and at most 400 days ahead",
+        "ngày áp dụng (ở dòng lệnh: --day) phải là một ngày như 2027-08-16, từ hôm nay và trong 400 ngày tới",
+        "the day (at the command line: --day) is a day such as 2027-08-16, from today on and at most 400 days ahead",
     ),
     "no-list": ("không có danh sách này; có: {0}", "there is no such list; there are {0}"),
     "no-reader": ("thiếu phần đọc Excel: pip install 'k12edge[hub]'", "no Excel reader: pip install 'k12edge[hub]'"),

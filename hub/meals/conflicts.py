@@ -7,6 +7,7 @@
 | `cut-but-ate` | a serving, and a cut or leave that stands |
 | `unregistered` | a serving, and the pupil is not registered for the meal |
 | `unconfirmed` | a serving that may be none, or another's, or of another meal |
+| `outside` | a serving whose time, by a counter or a person's list, lies out of the meal's hours; it counts |
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hub.meals.mealdays import PupilMeal
 from hub.meals.servings import Serving
 from protocol.meals import Meal
 
-ConflictKind = Literal["ate-absent", "present-not-eaten", "cut-but-ate", "unregistered", "unconfirmed"]
+ConflictKind = Literal["ate-absent", "present-not-eaten", "cut-but-ate", "unregistered", "unconfirmed", "outside"]
 CONFLICT_KINDS: tuple[ConflictKind, ...] = get_args(ConflictKind)
 
 
@@ -48,14 +49,17 @@ def conflicts(
 
     `present`, `absent`: pupils of whom that is known of the whole day; `complete`: all counters' records are there.
     """
-    flagged = {(one.pupil, one.tap) for one in servings if not one.confirmed and one.pupil is not None}
-    found = [one for meal in meals for one in _of(meal, flagged, present, absent, complete=complete)]
+    mine = [one for one in servings if one.pupil is not None]
+    unsure = {(one.pupil, one.tap) for one in mine if not one.confirmed}
+    outside = {(one.pupil, one.tap) for one in mine if "outside" in one.flags}
+    found = [one for meal in meals for one in _of(meal, unsure, outside, present, absent, complete=complete)]
     return sorted(found, key=lambda one: (CONFLICT_KINDS.index(one.kind), one.school_class, one.pupil))
 
 
 def _of(
     meal: PupilMeal,
-    flagged: Collection[tuple[str | None, str]],
+    unsure: Collection[tuple[str | None, str]],
+    outside: Collection[tuple[str | None, str]],
     present: Collection[str],
     absent: Collection[str],
     *,
@@ -71,8 +75,11 @@ def _of(
             yield named("cut-but-ate", *meal.servings, *meal.cuts)
         if not meal.registered:
             yield named("unregistered", *meal.servings)
-        unsure = [tap for tap in meal.servings if (meal.pupil, tap) in flagged]
-        if unsure:
-            yield named("unconfirmed", *unsure)
+        kinds: tuple[tuple[ConflictKind, Collection[tuple[str | None, str]]], ...]
+        kinds = ("unconfirmed", unsure), ("outside", outside)
+        for kind, flagged in kinds:
+            found = [tap for tap in meal.servings if (meal.pupil, tap) in flagged]
+            if found:
+                yield named(kind, *found)
     elif meal.registered and meal.cut is None and complete and meal.pupil in present:
         yield named("present-not-eaten")

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -18,13 +18,14 @@ from hub.attendance.csvcells import Cells, DayRefused, csv_rows, csv_text
 from hub.attendance.goldenday import ERRORS_SHOWN, FILES
 from hub.attendance.schoolday import SchoolDay
 from hub.attendance.timetable import minute_of
+from hub.meals.goldencounters import detail_from, detailed, helpings
 from hub.meals.mealdays import PupilMeal, meals_of
 from hub.meals.portions import Cut, Enrolment, Excuse, PortionWord, Said, registered, sheet_of
 from hub.meals.servings import ClassList, Counters, CounterTap, Served, ServingWord, Why, served
-from hub.meals.sittings import MealPlans, Moment, PlannedMeal, PlannedShift, SchoolMeals, day_of, placed, plan_on
+from hub.meals.sittings import MealPlans, Moment, PlannedMeal, PlannedShift, SchoolMeals, plan_on
 from hub.meals.wordorder import NOW, Until
 from protocol.envelope import rfc3339
-from protocol.meals import MEALS, PORTIONS, ByHand, Meal, MealTap, Portion
+from protocol.meals import MEALS, PORTIONS, Meal, Portion
 
 MEAL_FILES: Final[Mapping[str, tuple[str, ...]]] = {
     "menus.csv": ("date", "meal", "shift", "opens", "closes", "classes", "stations", "menu", "lot"),
@@ -51,7 +52,6 @@ LOCKS: Final = ("provisional", "final", "money")
 WHYS: Final = ("undone", "done", "second", "repeat")
 EVERY_DAY: Final = (0, 1, 2, 3, 4, 5, 6)
 T = TypeVar("T")
-Hand = Literal["name", "stranger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,6 @@ class GoldenMeals:
     gates: SchoolDay
 
 
-@dataclass(frozen=True, slots=True)
-class _Detail:
-    decision: str
-    nth: int
-    hand: ByHand | None
-    pupil: str | None
-
-
 def parse_meals(folder: str, files: Mapping[str, bytes], day: SchoolDay) -> GoldenMeals:
     """The meals that `files` say (MEAL_FILES and taps.csv, by name); raises DayRefused with every wrong line."""
     errors: list[str] = []
@@ -99,7 +91,7 @@ def parse_meals(folder: str, files: Mapping[str, bytes], day: SchoolDay) -> Gold
     stations = {station for one in menus for station in one.shift.stations}
     enrolled = rows("enrolment.csv", _enrolment)
     cuts = _with_withdrawals(rows("cuts.csv", _cut), errors)
-    details = dict(rows("counters.csv", _detail))
+    details = dict(rows("counters.csv", detail_from))
     taps = [one for one in rows("taps.csv", _tap) if one.point in stations]
     known = {one.id for one in taps}
     errors += [f"counters.csv: {one} is no tap at a counter" for one in sorted(details.keys() - known)]
@@ -118,9 +110,10 @@ def parse_meals(folder: str, files: Mapping[str, bytes], day: SchoolDay) -> Gold
     if errors:
         more = f"\n  and {len(errors) - ERRORS_SHOWN} more" if len(errors) > ERRORS_SHOWN else ""
         raise DayRefused(f"{folder}: {len(errors)} faults\n  " + "\n  ".join(errors[:ERRORS_SHOWN]) + more)
+    said_of = [detailed(plans, one, details.get(one.id), known=one.card in day.bindings) for one in taps]
     counters = Counters(
         plans,
-        tuple(_detailed(plans, one, details.get(one.id), known=one.card in day.bindings) for one in taps),
+        tuple(helpings(plans, said_of, words, day.bindings)),
         words,
         lists,
         day.bindings,
@@ -302,12 +295,16 @@ def _enrolment(row: Cells) -> tuple[Enrolment, PortionWord | None]:
 
 
 def _cut(row: Cells) -> tuple[Cut, str]:
+    """A cut; or a withdrawal, which needs no more than its own id, when, by whom, and the cut's."""
+    if row.maybe("withdraws"):
+        word = Cut(row.text("id"), row.moment("at"), "", date.min, date.max, by=row.text("by"))
+        return word, row.maybe("withdraws")
     first = row.day("from")
     last = row.day("to", first)
     if last < first:
         raise ValueError("from and to don't follow each other")
     name, at_ms, by = row.text("id"), row.moment("at"), row.text("by")
-    return Cut(name, at_ms, row.text("pupil_key"), first, last, _meals(row), by=by), row.maybe("withdraws")
+    return Cut(name, at_ms, row.text("pupil_key"), first, last, _meals(row), by=by), ""
 
 
 def _with_withdrawals(rows: Iterable[tuple[Cut, str]], errors: list[str]) -> list[Cut]:
@@ -331,28 +328,6 @@ def _tap(row: Cells) -> CounterTap:
     return CounterTap(
         row.text("id"), row.text("device"), row.text("point"), row.text("card"), None, "accepted", None, when
     )
-
-
-def _detail(row: Cells) -> tuple[str, _Detail]:
-    hand = row.maybe("hand")
-    made: ByHand | None = None
-    if hand:
-        how = cast("Hand", row.one_of("hand", ("name", "stranger")))
-        made = ByHand(how, row.text("by"), row.maybe("of") or None)
-    decision = row.maybe("decision") and row.one_of("decision", ("accepted", "repeated", "refused"))
-    return row.text("id"), _Detail(decision, row.number("nth"), made, row.maybe("pupil_key") or None)
-
-
-def _detailed(plans: MealPlans, tap: CounterTap, detail: _Detail | None, *, known: bool) -> CounterTap:
-    """A tap with what is said of it. A card that is nobody's was referred to staff, where nothing says otherwise."""
-    decision = detail.decision if detail is not None and detail.decision else ""
-    if not decision:
-        decision = "accepted" if known or (detail is not None and detail.hand is not None) else "refused"
-    if detail is None:
-        return msgspec.structs.replace(tap, decision=decision)
-    at, meal = day_of(tap.when.best_ms), placed(plans, tap.when, tap.point, None).meal
-    said = None if detail.nth == 0 else MealTap(at.isoformat(), meal, nth=detail.nth)
-    return msgspec.structs.replace(tap, decision=decision, hand=detail.hand, believed=detail.pupil, said=said)
 
 
 def _word(row: Cells) -> ServingWord:

@@ -272,8 +272,7 @@ class _Counting:
         for tap in live:
             place, eater = self._places[tap.id], self._eaters[tap.id]
             counts[eater.key, place.day, place.meal] += 1
-            nth = counts[eater.key, place.day, place.meal]
-            found.append(self._serving(tap, place, eater, nth))
+            found.append(self._serving(tap, place, eater, counts[eater.key, place.day, place.meal]))
         return found
 
     def _serving(self, tap: CounterTap, place: Place, eater: _Eater, nth: int) -> Serving:
@@ -318,18 +317,19 @@ class _Counting:
                     continue
                 when = Moment(one.seen_ms, one.seen_ms, one.seen_ms)
                 place = placed(self._known.plans, when, "", MealTap(one.day.isoformat(), one.meal))
-                shift = place.shift if (place.day, place.meal) == (one.day, one.meal) else 1
+                its_own = (place.day, place.meal) == (one.day, one.meal)
                 found[pupil, one.day, one.meal] = Serving(
                     tap=one.id,
                     day=one.day,
                     meal=one.meal,
-                    shift=shift,
+                    shift=place.shift if its_own else 1,
                     when=when,
                     device="",
                     point="",
                     pupil=pupil,
                     how="list",
                     by=one.by,
+                    flags=() if its_own and place.by != "outside" else ("outside",),
                 )
         return list(found.values())
 

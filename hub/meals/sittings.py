@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -197,6 +198,11 @@ def plan_faults(document: SchoolMeals) -> Iterator[MealPlanRefused]:
 
 def sittings_of(document: SchoolMeals, day: date) -> list[Sitting]:
     """Every shift of every meal on a day, by time."""
+    return list(_sittings(document, day))
+
+
+@lru_cache(maxsize=64)
+def _sittings(document: SchoolMeals, day: date) -> tuple[Sitting, ...]:
     midnight = midnight_of(day)
     found = [
         Sitting(
@@ -211,7 +217,7 @@ def sittings_of(document: SchoolMeals, day: date) -> list[Sitting]:
         for planned in document.meals
         for shift in planned.shifts
     ]
-    return sorted(found, key=lambda one: (one.opens_ms, one.meal, one.shift))
+    return tuple(sorted(found, key=lambda one: (one.opens_ms, one.meal, one.shift)))
 
 
 def shift_of(planned: PlannedMeal, school_class: str) -> PlannedShift:

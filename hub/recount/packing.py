@@ -47,12 +47,15 @@ manifest.json     danh sách tệp và mã băm, có chữ ký / every file's SH
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A journal's records for a pack. `sealed`: the signatures over its batches; empty for the hub's `own`."""
+    """A journal's records for a pack. `sealed`: the signatures over its batches; empty for the hub's `own`.
+
+    Packing takes the `rows` out: a school's month of records stands in memory once then, and not twice.
+    """
 
     source: str
     first: int
     last: int
-    rows: Sequence[tuple[int, bytes]]
+    rows: list[tuple[int, bytes]]
     sealed: Sequence[Sealed] = ()
     own: bool = False
 
@@ -93,6 +96,7 @@ def packed(
         files[f"{RECORDS}{journal}{LINES}"] = b"".join(raw + b"\n" for _, raw in one.rows)
         missing = [] if one.own else _holes(one.first, one.last, [sequence for sequence, _ in one.rows])
         extents[journal] = Extent(one.source, one.first, one.last, one.own, missing)
+        one.rows.clear()
     records = read_records(files, extents, facts.keys, told=False)
     for journal, unsigned in records.unsigned.items():
         extents[journal] = msgspec.structs.replace(extents[journal], unsigned=unsigned)

@@ -120,7 +120,7 @@ def _decoded(octets: bytes, shape: type[T], name: str) -> T:
 def _lines(found: Records, journal: str, extent: Extent, octets: bytes) -> Iterator[tuple[int, str]]:
     """Each record's sequence and digest, in order; what is no record of this journal is named."""
     last = 0
-    for raw in octets.split(b"\n"):
+    for raw in _split(octets):
         if len(found.events) >= RECORDS_MAX:
             raise BadMessage(f"the pack has more than {RECORDS_MAX} records")
         sequence = _taken(found, journal, extent, raw, last) if raw else None
@@ -129,7 +129,17 @@ def _lines(found: Records, journal: str, extent: Extent, octets: bytes) -> Itera
             yield sequence, found.digests[f"{journal}.{sequence}"]
 
 
-def _taken(found: Records, journal: str, extent: Extent, raw: bytes, last: int) -> int | None:
+def _split(octets: bytes) -> Iterator[memoryview]:
+    """Each line as a part of the file, not as a copy: events keep their data as it stands there."""
+    whole, at = memoryview(octets), 0
+    while at < len(octets):
+        end = octets.find(b"\n", at)
+        end = len(octets) if end < 0 else end
+        yield whole[at:end]
+        at = end + 1
+
+
+def _taken(found: Records, journal: str, extent: Extent, raw: memoryview, last: int) -> int | None:
     behind = f"the line behind {journal}.{last}"
     if len(raw) > EVENT_BYTES_MAX:
         found.blame(behind, f"a record has at most {EVENT_BYTES_MAX} bytes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -34,6 +35,8 @@ BAD: Final = 1
 UNREADABLE: Final = 2
 _encoder = msgspec.json.Encoder(order="deterministic")
 T = TypeVar("T", Serving, PupilMeal)
+PLACES: Final = ("pupil", "adult", "day", "meal", "shift", "device", "point")
+"""Of a serving or a pupil's meal: whose, which meal's and where it is. What is otherwise in these was moved."""
 
 
 @dataclass(slots=True)
@@ -174,31 +177,61 @@ def _lines_differ(
     if lines == expected:
         return
     by_key = {key(one): one for one in mine}
-    theirs: dict[str, T] = {}
-    decoder = msgspec.json.Decoder(shape)
+    read = list(_read(lines, shape))
+    keys = {key(one) for one in read if not isinstance(one, Problem)}
+    removed = [one for one in mine if key(one) not in keys]
+    moved = _moves([one for one in read if not isinstance(one, Problem) and key(one) not in by_key], removed, key)
+    seen: set[str] = set()
     told = 0
-    for number, line in enumerate(lines, 1):
-        try:
-            one = decoder.decode(line)
-        except (msgspec.DecodeError, RecursionError, ValueError) as problem:
-            yield Problem(f"{_file_of(shape)} line {number}", f"it can't be read: {str(problem)[:200]}")
-            told += 1
-            continue
-        known, before = by_key.get(key(one)), theirs.get(key(one))
-        theirs[key(one)] = one
-        what = _line_problem(one, known, before)
-        if what is not None:
-            yield Problem(name(one), what)
+    for one in read:
+        if isinstance(one, Problem):
+            found: Problem | None = one
+        else:
+            mark = key(one)
+            what = _line_problem(one, by_key.get(mark, moved.get(mark)), twice=mark in seen)
+            seen.add(mark)
+            found = None if what is None else Problem(name(one), what)
+        if found is not None:
+            yield found
             told += 1
         if told > BAD_MAX:
             return
-    for one in mine:
-        if key(one) not in theirs:
+    gone = {key(one) for one in moved.values()}
+    for one in removed:
+        if key(one) not in gone:
             yield Problem(name(one), f"it was removed: the records have it{_at(one)}")
             told += 1
     if not told:
         number = next((n for n, (a, b) in enumerate(zip(lines, expected, strict=False), 1) if a != b), len(lines))
         yield Problem(f"{_file_of(shape)} line {number}", "the lines stand in another order, or are written otherwise")
+
+
+def _read(lines: Sequence[bytes], shape: type[T]) -> Iterator[T | Problem]:
+    """Each line, or why it can't be read."""
+    decoder = msgspec.json.Decoder(shape)
+    for number, line in enumerate(lines, 1):
+        try:
+            yield decoder.decode(line)
+        except (msgspec.DecodeError, RecursionError, ValueError) as problem:
+            yield Problem(f"{_file_of(shape)} line {number}", f"it can't be read: {str(problem)[:200]}")
+
+
+def _moves(added: Sequence[T], removed: Sequence[T], key: Callable[[T], str]) -> dict[str, T]:
+    """Key of a line that no record comes to -> the one that is missing and rests on the same records: it was moved.
+
+    Only where there is one of each; of more nobody can say which became which.
+    """
+    came: dict[object, list[T]] = defaultdict(list)
+    gone: dict[object, list[T]] = defaultdict(list)
+    for some, found in ((added, came), (removed, gone)):
+        for one in some:
+            if rests_on := _rests_on(one):
+                found[rests_on].append(one)
+    return {key(some[0]): gone[on][0] for on, some in came.items() if len(some) == 1 == len(gone.get(on, ()))}
+
+
+def _rests_on(one: Serving | PupilMeal) -> object:
+    return one.tap if isinstance(one, Serving) else one.servings
 
 
 def _file_of(shape: type[Any]) -> str:
@@ -209,14 +242,16 @@ def _at(one: Serving | PupilMeal) -> str:
     return f", {one.day} {one.meal}"
 
 
-def _line_problem(one: Any, known: Any, before: Any) -> str | None:
-    if before is not None:
+def _line_problem(one: Any, known: Any, *, twice: bool) -> str | None:
+    if twice:
         return "it stands there twice"
     if known is None:
         return f"it was added: no record comes to it{_at(one)}"
-    if one != known:
-        return "; ".join(_fields_differ(one, known))
-    return None
+    if one == known:
+        return None
+    told = "; ".join(_fields_differ(one, known))
+    places = [name for name in PLACES if getattr(one, name, None) != getattr(known, name, None)]
+    return f"it was moved ({', '.join(places)}): {told}" if places else told
 
 
 def _fields_differ(one: Any, known: Any) -> Iterable[str]:

@@ -51,6 +51,12 @@ class MealWords:
         """`what`: kitchen, public, ratings, food, month or slip."""
         papers, what, by = MealPapers(self._store), words.get("what") or "", _by(words)
         month = words.get("month")
+        if what not in PAPERS:
+            raise ReportRefused(f"{what[:20]!r} is not one of {', '.join(PAPERS)}")
+        if what == "slip" and not words.get("student"):
+            raise ReportRefused("slip is of a pupil: give --student")
+        if what not in ("month", "slip") and month is None and not words.get("date"):
+            raise ReportRefused(f"{what} is of a day or a month: give --date or --month")
         if what in ("month", "slip") and month is None:
             raise ReportRefused(f"{what} is of a month: give --month")
         first, last = month_days(month) if month is not None else (_date(words), _date(words))
@@ -66,10 +72,8 @@ class MealWords:
                 made = papers.food(first, last)
             case "month":
                 made = papers.month(month or "", meal, names=words.get("names") == "True")
-            case "slip":
-                made = papers.slip(words.get("student") or "", month or "")
             case _:
-                raise ReportRefused(f"{what[:20]!r} is not one of {', '.join(PAPERS)}")
+                made = papers.slip(words.get("student") or "", month or "")
         self._note(by, f"meal paper {what}", words.get("student") or month or first.isoformat())
         form = words.get("format") or (words.get("file") or "").rpartition(".")[2].lower()
         name = next((one for one in PAPER_FORMS if one == form), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -90,6 +90,8 @@ class MonthPack:
         aliases = _aliases(counted.taps.values(), _cards(volumes, counted.taps))
         with store.database.lock:
             facts = self._facts(month, counted, aliases, volumes)
+        # Only what was counted is needed from here on.
+        counted = replace(counted, taps={}, words=frozenset())
         hub = hub_source(store.config.school, store.config.hub_id)
         identity = store.secrets.identity()
         made = packed(identity, hub, by, facts, volumes, partial(_counted, counted, aliases))

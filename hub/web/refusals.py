@@ -98,6 +98,16 @@ REFUSALS: Final = {
         "phiếu {meal} ngày {day} chưa chốt: hãy ghi thẳng việc cần ghi"
     ),
     "classes: more would be taken than there is": "bớt nhiều hơn số suất đang có",
+    "{day}: a sheet can be frozen from {ahead} days before its day to {back} days after it": (
+        "ngày {day}: chỉ chốt được phiếu từ {ahead} ngày trước đến {back} ngày sau ngày ăn"
+    ),
+    "{day} is past: nobody cooks by a provisional sheet of it any more": (
+        "ngày {day} đã qua: không ai nấu theo phiếu tạm của ngày đó nữa"
+    ),
+    "{meal}: nobody was registered or ate in {month}: there is nothing to state": (
+        "{meal}: tháng {month} không em nào đăng ký hay có ăn, nên không có gì để chốt"
+    ),
+    "seen: it is a moment of {day}, the meal's day": "giờ ăn phải là một giờ của ngày {day}",
     "classes: nothing is adjusted": "chưa điều chỉnh suất nào",
     "classes: at most {most} portions at once": "mỗi lần điều chỉnh tối đa {most} suất",
     "number: the sheet has {count} adjustments; read it again": "phiếu đã có {count} lần điều chỉnh; hãy xem lại",
@@ -163,7 +173,7 @@ REFUSALS: Final = {
     "the pupil is not of this class": "em này không thuộc lớp này",
     "the desk is not DEVICE/STATION": "không có bàn phát thẻ này",
     # --- who has eaten --------------------------------------------------------------------------------------------
-    "exactly one of --meal, --lot and --last-hours must be given": "chọn đúng một: bữa ăn, lô, hoặc số giờ gần đây",
+    "exactly one of meal, lot and hours must be given": "chọn đúng một: bữa ăn, lô, hoặc số giờ gần đây",
     "{text!r} is no meal; there are {meals}": "không có bữa “{text}”",
     "{text!r} is no day such as 2026-11-23": "“{text}” không phải là ngày, ví dụ 2026-11-23",
     "{text!r} is not 1 to {most} hours": "“{text}” không phải là từ 1 đến {most} giờ",

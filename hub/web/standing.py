@@ -45,7 +45,15 @@ def standing_closure(web: Web, day: date, meals: Sequence[Meal], *, closed: bool
         known = web.store.mealbook.said(day)
         words = in_word_order(known.closures, lambda one: (one.id, one.at_ms))
     asked = meals or [one.meal for one in known.plan.meals]
+    words = [one for one in words if not one.meals or not set(one.meals).isdisjoint(asked)]
     return words[-1].id if words and all(is_closed(known, meal) == closed for meal in asked) else None
+
+
+def standing_servings(web: Web, day: date, meals: Sequence[Meal]) -> int:
+    """How many servings there are of these meals of a day, or of all; they count, also where there is no such meal."""
+    with web.store.database.lock:
+        found = web.store.mealbook.served(day).servings
+    return sum(one.day == day and (not meals or one.meal in meals) for one in found)
 
 
 def standing_complaint(web: Web, pupil: str, month: str, says: str, answers: str | None = None) -> str | None:

@@ -100,6 +100,9 @@ def test_a_late_copy_makes_version_two_that_names_what_it_brought(
 ) -> None:
     first, second = journal_in(tmp_path / "a", [lunch.runs[0]]), journal_in(tmp_path / "b", [lunch.runs[1]])
     told = ran(tmp_path / "out", capsys, first)
+    [missing] = [row for row in lines_of(tmp_path / "out", "Tóm tắt") if row[5].strip() == "Máy chủ trường"]
+    for text in (told, missing[6]):
+        assert "không có ở đây" in text and "lời xác định suất ăn và thẻ gắn về sau ghi ở máy chủ" in text
     assert "3 học sinh đã ăn" in told and "*: không có danh sách các quầy" in told
     again = ran(tmp_path / "out", capsys, first, second, first)
     assert "6 học sinh đã ăn" in again and "ban-2.pdf" in again
@@ -205,6 +208,12 @@ def test_without_a_sheet_the_counters_own_words_say_when_the_meal_was(
     assert plan_on(plans, DAY + timedelta(days=1)) == UNKNOWN_HOURS
 
 
+def test_where_nothing_lies_no_list_says_that_nobody_ate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["incident", "--journals", str(tmp_path / "quay-x"), "--out", str(tmp_path / "out"), *WORDS]
+    assert main(words) == 1 and "there is nothing at" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_by_the_hub_the_files_lie_in_the_folder_and_a_version_is_sent_by_its_own_word(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +227,9 @@ def test_by_the_hub_the_files_lie_in_the_folder_and_a_version_is_sent_by_its_own
     assert "bản / version 1: 0 đã ăn" in told and "CHƯA ĐỦ DỮ LIỆU / INCOMPLETE" in told
     assert len(list((tmp_path / "out").iterdir())) == 3
     assert main(["hub", "incident-send", "1", *WORDS, *at]) == 0
+    told = capsys.readouterr().out
+    assert "recorded, NOT SENT: no city" in told and "đã gửi" not in told, "what waits for a city isn't called sent"
+    assert main(["hub", "incident-list", *at]) == 0 and "recorded, waits for a city" in capsys.readouterr().out
     assert main(["hub", "incident-send", "1", *WORDS, *at]) == 1
     assert "incident-not-sent" in capsys.readouterr().err
     assert main(["hub", "incident-list", "--json", *at]) == 0

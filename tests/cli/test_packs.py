@@ -32,9 +32,14 @@ def test_a_pack_goes_from_the_hub_to_an_auditor_who_finds_what_was_changed(
     words = ["kitchen", "--date", "2026-11-19", "--into", str(paper), "--config", str(config)]
     assert main(["hub", "meal-paper", *words]) == 0 and paper.read_bytes().startswith(b"PK")
     capsys.readouterr()
+    for what, why in (("slip", "give --student"), ("public", "give --date or --month"), ("cake", "not one of kitchen")):
+        words = [what, "--into", str(tmp_path / "no.pdf"), "--config", str(config)]
+        assert main(["hub", "meal-paper", *words]) != 0 and why in capsys.readouterr().err
     assert main(["verify", str(file), "--hub-key", key, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["valid"] and told["first_bad"] is None
+    assert main(["verify", str(file), "--hub-key", f"-{'A' * 42}"]) == 1, "a key may begin with a hyphen"
+    assert "another key" in capsys.readouterr().out
     files = unzipped(file.read_bytes())
     lines = files[SERVINGS].splitlines(keepends=True)
     gone = json.loads(lines.pop(2))["tap"]

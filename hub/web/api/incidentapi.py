@@ -114,14 +114,16 @@ def add_incident_api(web: Web) -> None:
 
     @web.api("POST", "/v1/incidents/send", "incident")
     def send(asked: SendIn, visit: Visitor) -> Any:
-        """Send a version to the city, as opaque keys; how many records that took. An exercise is never sent."""
+        """Send a version to the city, as opaque keys; how many records that took. An exercise is never sent. `travels`
+        false: no city is configured, and the records wait for one.
+        """
         try:
             count = web.store.incidentdesk.send(asked.scope, asked.number, name_of(visit))
         except IncidentNotSent as problem:
             raise Refusal(409, problem.code, str(problem)) from problem
         visit.note("incident pack sent", f"{asked.scope} {asked.number}")
         web.wake()
-        return {"records": count}
+        return {"records": count, "travels": web.store.incidentdesk.travels}
 
 
 def _scope(visit: Visit, meal: str | None, day: date | None, lot: str | None, hours: int | None) -> Scope:

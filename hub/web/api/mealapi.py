@@ -22,7 +22,7 @@ from hub.web.errors import Refusal
 from hub.web.ground import Web
 from hub.web.mealforms import AskedMeal, meal_asked, newest_forecast
 from hub.web.pages.cardpages import name_of
-from hub.web.standing import standing_closure, standing_cut, standing_enrolment
+from hub.web.standing import standing_closure, standing_cut, standing_enrolment, standing_servings
 from hub.web.visits import Visit, Visitor
 from protocol.envelope import rfc3339
 from protocol.mealrecords import Portions
@@ -225,24 +225,29 @@ def _add_locks(web: Web) -> None:
 
     @web.api("POST", "/v1/meals/locks", "kitchen-sheet")
     def lock(said: LockIn, visit: Visitor) -> Any:
-        """Freeze a sheet now. One that is frozen for good already answers with its record."""
+        """Freeze a sheet now, of the days around today. One that is frozen for good already answers with its record."""
         with web.store.database.lock:
             rows = [one for one in web.store.days.meals.sheets.locks(said.day) if one.meal == said.meal]
         final = next((one for one in rows if one.lock == "final"), None)
         if final is not None and said.lock == "final":
-            return {"record": final.record, "by": final.by}
+            return {"record": final.record, "by": final.by, "frozen": rfc3339(final.frozen_ms)}
         by = name_of(visit)
-        return {"record": web.store.mealoffice.lock(by, said.day, said.meal, said.lock), "by": by}
+        record = web.store.mealoffice.lock(by, said.day, said.meal, said.lock)
+        with web.store.database.lock:
+            [row] = [one for one in web.store.days.meals.sheets.locks(said.day) if one.record == record]
+        return {"record": record, "by": by, "frozen": rfc3339(row.frozen_ms)}
 
     @web.api("POST", "/v1/meals/closures", "stop-meals")
     def close(said: ClosureIn, visit: Visitor) -> Any:
-        """No meal on a day, or one after all. Where it stands so already no further record is made."""
+        """No meal on a day, or one after all. Where it stands so already no further record is made. `served`: how many
+        servings there are of these meals; they stay, and count.
+        """
         with web.store.database.transaction():
-            standing = standing_closure(web, said.day, said.meals, closed=said.closed)
-            if standing is not None:
-                return {"record": standing}
-            record = web.store.mealoffice.close(name_of(visit), said.day, said.meals, said.reason, closed=said.closed)
-        return {"record": str(record)}
+            record = standing_closure(web, said.day, said.meals, closed=said.closed)
+            if record is None:
+                by = name_of(visit)
+                record = str(web.store.mealoffice.close(by, said.day, said.meals, said.reason, closed=said.closed))
+        return {"record": record, "served": standing_servings(web, said.day, said.meals)}
 
 
 def _lock(view: MealDay, lock: Any) -> dict[str, Any]:

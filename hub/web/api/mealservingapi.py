@@ -164,7 +164,9 @@ def _add_words(web: Web) -> None:
         with web.store.database.lock:
             lists = newest_lists(web.store.days.meals.lists(said.day, said.day))
         same = next((one for one in lists if (one.school_class, one.meal) == (said.school_class, said.meal)), None)
-        if same is not None and (set(same.served), same.by) == (set(said.served), by):
+        known = same is not None and (set(same.served), same.by) == (set(said.served), by)
+        # With another time it is another word: who mistyped it says it anew.
+        if same is not None and known and seen_ms in (None, same.seen_ms):
             return {"record": same.id}
         record = web.store.mealoffice.serve_class(by, said.school_class, said.day, said.meal, said.served, seen_ms)
         return {"record": str(record)}

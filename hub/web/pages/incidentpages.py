@@ -39,6 +39,9 @@ WAIT_S: Final = 20.0
 ILL_MAX: Final = 1_000
 SAID: Final = {
     "sent": N_("Đã gửi thành phố: chỉ khóa nội bộ, không có tên."),
+    "recorded": N_(
+        "Đã ghi, nhưng chưa đi đâu cả: chưa cấu hình máy chủ thành phố. Khi có, bản ghi tự đi. Hãy báo bằng cách khác."
+    ),
     "not-sent": N_("Không gửi: bản này là diễn tập, đã gửi rồi, hoặc không có."),
 }
 _one = threading.Lock()
@@ -110,7 +113,7 @@ def add_incident_pages(web: Web) -> None:
             return RedirectResponse("/incident?said=not-sent", 303)
         visit.note("incident pack sent", f"{scope} {number}")
         web.wake()
-        return RedirectResponse("/incident?said=sent", 303)
+        return RedirectResponse(f"/incident?said={'sent' if web.store.incidentdesk.travels else 'recorded'}", 303)
 
 
 def asked(visit: Visit, kind: str, meal: str, day: str, lot: str) -> Scope:
@@ -153,6 +156,7 @@ def _shown(
         day=day,
         lot=lot,
         lots=lots,
+        travels=web.store.incidentdesk.travels,
         meals=[(name, MEAL_WORDS[visit.language][name]) for name in MEALS],
         hours=HOURS,
         rows=[(row, scope_text(visit.language, row.scope)) for row in rows],

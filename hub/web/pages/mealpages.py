@@ -26,7 +26,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import name_of
 from hub.web.registry import N_
-from hub.web.standing import standing_closure
+from hub.web.standing import standing_closure, standing_servings
 from hub.web.visits import Visit, Visitor
 from protocol.mealrecords import Portions
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 COUNT_MAX: Final = 200
 SAID: Final = {
     "locked": N_("Đã chốt phiếu. Từ giờ chỉ có thể điều chỉnh, kèm lý do."),
+    "ahead": N_("Đã chốt phiếu của một ngày sắp tới. Từ giờ chỉ có thể điều chỉnh, kèm lý do."),
+    "past": N_("Đã chốt phiếu của ngày đã qua. Phiếu ghi rõ được chốt lúc nào."),
     "provisional": N_("Đã chốt tạm."),
     "adjusted": N_("Đã ghi điều chỉnh. Phiếu đã chốt giữ nguyên, điều chỉnh đứng bên cạnh."),
     "closed": N_("Đã ghi: không có bữa này. Em nào vẫn đến quầy vẫn được phục vụ."),
@@ -57,7 +59,8 @@ def add_meal_pages(web: Web) -> None:
             web.store.mealoffice.lock(name_of(visit), day, meal, lock)
         except EntryRefused as problem:
             return _again(web, visit, day, meal, problem)
-        return RedirectResponse(_path(day, meal, "locked" if lock == "final" else "provisional"), 303)
+        when = "ahead" if day > visit.today else "past" if day < visit.today else "locked"
+        return RedirectResponse(_path(day, meal, when if lock == "final" else "provisional"), 303)
 
     @web.form("/meals/adjust", "kitchen-sheet", "meal sheet adjusted")
     def adjust(
@@ -126,6 +129,7 @@ def _meals(
         http,
         view=view,
         position=position,
+        stand=standing_servings(web, day, [name]) if view.closed else 0,
         forecast=None if view.closed else newest_forecast(web, day, name),
         kinds=visit.allows("see-cooking", None),
         may_lock=visit.allows("kitchen-sheet", None),

@@ -76,6 +76,7 @@ KINDS: Final = {
     "cut-but-ate": N_("Đã cắt suất nhưng có ăn"),
     "unregistered": N_("Có ăn nhưng không đăng ký"),
     "unconfirmed": N_("Chưa chắc chắn"),
+    "outside": N_("Ngoài giờ ăn"),
 }
 SETTLED: Final = N_("Đã ghi.")
 Why = Annotated[Literal["second", "repeat", "undone", "done"], Form()]

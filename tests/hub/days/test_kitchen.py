@@ -12,7 +12,9 @@ import msgspec
 import pytest
 
 from hub.days.classbook import midnight_ms
+from hub.days.mealmonths import meal_days_told
 from hub.days.office import EntryRefused
+from hub.dayview.mealday import meal_day
 from hub.dayview.mealevents import at_school, meal_events, shown_sheet
 from hub.meals.conflicts import conflicts
 from hub.meals.portions import sheet_digest, sheet_of, together
@@ -162,6 +164,27 @@ def test_nobody_locks_a_sheet_by_a_clock_that_is_not_set(canteen: Canteen, monke
     assert canteen.store.mealoffice.lock("co-bep", MONDAY, LUNCH)
 
 
+def test_a_sheet_is_locked_by_hand_a_week_ahead_or_after_and_says_when(canteen: Canteen) -> None:
+    store, week = canteen.store, timedelta(days=7)
+    enrol(canteen, MONDAY - timedelta(days=3))
+    clock(canteen, "09:00")
+    for day, lock, why in (
+        (MONDAY + week + timedelta(days=1), "final", "from 7 days before its day to 7 days after"),
+        (MONDAY - week - timedelta(days=1), "final", "from 7 days before its day to 7 days after"),
+        (MONDAY - timedelta(days=3), "provisional", "is past"),
+    ):
+        with pytest.raises(EntryRefused, match=why):
+            store.mealoffice.lock("co-bep", day, LUNCH, lock)
+    for day in (MONDAY - timedelta(days=3), MONDAY + week):
+        store.mealoffice.lock("co-bep", day, LUNCH)
+        view = meal_day(store, day, "lunch", store.clock.now_ms())
+        [line] = [one for one in view.locks if one.lock == "final"]
+        assert line.sheet is not None and line.sheet.frozen_ms == midnight_ms(MONDAY) + 9 * 3_600_000
+        assert not line.on_its_day and view.whole.registered == 3
+        with pytest.raises(EntryRefused, match="only be adjusted"):
+            store.mealoffice.lock("co-bep", day, LUNCH)
+
+
 def test_no_meal_today_takes_every_portion_and_gives_them_back(canteen: Canteen) -> None:
     store = canteen.store
     enrol(canteen)
@@ -203,6 +226,10 @@ def test_a_day_that_is_closed_before_the_lock_is_frozen_as_closed(canteen: Cante
         (lambda o: o.serve_class("co", "1A", MONDAY, LUNCH, ["st-chi"]), "not of class"),
         (lambda o: o.serve_class("co", "1A", MONDAY + timedelta(days=1), LUNCH, ["st-an"]), "future"),
         (lambda o: o.serve_class("co", "1A", MONDAY, "dinner", ["st-an"]), "plan has no"),
+        (
+            lambda o: o.serve_class("co", "1A", MONDAY, LUNCH, ["st-an"], midnight_ms(MONDAY) - 1),
+            "a moment of 2026-11-23",
+        ),
         (lambda o: o.settle("co", "f" * 16 + ".1", "undone"), "no record of a counter"),
         (lambda o: o.settle("co", "x", "eaten"), "why"),
         (lambda o: o.adjust("co", MONDAY, LUNCH, {"1A": Portions(regular=1)}, "khách"), "isn't frozen"),
@@ -301,6 +328,13 @@ def test_a_month_is_stated_and_stated_again_with_what_changed(canteen: Canteen) 
         months.state("ke-toan", "2026-11", LUNCH)
     clock(canteen, "09:00", date(2026, 12, 1))
     assert months.state("ke-toan", "2026-11", LUNCH) == 1 == months.state("ke-toan", "2026-11", LUNCH)
+    newest = store.days.newest()
+    for meal, month in (("dinner", "2026-11"), (LUNCH, "2026-10")):
+        with pytest.raises(EntryRefused, match="nobody was registered or ate"):
+            months.state("ke-toan", month, meal)
+    assert store.days.newest() == newest
+    words = {"month": "2026-11", "state": "True", "by": "ke-toan"}
+    assert "version 1: 3 học sinh đăng ký / pupils registered, 1 có ăn" in meal_days_told(store, words)
     told = {one["student"]: one for one in months.told("2026-11")}
     an, be, chi = (told[key] for key in ("st-an", "st-be", "st-chi"))
     days = an["registered"]

@@ -108,6 +108,10 @@ def test_a_version_is_sent_once_by_a_persons_word_as_keys_alone(school: Lunch) -
         desk.send(LUNCH.key, 1, "co-hieu-truong")
     with pytest.raises(IncidentNotSent):
         desk.send(LUNCH.key, 7, "co-hieu-truong")
+    desk.make(LUNCH, "co-hieu-truong")
+    words = {"meal": "lunch", "date": DAY.isoformat(), "by": "ky-thuat", "number": "2"}
+    assert "đã gửi / sent, 1 bản ghi" in school.store.carry_out("incident-send", words).text, "there is a city"
+    assert "\tđã gửi / sent " in school.store.carry_out("incident-list", {"json": None}).text
 
 
 def test_who_ate_of_a_large_school_travels_in_parts_that_fit_a_record(school: Lunch) -> None:
@@ -194,6 +198,7 @@ def test_a_command_hands_over_a_zip_and_each_look_stands_in_the_audit(school: Lu
         {"meal": "tea"},
         {"last_hours": "0"},
         {"meal": "lunch", "date": "x"},
+        {"meal": "lunch", "date": "2100-01-01"},
     ):
         with pytest.raises(IncidentRefused):
             school.store.carry_out("incident", words)

@@ -128,6 +128,46 @@ def test_a_cut_that_was_withdrawn_after_the_lock_stood_in_the_frozen_sheet(tmp_p
     assert [(r[2], r[6]) for r in found["sheet.csv"] if r[4] == "1A"] == [("final", "1"), ("now", "0")]
 
 
+def test_a_withdrawal_needs_no_more_than_the_cut_that_it_is_of(tmp_path: Path) -> None:
+    cuts = [f"x1,{at('07:30')},co,{AN},{DAY},,,\n", f"x2,{at('09:00')},co,,,,,x1\n"]
+    found = made(written(tmp_path / "day", cuts=cuts))
+    assert [(r[2], r[6]) for r in found["sheet.csv"] if r[4] == "1A"] == [("final", "1"), ("now", "0")]
+
+
+@pytest.mark.parametrize(
+    ("second", "flags"), [("quay,quay-1", ""), ("quay,quay-2", "apart"), ("quay-khac,quay-1", "apart")]
+)
+def test_which_helping_it_was_needs_not_be_said_where_the_same_counter_served_before(
+    tmp_path: Path, second: str, flags: str
+) -> None:
+    taps = [
+        f"t1,quay,quay-1,,{at('10:31')},,,c-{AN}\n",
+        f"t2,quay,quay-1,,{DAY}T10:31:19.999+07:00,,,c-{AN}\n",
+        f"t3,{second},,{at('10:45')},,,c-{AN}\n",
+        f"t4,quay,quay-1,,{at('10:50')},,,-\n",
+        f"t5,quay,quay-1,,{at('10:55')},,,-\n",
+    ]
+    counters = [f"t4,,,name,co-hoa,,{BE}\n", f"t5,,,name,co-hoa,,{BE}\n"]
+    found = made(written(tmp_path / "day", taps=taps, counters=counters))
+    assert [(r[4], r[5], r[7], r[8], r[17]) for r in found["servings.csv"]] == [
+        (AN, "1", "yes", "", "t1"),
+        (AN, "2", "no" if flags else "yes", flags, "t3"),
+        (BE, "1", "yes", "", "t4"),
+        (BE, "2", "yes", "", "t5"),
+    ]
+
+
+def test_what_a_counter_took_back_is_no_helping_that_it_knew_of(tmp_path: Path) -> None:
+    taps = [
+        f"t1,quay,quay-1,,{at('10:31')},,,c-{AN}\n",
+        f"t2,quay,quay-2,,{at('10:40')},,,c-{AN}\n",
+        f"t3,quay,quay-1,,{at('10:45')},,,c-{AN}\n",
+    ]
+    words = [f"k1,{at('10:32')},co,t1,undone\n"]
+    found = made(written(tmp_path / "day", taps=taps, counters=[], corrections=words))
+    assert [(r[5], r[8], r[17]) for r in found["servings.csv"]] == [("1", "", "t2"), ("2", "apart", "t3")]
+
+
 def test_without_its_files_a_day_has_no_meals(tmp_path: Path) -> None:
     folder = written(tmp_path / "day")
     for name in MEAL_FILES:

@@ -139,12 +139,22 @@ def test_what_doesn_t_go_together_is_named(complete: bool) -> None:
         tap(3, "hand", "10:34", hand=ByHand("name", "co"), believed=DUNG),
     )
     meals = meals_of(said, "lunch", found.servings)
+    assert [one.eaten for one in meals if one.pupil == DUNG] == ["hand"]
     named = conflicts(meals, found.servings, {BE, CHI}, {AN}, complete=complete)
     expected = [("ate-absent", AN), ("cut-but-ate", BE), ("unregistered", DUNG), ("unconfirmed", AN)]
     if complete:
         expected.insert(1, ("present-not-eaten", CHI))
     assert [(one.kind, one.pupil) for one in named] == expected
     assert named[-1].evidence == (f"{'b' * 16}.1",), "the serving that is to be seen to"
+
+
+def test_a_serving_out_of_hours_counts_and_is_shown_by_whomever_it_was_entered() -> None:
+    paper = ClassList("e" * 16 + ".1", "1A", DAY, "lunch", (BE,), "co-lan", at("16:00"), at("15:00"))
+    found = count(tap(1, "c-an", "06:00"), tap(2, "c-chi", "10:40"), lists=[paper])
+    meals = meals_of(replace(SAID, enrolments=ALL), "lunch", found.servings)
+    named = conflicts(meals, found.servings, set(), set(), complete=True)
+    assert [(one.kind, one.pupil) for one in named] == [("outside", AN), ("outside", BE)]
+    assert {one.pupil: one.eaten for one in meals if one.eaten} == {AN: "card", BE: "list", CHI: "card"}
 
 
 # --- the forecast -----------------------------------------------------------------------------------------------------

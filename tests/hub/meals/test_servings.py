@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import date
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as structs_replace
 
 from hub.attendance.schoolday import Binding, by_card
 from hub.meals.servings import ClassList, CounterTap, ServingWord, serving_spans
-from hub.meals.sittings import Moment
+from hub.meals.sittings import FIRST_PLAN, Moment, PlannedShift
 from protocol.meals import ByHand
 from tests.hub.meals.lunch import CARDS, DAY, EVER, at, count, lunch, moment, tap, told, word
 
@@ -107,6 +110,19 @@ def test_a_class_list_serves_whom_no_counter_served() -> None:
     found = count(tap(1, "c-an", "10:40"), lists=[mine, wrong])
     assert told(found) == [("st-an", 1, "card", ()), ("st-be", 1, "list", ())]
     assert (found.servings[1].by, found.servings[1].tap) == ("co-lan", mine.id)
+
+
+@pytest.mark.parametrize(
+    ("seen", "flags"),
+    [("10:01", ()), ("12:49", ()), ("09:59", ("outside",)), ("12:50", ("outside",)), ("15:00", ("outside",))],
+)
+def test_a_list_out_of_its_meals_hours_counts_and_is_flagged_as_a_tap_is(seen: str, flags: tuple[str, ...]) -> None:
+    shifts = (PlannedShift(number=1, opens="14:30", closes="15:30"),)
+    snack = structs_replace(FIRST_PLAN.meals[0], meal="snack", half="pm", shifts=shifts)
+    plans = {date.min: structs_replace(FIRST_PLAN, meals=(*FIRST_PLAN.meals, snack))}
+    paper = ClassList("e" * 16 + ".1", "1A", DAY, "lunch", ("st-be",), "co-lan", at("16:00"), at(seen))
+    [one] = count(lists=[paper], plans=plans).servings
+    assert (one.pupil, one.meal, one.flags, one.confirmed) == ("st-be", "lunch", flags, True)
 
 
 def test_serving_ends_with_the_last_tray_at_a_counter_whenever_a_paper_list_was_entered() -> None:

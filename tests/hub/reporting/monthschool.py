@@ -15,7 +15,7 @@ MONTH = "2026-11"
 
 def lived(canteen: Canteen) -> Canteen:
     """A lunch with a second helping, a stranger, an undone serving, a late cut, leave, a class list."""
-    on(canteen, date(2026, 11, 27))
+    on(canteen, date(2026, 11, 26))
     office, store = canteen.store.mealoffice, canteen.store
     for pupil in ("st-an", "st-be", "st-chi"):
         office.enrol("van-phong", pupil, date(2026, 11, 2), None, reason="nhập đầu năm")

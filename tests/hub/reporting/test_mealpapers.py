@@ -84,6 +84,7 @@ def test_a_slip_shows_one_child_its_hours_and_the_answer_to_its_parents(canteen:
     for call in (
         lambda: store.complaints.complain("x", "st-khac", MONTH, "a"),
         lambda: store.complaints.complain("x", "st-an", MONTH, " "),
+        lambda: store.complaints.complain("x", "st-an", "2027-11", "a"),
         lambda: store.complaints.complain("x", "st-an", MONTH, "a" * 401),
         lambda: store.complaints.complain("x", "st-an", "2026-10", "a", DAY),
         lambda: store.complaints.answer("x", "0000000000000000.1", "a"),

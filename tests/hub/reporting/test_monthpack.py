@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +92,16 @@ def test_the_pack_counts_again_as_the_hub_counted_and_is_the_same_bytes_each_tim
     assert not any(name.encode() in b"".join(pack.values()) for name in ("Nguyễn", "Văn An", "Trần"))
 
 
+def test_the_reference_has_a_row_for_every_file_of_a_pack_and_none_besides(pack: Files) -> None:
+    text = (Path(__file__).parents[3] / "docs/reference/meals.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`[^|]*) \|", text.partition("## The audit pack")[2].partition("\n## ")[0], re.M)
+    told = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert told == {re.sub(r"^records/[0-9a-f]+\.", "records/<journal>.", name) for name in pack}
+    for name in set(pack) - {"readme.txt", SIGNATURE}:
+        mine = "records/" if name.startswith("records/") else "counted/" if name.startswith("counted/") else name
+        assert mine in pack["readme.txt"].decode(), name
+
+
 def test_one_serving_added_removed_or_moved_is_named(pack: Files) -> None:
     serving = msgspec.json.decode(pack[SERVINGS].splitlines()[-1])
     name = f"serving {serving['tap']}"
@@ -103,7 +114,17 @@ def test_one_serving_added_removed_or_moved_is_named(pack: Files) -> None:
     about, what = first_bad(
         changed(pack, SERVINGS, lambda lines: lines.__setitem__(-1, msgspec.json.encode(moved) + b"\n"))
     )
-    assert about == name and what.startswith("day is")
+    assert about == name and what.startswith("it was moved (day): day is '2026-11-18', by the records '2026-11-")
+    for field, other in (("pupil", "st-be"), ("meal", "dinner"), ("point", "quay-9"), ("device", "may-9")):
+        moved = serving | {field: other}
+        files = changed(pack, SERVINGS, lambda lines, moved=moved: lines.__setitem__(
+            -1, msgspec.json.encode(moved) + b"\n"
+        ))  # fmt: skip
+        found = verify_contents(files)
+        mine = [one for one in found.bad if one.about.startswith("serving")]
+        assert [one.about for one in mine] == [name], f"{field}: one serving, named once"
+        assert mine[0].what.startswith(f"it was moved ({field}): {field} is '{other}', by the records "), mine
+        assert repr(serving[field]) in mine[0].what
     about, what = first_bad(changed(pack, SERVINGS, lambda lines: lines.reverse()))
     assert "another order" in what
 
@@ -141,6 +162,11 @@ def test_a_cut_a_sheet_or_a_month_that_was_changed_is_named_also_under_a_new_man
 
 
 def test_what_was_counted_is_held_pupil_by_pupil(pack: Files) -> None:
+    eaten = next(n for n, line in enumerate(pack[MEALS].splitlines()) if b'"card"' in line and b"st-chi" in line)
+    about, what = first_bad(changed(pack, MEALS, lambda lines: lines.__setitem__(
+        eaten, lines[eaten].replace(b"st-chi", b"st-dung")
+    )))  # fmt: skip
+    assert about.endswith("lunch st-dung") and "pupil is 'st-dung', by the records 'st-chi'" in what
     about, what = first_bad(changed(pack, MEALS, lambda lines: lines.pop(0)))
     assert about.startswith("meal 2026-11-02 lunch st-") and "removed" in what
     months = pack[MONTHS].replace(b'"chargeable": 20', b'"chargeable": 21', 1)

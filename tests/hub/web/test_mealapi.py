@@ -53,6 +53,21 @@ def test_a_retry_makes_no_further_record(hub: MealHub) -> None:
         count = records(hub)
         assert told(principal.post(f"/v1/meals/{path}", json=body))["record"] == first["record"], path
         assert records(hub) == count, path
+    # What stands of a meal is the word that speaks of it, not the newest of the day.
+    snack = {"day": "2026-11-27", "meals": ["snack"], "reason": "không nấu"}
+    stands = told(principal.post("/v1/meals/closures", json=snack | {"closed": True}))["record"]
+    told(
+        principal.post(
+            "/v1/meals/closures", json={"day": "2026-11-27", "meals": ["lunch"], "closed": False, "reason": "có"}
+        )
+    )
+    assert told(principal.post("/v1/meals/closures", json=snack))["record"] == stands
+    # A list whose time was mistyped is said anew; without a time it is the one that stands.
+    body = sent[5][1] | {"seen": "2026-11-26T06:55:00+07:00"}
+    other = told(principal.post("/v1/meals/lists", json=body))["record"]
+    assert other != first["record"]
+    for again in (body, {name: value for name, value in body.items() if name != "seen"}):
+        assert told(principal.post("/v1/meals/lists", json=again))["record"] == other
     late = told(principal.post("/v1/meals/sheet", json=sent[4][1] | {"number": 1, "reason": "khác"}), 422)
     assert late["type"].endswith("entry-refused") and "read it again" in late["title"] + late.get("detail", "")
 
@@ -124,6 +139,22 @@ def test_servings_and_what_people_say_of_them(hub: MealHub) -> None:
     assert all(one["confirmed"] for one in told(canteen.get("/v1/meals/servings"))["items"])
     mine = told(program(hub, "teacher", **{"class": OTHER_CLASS}).get("/v1/meals/servings"))["items"]
     assert [one["student"] for one in mine] == ["st-3-3-1"]
+    shut = {"day": TODAY, "meals": ["lunch"], "reason": "bếp hỏng"}
+    closed = told(program(hub, "principal").post("/v1/meals/closures", json=shut))
+    trays = len(told(canteen.get("/v1/meals/servings"))["items"])
+    assert (
+        closed["served"] == trays >= 3
+        and told(program(hub, "principal").post("/v1/meals/closures", json=shut)) == closed
+    )
+    again = {**shut, "closed": False, "reason": "đã sửa"}
+    assert told(program(hub, "principal").post("/v1/meals/closures", json=again))["served"] == trays
+    locked = {"day": "2026-11-25"}
+    late = told(program(hub, "kitchen").post("/v1/meals/locks", json=locked))
+    assert late["frozen"].startswith("2026-11-26T11:30") and late == told(
+        program(hub, "kitchen").post("/v1/meals/locks", json=locked)
+    ) | {"by": late["by"]}
+    far = told(program(hub, "kitchen").post("/v1/meals/locks", json={"day": "2026-12-20"}), 422)
+    assert "from 7 days before its day" in str(far)
     public = told(program(hub, "kitchen").get("/v1/meals/public"))
     assert (public["served"], public["seconds"], len(public["counters"])) == (3, 1, 2) and "st-" not in str(public)
     told(program(hub, "kitchen").get("/v1/meals/servings"), 403)

@@ -69,9 +69,25 @@ def test_a_morning_at_the_kitchens_page(hub: MealHub) -> None:
     assert send(principal, "/meals/close", why=" ").status_code == 409
     assert send(principal, "/meals/close", why="bếp hỏng").status_code == 303
     assert "bếp hỏng" in kitchen.get("/meals").text and "không có bữa này" in kitchen.get("/meals").text
+    assert "suất đã phát" not in kitchen.get("/meals").text
+    for pupil in ("st-3-2-2", "st-3-3-1"):
+        hub.serve(pupil, "08:35")
+    hub.deliver()
+    hub.kitchen("08:40")
+    for page in (kitchen.get("/meals").text, principal.get("/meals").text):
+        assert "2 suất đã phát vẫn được tính" in page, "trays that were handed out stay, and are said"
     assert send(principal, "/meals/close", closed="0", why="đã sửa").status_code == 303
+    assert "suất đã phát" not in kitchen.get("/meals").text
+    # Of another day the sheet says when it was locked.
+    day = "2026-11-27"
+    answer = send(kitchen, "/meals/lock", day=day, lock="final")
+    assert answer.status_code == 303 and "said=ahead" in answer.headers["location"]
+    ahead = kitchen.get(answer.headers["location"]).text
+    assert "Đã chốt phiếu của một ngày sắp tới" in ahead and re.search(r"đã chốt lúc [^<]*26/11", ahead)
+    far = send(kitchen, "/meals/lock", day="2026-12-20", lock="final")
+    assert far.status_code == 409 and "chỉ chốt được phiếu từ 7 ngày trước đến 7 ngày sau ngày ăn" in far.text
     acts = [(line.what, line.outcome) for line in hub.audit() if line.what.startswith("meal ")]
-    assert acts.count(("meal sheet locked", "allowed")) == 1 and ("meal closed", "refused") in acts
+    assert acts.count(("meal sheet locked", "allowed")) == 2 and ("meal closed", "refused") in acts
 
 
 def test_a_forecast_is_from_past_days_and_says_its_error(hub: MealHub) -> None:

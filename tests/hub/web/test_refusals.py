@@ -56,6 +56,7 @@ def test_the_vietnamese_of_a_refusal_names_no_value_that_it_has_not() -> None:
         assert names(vietnamese) <= names(english), english
         assert unicodedata.is_normalized("NFC", vietnamese) and vietnamese == vietnamese.strip()
         assert "!r" not in vietnamese, "people's quotes are “ ”"
+        assert " --" not in english, "pages and programs have fields; the command line names its options in the hint"
 
 
 @pytest.mark.parametrize(
