@@ -118,6 +118,8 @@ class GatewayCounter:
             failing=self.hatch.failing(),
             shift_by=holder,
             needs_login=holder is None and self._has_staff(),
+            shift_name="" if sheet is None or holder is None else sheet.staff.get(holder, ""),
+            pins=sheet is not None and bool(sheet.pins),
         )
 
     def classes(self, station: str) -> Sequence[ClassTally]:

@@ -120,7 +120,7 @@ def _the_shift_is_taken_while_pupils_tap(counter: Counter) -> None:
         counter.touch(digit)
     counter.touch("Enter")
     counter.notice("Đã nhận ca")
-    expect(counter.staff.locator("#head")).to_contain_text("Ca: lan")
+    expect(counter.staff.locator("#head")).to_contain_text("Ca: Cô Lan")
     counter.step("home")
 
 

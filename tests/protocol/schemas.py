@@ -485,6 +485,7 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
                 eaters=[Eater("st-5f0c2b7e", "Trần Minh An", "1A", "diet", ["lunch"], True, ["đậu phộng"], True)],
                 counters={"cong": DEVICE.key},
                 cards={card: "ba-lan"},
+                staff={"ba-lan": "Bà Lan"},
             )
         ),
     }

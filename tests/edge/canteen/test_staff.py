@@ -24,6 +24,7 @@ from tests.edge.room import data_of, events
 from tests.edge.running import until
 
 STAFFED: dict[str, Any] = {"pins": {"u-6": hashed("135791"), "u-7": hashed(PIN)}, "cards": {KEY.keyed(STAFF): "u-8"}}
+STAFFED["staff"] = {"u-7": "Cô Hoa"}
 
 
 @pytest.fixture
@@ -54,9 +55,12 @@ def test_a_shift_is_taken_with_a_pin_and_serving_never_waits_for_it(canteen: Can
     canteen.counter._shifts.right("quay-1")
     assert counter.log_in("quay-1", PIN).code is None
     assert (canteen.view().shift_by, canteen.view().needs_login) == ("u-7", False)
+    assert canteen.view().shift_name == "Cô Hoa" and canteen.view().pins
     assert counter.undo(tap, "u-7").code is None
     assert counter.log_out("quay-1").code is None and canteen.view().needs_login
-    assert PIN not in repr([data_of(event) for event in events(canteen.data)])
+    assert not canteen.view().shift_name
+    recorded = repr([data_of(event) for event in events(canteen.data)])
+    assert PIN not in recorded and "Hoa" not in recorded
 
 
 def test_shift_and_wait_come_back_after_a_restart(tmp_path: Path) -> None:
@@ -78,7 +82,7 @@ def test_a_staff_card_takes_the_shift_and_is_no_serving(canteen: Canteen) -> Non
     heard: list[str] = []
     canteen.counter.listen(heard.append)
     assert canteen.tap(STAFF) == "-" and canteen.assembly.journal.last == last
-    assert canteen.view().shift_by == "u-8" and heard == ["quay-1"]
+    assert (canteen.view().shift_by, canteen.view().shift_name) == ("u-8", "") and heard == ["quay-1"]
     canteen.lay(sheet(3))
     assert canteen.tap(STAFF) == "refused", "a card that the sheet doesn't name any more is any card"
 
