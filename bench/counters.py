@@ -116,7 +116,7 @@ def _measured(lan: type[Lan] | None, url: str | None, servings: int) -> list[flo
             time.sleep((0.5 + rng.random()) / A_SECOND)
             tap = f"0b6f5c9e7d2a4f18.{number}"
             said_s[tap] = time.monotonic()
-            told = Told(1, tap, "hk1:sNZBLYvYFfc", "st-5f0c2b7e", "2026-11-23", "lunch")
+            told = Told(1, tap, "hk1:sNZBLYvYFfc", "st-5f0c2b7e", "2026-11-23", "lunch", shift=1)
             quays[number % COUNTERS].exchange.said(told)
         _until(
             lambda: all(sum(tap in one.heard_s for one in quays) == COUNTERS - 1 for tap in said_s),

@@ -72,8 +72,8 @@ class CounterSheet(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `made`: RFC 3339. `day`: ISO date. `second`: what a second helping asks for: `count` it apart, or `ask` staff.
     `counters`: device -> its public key, of every gateway with a counter, this one included: whose word on servings
-    counts. `pins`: who may take a shift, id -> argon2id hash of the PIN (RFC 9106, as text); no name. `cards`: keyed
-    card -> id, of those who take their shift by a card.
+    counts. `pins`: who may take a shift, id -> argon2id hash of the PIN (RFC 9106, as text). `cards`: keyed card -> id,
+    of those who take their shift by a card. `staff`: id -> their name for the staff's screen; no record has it.
     """
 
     version: Annotated[int, msgspec.Meta(ge=1)]
@@ -86,6 +86,7 @@ class CounterSheet(msgspec.Struct, frozen=True, omit_defaults=True):
     counters: dict[str, str] = {}
     pins: dict[str, Text] = {}
     cards: dict[str, Text] = {}
+    staff: dict[str, Text] = {}
 
 
 class SealedSheet(msgspec.Struct, frozen=True):

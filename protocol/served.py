@@ -12,7 +12,7 @@ import msgspec
 
 from protocol.countersheet import COUNTERS_MAX
 from protocol.errors import BadMessage
-from protocol.meals import Meal
+from protocol.meals import SHIFTS_MAX, Meal
 
 SERVINGS_MAX: Final = 200
 """Servings in one word; a counter serves some 400 a meal."""
@@ -30,7 +30,8 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     """A serving as counters tell it. `place`: its number in the teller's sequence of servings and withdrawals, from 1.
 
     `tap`: the record's name; `card`: keyed; `student`: as believed, or None; `day`, `meal`: which it counts for;
-    `taken_back`: it didn't happen after all.
+    `taken_back`: it didn't happen after all. `shift`: of the moment at the teller's, which counts wherever and whenever
+    it is heard; a counter of an earlier version says none, and then the hearer's own moment has to do.
     """
 
     place: Place
@@ -40,6 +41,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     day: Short
     meal: Meal
     taken_back: bool = False
+    shift: Annotated[int, msgspec.Meta(ge=1, le=SHIFTS_MAX)] | None = None
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):

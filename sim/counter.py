@@ -39,6 +39,8 @@ def view_of(station: str = "quay-1", **more: Any) -> CounterView:
         "failing": None,
         "shift_by": "lan",
         "needs_login": False,
+        "shift_name": "Cô Lan",
+        "pins": True,
     }
     return CounterView(**(values | more))
 
@@ -50,6 +52,7 @@ class SimulatedCounter:
         """Nobody came yet."""
         self.eaters = tuple(eaters)
         self.pins = {"271828": "lan"}
+        self.staff = {"lan": "Cô Lan"}
         self.code: str | None = None
         """Why nothing can be written, while it can't."""
         self.faces: list[Face] = []
@@ -220,12 +223,13 @@ class SimulatedCounter:
         """See Counter.log_in."""
         if pin not in self.pins:
             return Done("pin-wrong")
-        self.state(station, shift_by=self.pins[pin], needs_login=False)
+        who = self.pins[pin]
+        self.state(station, shift_by=who, shift_name=self.staff[who], needs_login=False)
         return Done()
 
     def log_out(self, station: str) -> Done:
         """See Counter.log_out."""
-        self.state(station, shift_by=None, needs_login=True)
+        self.state(station, shift_by=None, shift_name="", needs_login=True)
         return Done()
 
 

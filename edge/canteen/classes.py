@@ -5,6 +5,7 @@ Numbers alone: who is missing stands on no counter's screen, and what a class pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from edge.canteen.census import Census, MealKey
@@ -12,19 +13,28 @@ from edge.canteen.ports import ClassTally
 from edge.canteen.servings import Book, Count
 
 CLASSES_MAX: Final = 200
-"""Classes of a sitting that are told of, as lists sort them; a school of 2,000 has 25 in a shift."""
+"""Classes of a sitting that are told of one by one, as lists sort them; a school of 2,000 has 25 in a shift."""
 
 
 def class_tallies(census: Census, book: Book, key: MealKey, shift: int) -> tuple[ClassTally, ...]:
-    """Each class of which somebody is expected or was served; at the end, nameless, whom the sheet doesn't know.
+    """Each class of which somebody is expected or was served; behind CLASSES_MAX the rest of them as one.
 
-    Summed up they are the sitting's own numbers. It takes a step for each class of the shift, none for a pupil.
+    At the end, nameless, whom the sheet doesn't know. Summed up they are the sitting's own numbers. It takes a step for
+    each class of the shift, none for a pupil.
     """
     counts = book.classes(key, shift)
     found = [_tally(name, expected, counts.get(name, Count())) for name, expected in census.classes(key, shift) if name]
-    told = [one for one in found if one.expected or one.served][:CLASSES_MAX]
+    told = [one for one in found if one.expected or one.served]
+    if len(told) > CLASSES_MAX:
+        told[CLASSES_MAX:] = [_together(told[CLASSES_MAX:])]
     unnamed = _tally("", dict(census.classes(key, shift)).get("", 0), counts.get("", Count()))
     return (*told, unnamed) if unnamed.expected or unnamed.served else tuple(told)
+
+
+def _together(rest: Sequence[ClassTally]) -> ClassTally:
+    """One line for all of these, so that nothing is left out unsaid."""
+    expected, served, left = (sum(getattr(one, name) for one in rest) for name in ("expected", "served", "left"))
+    return ClassTally("", expected, served, left, len(rest))
 
 
 def _tally(name: str, expected: int, count: Count) -> ClassTally:

@@ -118,6 +118,8 @@ class GatewayCounter:
             failing=self.hatch.failing(),
             shift_by=holder,
             needs_login=holder is None and self._has_staff(),
+            shift_name="" if sheet is None or holder is None else sheet.staff.get(holder, ""),
+            pins=sheet is not None and bool(sheet.pins),
         )
 
     def classes(self, station: str) -> Sequence[ClassTally]:
@@ -305,7 +307,7 @@ class GatewayCounter:
 
     def keys(self) -> dict[str, str]:
         """See Hears.keys."""
-        return self.hatch.keys()
+        return self.hatch.others.keys
 
     def warned(self, warning: Warning_) -> None:
         """A signal that promises nothing was given."""
@@ -318,7 +320,7 @@ class GatewayCounter:
     def tend(self) -> None:
         """Every few seconds, on no lane: end shifts, write them down, tell of what changes by itself."""
         clock = self._clock.read()
-        self.hatch.is_alone(clock.mono_ms)
+        self.hatch.others.is_alone(clock.mono_ms)
         for station in self.stations():
             sitting = self.hatch.sitting(station, clock)
             key = NO_MEAL if sitting is None else (sitting.day, sitting.meal)
@@ -331,7 +333,7 @@ class GatewayCounter:
                 self._readers().get(station),
                 clock.err_ms is None,
                 self.hatch.failing(),
-                self.hatch.unheard(),
+                self.hatch.others.unheard(),
                 None if release is None else release.release,
             )
             if ended or seen != self._seen.get(station):

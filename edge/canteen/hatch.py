@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 
 from edge.canteen.census import NO_MEAL, Census, MealKey
 from edge.canteen.classes import class_tallies
+from edge.canteen.others import Others
 from edge.canteen.ports import ClassTally, Entry, Neighbours, Shown, Sitting, Tally
 from edge.canteen.servings import Book, Serving
 from edge.canteen.showing import Look, hand_of, meal_of, served_entry, shown_of, slip_of, waiting_entry
@@ -33,9 +33,6 @@ log = logging.getLogger("k12edge.canteen")
 
 PRESS_NS: Final = 2 * 10**9
 """The same serving asked for again so soon is a finger that touched twice, wet or waiting for a slow disk."""
-ABSENT_MS: Final = 2 * 3_600_000
-"""A counter that isn't heard for so long, while others are, serves nobody: it is off, or stands in a cupboard. Were it
-cut off instead, it would hear nobody, and mark its own servings."""
 DAY_MS: Final = 86_400_000
 COUNTS_BY: Final = {"undone": (True, False), "done": (False, False), "second": (False, False), "repeat": (False, True)}
 """What the newest correction of a serving makes of it: whether it is undone, whether it is the same tray."""
@@ -68,14 +65,12 @@ class Hatch:
         """
         self._lock = threading.Lock()
         self._places = {plan.name: _Place(plan, lambda _: None) for plan in plans}
-        self._device, self._release, self._takes_shift = own_device, release, takes_shift
+        self._release, self._takes_shift = release, takes_shift
         self._last_written = last_written
         self._book, self.census, self._sittings = Book(), Census(), Sittings()
-        self._neighbours: Neighbours | None = None
+        self.others = Others(own_device)
         self._failed: tuple[str, int] | None = None
         self._listeners: list[Callable[[str], None]] = []
-        self._others: dict[str, str] = {}
-        self._heard_ms: dict[str, int] = {}
         self.sheet: CounterSheet | None = None
 
     # --- put together ---------------------------------------------------------------------------------------------
@@ -100,17 +95,17 @@ class Hatch:
             self.sheet, self._sittings = sheet, sittings
             if not same:
                 self.census = census
-                self._others = {name: key for name, key in sorted(sheet.counters.items()) if name != self._device}
+                self.others.know(sheet.counters)
                 self._book.rebuild(census)
         self.changed()
 
     def join(self, neighbours: Neighbours, clock: ClockReading) -> None:
         """Take the exchange with other counters; today's servings are told to it anew, since its run has begun."""
         with self._lock:
-            self._neighbours = neighbours
+            self.others.join(neighbours)
             for serving in self._book.ours(local_day(clock.best_ms)):
                 if not serving.same:
-                    self._say(serving)
+                    self.others.say(serving)
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
         """See canteen.ports.Counter.listen."""
@@ -175,7 +170,7 @@ class Hatch:
         if sitting is None:
             return Plate(None, again)
         asks = verdict.nth > 1 and self.sheet is not None and self.sheet.second == "ask"
-        alone = self.is_alone(clock.mono_ms)
+        alone = self.others.is_alone(clock.mono_ms)
         return Plate(MealTap(sitting.day, sitting.meal, sitting.shift, verdict.nth, alone, asks), again)
 
     def noted(self, tap: TapId, data: TapData, asked: HandSeen | None) -> None:
@@ -241,7 +236,7 @@ class Hatch:
         said = 1 if meal is None else meal.nth
         serving = Serving(tap, key, data.student, data.card, "", data.point, shift, at_ms, same=again, said=said)
         if self._book.note(serving) and tell and serving.counts:
-            self._say(serving)
+            self.others.say(serving)
         if lists:
             slips.served(slip, None if hand is None else hand.of)
 
@@ -275,7 +270,7 @@ class Hatch:
             counted = serving.counts
             self._book.set_state(serving, undone=undone, same=same)
             if serving.counts != counted:
-                self._say(serving)
+                self.others.say(serving)
             if not serving.counts:
                 self._places[serving.station].forget(serving.card)
         self.changed()
@@ -290,56 +285,25 @@ class Hatch:
         changed = False
         with self._lock:
             for one in told:
-                shift = 1
-                for station in self._places:
-                    sitting = self._sittings.at(station, clock)
-                    if _key(sitting) == (one.day, one.meal) and sitting is not None:
-                        shift = sitting.shift
                 if one.day in days:
+                    shift = self._shift_now(one, clock) if one.shift is None else one.shift
                     changed = self._book.heard(device, one, shift) is not None or changed
         if changed:
             self.changed()
 
-    def keys(self) -> dict[str, str]:
-        """See Hears.keys."""
-        return self._others
-
-    def unheard(self) -> tuple[str, ...]:
-        """Other counters of the sheet that aren't heard; all of them where there is no exchange."""
-        neighbours = self._neighbours
-        if neighbours is None:
-            return tuple(self._others)
-        with suppress(Exception):
-            return neighbours.unheard()
-        return tuple(self._others)
-
-    def is_alone(self, now_ms: int) -> bool:
-        """Whether somebody may be served, now, of whom we don't hear; to be asked every few seconds too."""
-        unheard, others = self.unheard(), self._others
-        known = self._heard_ms
-        for device in others:
-            known[device] = known.get(device, now_ms) if device in unheard else now_ms
-        if len(unheard) == len(others):
-            return bool(others)
-        return any(now_ms - known.get(device, now_ms) < ABSENT_MS for device in unheard)
-
-    def _say(self, serving: Serving) -> None:
-        """Tell the other counters, in the order of places; under the lock. Outside of every meal there is no word."""
-        if self._neighbours is None or serving.key == NO_MEAL:
-            return
-        day, meal = serving.key
-        # Its place is the exchange's to give.
-        told = Told(1, serving.tap, serving.card, serving.student, day, meal, not serving.counts)  # type: ignore[arg-type]  # A key's meal came from a MealTap.
-        try:
-            self._neighbours.said(told)
-        except Exception:
-            log.exception("serving %s could not be told to other counters", serving.tap)
+    def _shift_now(self, told: Told, clock: ClockReading) -> int:
+        """For the word of an older counter, which says no shift: the one of that meal that is open here, else 1."""
+        for station in self._places:
+            sitting = self._sittings.at(station, clock)
+            if sitting is not None and _key(sitting) == (told.day, told.meal):
+                return sitting.shift
+        return 1
 
     # --- shown ----------------------------------------------------------------------------------------------------
 
     def look(self, station: str, clock: ClockReading) -> Look:
         """What of a view lies here, in one moment. Raises KeyError."""
-        place, unheard = self._places[station], self.unheard()
+        place, unheard = self._places[station], self.others.unheard()
         with self._lock:
             sitting = self._sittings.at(station, clock)
             key = _key(sitting)

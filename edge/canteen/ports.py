@@ -91,12 +91,16 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class ClassTally:
-    """The numbers of one class at a sitting, as in a Tally; an empty `school_class` has whom the sheet gives none."""
+    """The numbers of one class at a sitting, as in a Tally; an empty `school_class` has whom the sheet gives none.
+
+    `more`: it stands, without a name, for so many classes that aren't told of one by one.
+    """
 
     school_class: str
     expected: int
     served: int
     left: int
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,10 @@ class CounterView:
 
     `sheet_day`: ISO day of the sheet in force, None where none ever came; `sheet_age_s` since it was made. `link`: the
     hub hears us. `unsent` records, the oldest of `oldest_age_s`. `reader`: `ready` or the code of what is wrong.
-    `sure`: the clock is anchored. `failing`: why nothing can be written, None while it can. `shift_by`: whose shift.
-    `waiting`: referred cards that nobody answered yet, newest first. `recent`: the last servings here, newest first.
+    `sure`: the clock is anchored. `failing`: why nothing can be written, None while it can. `shift_by`: whose shift, by
+    id; `shift_name`: as the sheet names them, else empty. `needs_login`: nobody's, and somebody may take it; `pins`:
+    also by a PIN. `waiting`: referred cards that nobody answered yet, newest first. `recent`: the last servings here,
+    newest first.
     """
 
     station: str
@@ -129,6 +135,8 @@ class CounterView:
     failing: str | None
     shift_by: str | None
     needs_login: bool
+    shift_name: str = ""
+    pins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,7 +308,8 @@ class Book:
             return
         shift = self._census.shift_of(key, person.student)
         if shift is None:
-            shift = next(one.shift for one in person.servings if one.counts)
+            # The earliest: by the order in which words came, each counter would say another.
+            shift = min(one.shift for one in person.servings if one.counts)
         known = person.student is not None
         share = Count(
             served=int(known),

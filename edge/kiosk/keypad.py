@@ -153,7 +153,7 @@ def press(desk: Desk, key: str, now_ms: int) -> tuple[Desk, Act | None]:
         case "shift":
             return _shift(desk, key)
         case "stranger":
-            return (home(desk), None) if key == "Backspace" else (desk, Act("stranger") if key == "Enter" else None)
+            return _stranger(desk, key)
         case _:
             return _choosing(desk, key)
 
@@ -205,6 +205,15 @@ def _find(desk: Desk, of: str) -> Desk:
 def _turned(desk: Desk, by: int) -> Desk:
     """Another page of the list, no further than it goes."""
     return replace(desk, page=min(max(desk.page + by, 0), desk.pages - 1))
+
+
+def _stranger(desk: Desk, key: str) -> tuple[Desk, Act | None]:
+    """Enter serves one; not at the end of a PIN that was begun on the main screen with a 3."""
+    if key in DIGITS:
+        return replace(desk, typed=(desk.typed + key)[:PIN_MAX]), None
+    if key == "Enter" and desk.typed:
+        return replace(desk, typed="", notice=Notice("stranger", "stray-digits")), None
+    return (home(desk), None) if key == "Backspace" else (desk, Act("stranger") if key == "Enter" else None)
 
 
 def _shift(desk: Desk, key: str) -> tuple[Desk, Act | None]:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edge.canteen.ports import ClassTally, CounterView
 from edge.kiosk.keypad import CLASSES_EACH, LINES_EACH, PIN_MIN, Desk
+from edge.kiosk.signs import shift_by
 from edge.kiosk.staffview import key_table, menu, staff_screen
 from edge.kiosk.view import pupil_screen
 from edge.kiosk.words import Language, say
@@ -51,7 +52,7 @@ def staff_html(view: CounterView, desk: Desk, language: Language, classes: Seque
         each=LINES_EACH,
         half=CLASSES_EACH // 2,
         pin_min=PIN_MIN,
-        shift_by=view.shift_by,
+        shift_by=shift_by(view),
         of_time=next((one.time for one in view.waiting if one.tap == desk.of), ""),
         **more,
     )

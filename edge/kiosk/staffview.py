@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Final, Literal
 
 from edge.canteen.ports import ClassTally, CounterView, Entry, Shown
 from edge.kiosk.keypad import CLASSES_EACH, MENU, NOTICE_S, PIN_MIN, STEP_S, Desk, Notice, Offer
+from edge.kiosk.signs import Sign, signs
 from edge.kiosk.view import LOOKS, Look
 from edge.kiosk.words import Language, age, say
 
@@ -17,8 +17,6 @@ WAITING_SHOWN_MAX: Final = 2
 """Cards that wait, with a button each on the main screen; further ones are in their list, key 2."""
 TROUBLES_SHOWN_MAX: Final = 2
 """In words; of further ones the codes are shown. A notice takes the room of one and of the codes, an alert of one."""
-OLD_SHEET_S: Final = 20 * 3600
-"""A sheet older than this is not of this morning, whatever day the clock believes in."""
 KEY_WORDS: Final = (
     "key-star",
     "key-digits",
@@ -31,7 +29,16 @@ KEY_WORDS: Final = (
     "key-time",
 )
 JOURNAL_CODES: Final = ("journal-full", "journal-failed", "journal-damaged", "lane-full", "slow-storage")
-KNOWN_FAILURES: Final = ("pin-wrong", "pin-wait", "pin-short", "gone", "moved", "shift-needed", "no-second")
+KNOWN_FAILURES: Final = (
+    "pin-wrong",
+    "pin-wait",
+    "pin-short",
+    "gone",
+    "moved",
+    "shift-needed",
+    "no-second",
+    "stray-digits",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +84,6 @@ class Trouble:
     code: str
     words: str
     tone: Literal["red", "amber"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """A short statement of the head; `old`: it is not as it should be."""
-
-    words: str
-    old: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,49 +157,7 @@ def staff_screen(view: CounterView, desk: Desk, language: Language, classes: Seq
     )
 
 
-# --- the head ---------------------------------------------------------------------------------------------------------
-
-
-def signs(view: CounterView, language: Language) -> tuple[Sign, ...]:
-    """What is owed, how old the lists are, whose shift it is, how many were served whom nobody knows by name."""
-    if view.unsent and view.oldest_age_s is not None:
-        owed = Sign(say(language, "unsent", count=view.unsent, age=age(language, view.oldest_age_s)), not view.link)
-    elif view.unsent:
-        owed = Sign(say(language, "unsent-unsure", count=view.unsent), True)
-    else:
-        owed = Sign(say(language, "unsent-none"))
-    # A journal that can't be opened may owe something.
-    owing = () if view.failing is not None and not view.unsent else (owed,)
-    cards = Sign(say(language, "roster-never" if view.roster is None else "roster-unsure"), True)
-    if view.roster is not None and view.roster_age_s is not None:
-        cards = Sign(say(language, "roster-age", age=age(language, view.roster_age_s)))
-    shift = Sign(say(language, "shift-none"), view.needs_login)
-    if view.shift_by is not None:
-        shift = Sign(say(language, "shift-of", who=view.shift_by))
-    unnamed = (Sign(say(language, "strangers", count=view.tally.strangers)),) if view.tally.strangers else ()
-    return *owing, _sheet(view, language), cards, shift, *unnamed
-
-
-def _sheet(view: CounterView, language: Language) -> Sign:
-    """A sheet of another day is used, and says so; how old one is, a counter whose clock is unsure doesn't know."""
-    if view.sheet_day is None:
-        return Sign(say(language, "sheet-never"), True)
-    today = view.sitting.day if view.sitting is not None else None
-    if today is not None and today != view.sheet_day:
-        return Sign(_other_day(view.sheet_day, today, language), True)
-    if view.sheet_age_s is None:
-        return Sign(say(language, "sheet-unsure"), True)
-    return Sign(say(language, "sheet-today", age=age(language, view.sheet_age_s)), view.sheet_age_s >= OLD_SHEET_S)
-
-
-def _other_day(sheet_day: str, today: str, language: Language) -> str:
-    try:
-        of, now = date.fromisoformat(sheet_day), date.fromisoformat(today)
-    except ValueError:
-        return say(language, "sheet-other", day=sheet_day)
-    if (now - of).days == 1:
-        return say(language, "sheet-yesterday")
-    return say(language, "sheet-other", day=f"{of.day:02}/{of.month:02}/{of.year}")
+# --- what is wrong ----------------------------------------------------------------------------------------------------
 
 
 def troubles(view: CounterView, language: Language) -> tuple[Trouble, ...]:
@@ -298,9 +255,15 @@ def _classes(classes: Sequence[ClassTally], desk: Desk, language: Language) -> t
     """The page that is open; whom the sheet knows in no class stands by that name."""
     begins = desk.page * CLASSES_EACH
     return tuple(
-        ClassRow(one.school_class or say(language, "classes-unnamed"), one.expected, one.served, one.left)
+        ClassRow(_class_name(one, language), one.expected, one.served, one.left)
         for one in classes[begins : begins + CLASSES_EACH]
     )
+
+
+def _class_name(one: ClassTally, language: Language) -> str:
+    if one.more:
+        return say(language, "classes-more", count=one.more)
+    return one.school_class or say(language, "classes-unnamed")
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------

@@ -100,6 +100,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "roster-never": ("Chưa có danh sách thẻ", "No card list yet"),
         "shift-of": ("Ca: {who}", "Shift: {who}"),
         "shift-none": ("Chưa ai nhận ca", "Nobody has the shift"),
+        "shift-pin": ("Chưa ai nhận ca: bấm 6 rồi nhập PIN", "Nobody has the shift: press 6, then your PIN"),
+        "shift-card": ("Chưa ai nhận ca: chạm thẻ nhân viên", "Nobody has the shift: hold a staff card"),
         "age-s": ("{count} giây", "{count} s"),
         "age-min": ("{count} phút", "{count} min"),
         "age-h": ("{count} giờ", "{count} h"),
@@ -190,6 +192,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Outside meal hours, or no list yet: no numbers by class",
         ),
         "classes-unnamed": ("Lớp khác", "Others"),
+        "classes-more": ("Và {count} lớp nữa", "And {count} more"),
         "class": ("Lớp", "Class"),
         "page": ("Trang {page}/{pages}", "Page {page}/{pages}"),
         "back": ("Trở về", "Back"),
@@ -223,6 +226,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "failed-no-second": (
             "Đây là phần đầu của con này. Không đổi gì",
             "This is a first helping. Nothing has changed",
+        ),
+        "failed-stray-digits": (
+            "Vừa gõ số: chưa phát gì. Mã PIN: * rồi 6. Phát một suất: Enter",
+            "Digits were typed: nothing was served. A PIN: * then 6. One portion: Enter",
         ),
         "failed-moved": (
             "Danh sách vừa đổi. Chưa ghi gì, bấm lại",

@@ -25,7 +25,8 @@ class Alerts:
 class Told:
     """What counters are told beside who eats. `names`: pupil -> name; `menus`: meal -> its dishes in words.
 
-    `counters`: device -> public key; `pins`: who may take a shift -> hash of the PIN; `cards`: keyed card -> who.
+    `counters`: device -> public key; `pins`: who may take a shift -> hash of the PIN; `cards`: keyed card -> who;
+    `staff`: who -> their name.
     """
 
     names: Mapping[str, str]
@@ -34,6 +35,7 @@ class Told:
     counters: Mapping[str, str]
     pins: Mapping[str, str]
     cards: Mapping[str, str]
+    staff: Mapping[str, str]
 
 
 def counter_sheet(school: str, said: Said, told: Told, version: int, made: str) -> CounterSheet:
@@ -73,6 +75,7 @@ def counter_sheet(school: str, said: Said, told: Told, version: int, made: str) 
         counters=dict(sorted(told.counters.items())),
         pins=dict(sorted(told.pins.items())),
         cards=dict(sorted(told.cards.items())),
+        staff={who: name[:TEXT_CHARACTERS_MAX] for who, name in sorted(told.staff.items())},
     )
 
 

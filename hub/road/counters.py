@@ -226,6 +226,7 @@ class Counters(RowsWorker):
             _keys_of(counters),
             {one.id: one.pin for one in staff if one.pin is not None},
             {key.keyed(parse_card(one.card)): one.id for one in staff if one.card is not None for key in keys},
+            {one.id: one.shown for one in staff},
         )
         return counter_sheet(self._school, said, told, version, made)
 

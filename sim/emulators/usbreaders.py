@@ -32,6 +32,8 @@ class UsbChip(Pn532Emulator):
     product: int = 0
     maker: str = ""
     name: str = ""
+    told: int = 0
+    """Answers that told of a card, and were none of the faults."""
 
     def plug(self) -> None:
         """It hangs on no line; see UsbBus.plug."""
@@ -54,7 +56,11 @@ class UsbChip(Pn532Emulator):
         if self._rng.random() < self.faults.silent:
             # The reader answers so late that nobody waits for it any more.
             delay_ms += LATE_MS
-        return delay_ms, None if self._rng.random() < self.faults.error else answer
+        if self._rng.random() < self.faults.error:
+            return delay_ms, None
+        if code == 0x4A and answer is not None and answer[0]:
+            self.told += 1
+        return delay_ms, answer
 
 
 @dataclass(slots=True)

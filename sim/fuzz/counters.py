@@ -28,7 +28,9 @@ SOURCE: Final = ("10.0.0.66", 7914)
 def _words() -> list[Word]:
     """Sound ones: a first one, one that names our word, a page of servings, one after days past."""
     one = msgspec.json.decode(example("served"), type=Word)
-    page = [replace(one.told[0], place=place, taken_back=place % 3 == 0) for place in range(1, 6)]
+    page = [
+        replace(one.told[0], place=place, taken_back=place % 3 == 0, shift=place % 3 or None) for place in range(1, 6)
+    ]
     heard = {OURS: (RUN, 1, 0)}
     return [
         one,
@@ -69,7 +71,9 @@ class CounterWords(Parser):
         if kind < 0.99:
             return sign_message(GATEWAY, self.TOPIC, self._contradicting(rng))
         many = 1 + int(rng.random() * (SERVINGS_MAX + 60))
-        told = [Told(place, f"{RUN}.{place}", "hk1:x", None, "2026-11-23", "lunch") for place in range(1, many)]
+        told = [
+            Told(place, f"{RUN}.{place}", "hk1:x", None, "2026-11-23", "lunch", shift=1) for place in range(1, many)
+        ]
         heard = {f"quay-{number}": (RUN, 1, 1) for number in range(int(rng.random() * (COUNTERS_MAX + 20)))}
         body = msgspec.json.encode(Word(RUN, 1, many, told, heard))
         if rng.random() < 0.3:

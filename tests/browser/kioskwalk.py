@@ -21,7 +21,7 @@ TARGET_PX: Final = 64
 CUT: Final = """() => [...document.querySelectorAll('button, p, h2, dd, li, output')]
   .filter((one) => one.checkVisibility() && !one.closest('.unseen') && one.textContent.trim())
   .filter((one) => { const box = one.getBoundingClientRect(), ground = document.documentElement;
-    const hides = one.closest('#work, #news, #screen');
+    const hides = one.closest('#head, #work, #news, #screen');
     const room = hides ? hides.getBoundingClientRect() : { bottom: ground.clientHeight, right: ground.clientWidth };
     return box.bottom > room.bottom + 1 || box.right > room.right + 1; })
   .map((one) => `${one.tagName} ${one.textContent.trim().slice(0, 40)}`)"""

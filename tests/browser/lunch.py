@@ -157,7 +157,9 @@ def _furnish(disk: Path) -> None:
     lost = {KEY.keyed(card_of(f"lost-{name.replace('/', '-')}")): "lost" for name in CLASSES}
     release = Release("r-20261122T180011Z-1", 1, SCHOOL, "canteen", [1], cards, lost)
     canteen.assembly.rosters.take("canteen", pack_release(release))
-    assert canteen.lay(sheet(eaters=eaters, pins={"lan": hashed(PIN)}, counters={DEVICE: HUB.key}))
+    assert canteen.lay(
+        sheet(eaters=eaters, pins={"lan": hashed(PIN)}, staff={"lan": "Cô Lan"}, counters={DEVICE: HUB.key})
+    )
     canteen.close()
 
 

@@ -120,7 +120,7 @@ def _the_shift_is_taken_while_pupils_tap(counter: Counter) -> None:
         counter.touch(digit)
     counter.touch("Enter")
     counter.notice("Đã nhận ca")
-    expect(counter.staff.locator("#head")).to_contain_text("Ca: lan")
+    expect(counter.staff.locator("#head")).to_contain_text("Ca: Cô Lan")
     counter.step("home")
 
 
@@ -253,7 +253,7 @@ def _gateway_killed(counter: Counter) -> None:
     expect(counter.staff.locator("#cutoff")).to_be_visible()
     counter.lunch.again()
     expect(counter.pupil.locator("#cutoff")).to_be_hidden(timeout=30_000)
-    expect(counter.staff.locator("#head")).to_contain_text("Ca: lan", timeout=30_000)
+    expect(counter.staff.locator("#head")).to_contain_text("Ca: Cô Lan", timeout=30_000)
     # The page loads itself anew, and may stand there before its looks do.
     expect(counter.staff.locator(".recent")).to_have_text(before)
     counter.tap("chi")
@@ -262,11 +262,11 @@ def _gateway_killed(counter: Counter) -> None:
 
 def _the_shift_is_given_back(counter: Counter) -> None:
     counter.keys("6")
-    expect(counter.staff.locator("#work")).to_contain_text("Enter: trả ca của lan")
+    expect(counter.staff.locator("#work")).to_contain_text("Enter: trả ca của Cô Lan")
     counter.keys("Enter")
     counter.notice("Đã trả ca")
     counter.step("shift")
-    expect(counter.staff.locator("#head .old", has_text="Chưa ai nhận ca")).to_be_visible()
+    expect(counter.staff.locator("#head .old", has_text="Chưa ai nhận ca: bấm 6 rồi nhập PIN")).to_be_visible()
 
 
 def test_every_screen_was_a_record(served: tuple[Lunch, Screens]) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from edge.canteen.ports import ClassTally
 from sim.counter import SimulatedCounter
-from tests.browser.kioskwalk import SIZES, Screens, chromium
+from tests.browser.kioskwalk import CUT, SIZES, Screens, chromium
 from tests.edge.kiosk.counters import STATION, counter, kiosk_of
 
 CLASSES = (*(ClassTally(f"{n}A{n % 7}", 1038, 1021, 117) for n in range(1, 25)), ClassTally("", 0, 3, 0))
@@ -113,6 +113,33 @@ def test_each_step_of_the_staffs_screen_fits_and_is_accessible(
         found[number] = screens.faults(page, axe=language == "vi")
     assert not any(found.values()), found
     page.context.close()
+    calm(of)
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_head_holds_whose_shift_it_is_however_long_the_name_and_which_key_takes_it(
+    of: SimulatedCounter, screens: Screens, size: tuple[int, int], language: str
+) -> None:
+    busy(of)
+    page = screens.open(f"/staff?station={STATION}&lang={language}", size)
+    for state in (
+        {"shift_name": "Nguyễn Thị Phương Thảo, tổ trưởng tổ phục vụ bán trú (thay cô Hà)"[:64]},
+        {"shift_name": "", "shift_by": "w" * 64},
+        {"shift_by": None, "needs_login": True},
+    ):
+        of.state(STATION, **state)
+        words = (
+            {"vi": "bấm 6", "en": "press 6"}[language]
+            if "needs_login" in state
+            else {"vi": "Ca: ", "en": "Shift: "}[language]
+        )
+        expect(page.locator("#head li", has_text=words)).to_be_visible()
+        assert not page.evaluate(CUT)
+        if "needs_login" in state:
+            assert page.locator("#head .old", has_text=words).evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    page.context.close()
+    of.state(STATION, shift_by="lan", shift_name="Cô Lan", needs_login=False)
     calm(of)
 
 

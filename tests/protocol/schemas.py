@@ -466,7 +466,7 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
                 JOURNAL_ID_SHOWN,
                 12,
                 1,
-                [Told(1, f"{JOURNAL_ID_SHOWN}.3", card, "st-5f0c2b7e", "2026-11-23", "lunch")],
+                [Told(1, f"{JOURNAL_ID_SHOWN}.3", card, "st-5f0c2b7e", "2026-11-23", "lunch", shift=2)],
                 heard={"quay-b": ("91c4e07ab35d6f20", 7, 3)},
             )
         ),
@@ -485,6 +485,7 @@ def messages(found: Mapping[str, bytes]) -> dict[str, bytes]:
                 eaters=[Eater("st-5f0c2b7e", "Trần Minh An", "1A", "diet", ["lunch"], True, ["đậu phộng"], True)],
                 counters={"cong": DEVICE.key},
                 cards={card: "ba-lan"},
+                staff={"ba-lan": "Bà Lan"},
             )
         ),
     }

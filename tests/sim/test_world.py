@@ -14,6 +14,7 @@ import pytest
 from edge import watermarking
 from edge.canteen.counter import GatewayCounter
 from edge.canteen.hatch import Hatch
+from edge.canteen.others import Others
 from edge.canteen.ports import Done
 from edge.decide import Judgement
 from edge.delivery import Delivery
@@ -414,7 +415,7 @@ def _refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _sure_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter never says that it was alone."""
-    monkeypatch.setattr(Hatch, "unheard", lambda _: ())
+    monkeypatch.setattr(Others, "unheard", lambda _: ())
 
 
 def _unadjusted(monkeypatch: pytest.MonkeyPatch) -> None:

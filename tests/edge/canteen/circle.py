@@ -29,7 +29,7 @@ def keys_but(name: str) -> dict[str, str]:
 
 
 def told(tap: str, day: str = "2026-11-23", *, taken_back: bool = False) -> Told:
-    return Told(1, tap, "hk1:sNZBLYvYFfc", "st-5f0c2b7e", day, "lunch", taken_back)
+    return Told(1, tap, "hk1:sNZBLYvYFfc", "st-5f0c2b7e", day, "lunch", taken_back, 1)
 
 
 @dataclass

@@ -92,7 +92,13 @@ def test_the_classes_add_up_to_the_sitting_and_equal_a_count_from_scratch(
         assert tally.left == sum(one.student not in ate for one in expected)
 
 
-def test_no_more_classes_are_told_of_than_can_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_more_classes_than_can_be_looked_at_the_rest_is_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "CLASSES_MAX", 2)
     told = class_tallies(Census(sheet()), counted("st-5"), LUNCH, 1)
-    assert [one.school_class for one in told] == ["3A", "9C", ""]
+    assert [(one.school_class, one.more) for one in told] == [("3A", 0), ("9C", 0), ("", 1), ("", 0)]
+    monkeypatch.setattr(room, "CLASSES_MAX", 1)
+    told = class_tallies(Census(sheet()), counted("st-5", "st-new"), LUNCH, 1)
+    assert told[1:] == (ClassTally("", 1, 1, 1, more=2), ClassTally("", 1, 1, 1)), "9C and 10A1, and whom nobody knows"
+    assert sum(one.expected for one in told) == Census(sheet()).expected(LUNCH, 1), "nobody is left out"
+    monkeypatch.setattr(room, "CLASSES_MAX", 3)
+    assert not any(one.more for one in class_tallies(Census(sheet()), counted("st-5"), LUNCH, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from edge.config import load_config
 from edge.devicekeys import DeviceKeys
 from hub.broker import EmbeddedBroker
 from k12edge.ending import Ending
-from protocol.countersheet import CounterSheet, SealedSheet, pack_sheet
+from protocol.countersheet import CounterSheet, MealPlan, SealedSheet, Shift, pack_sheet
 from protocol.signing import seal, sign_message
 from protocol.topics import device_topic
 from sim.parts import free_ports
@@ -50,6 +51,14 @@ class Box:
         body = SealedSheet(made.version, seal(self.keys.identity.box, pack_sheet(made)))
         signed = sign_message(HUB, device_topic(SCHOOL, self.name, "sheet"), msgspec.json.encode(body))
         (self.data / "countersheet.sealed").write_bytes(signed)
+
+    def told(self, made: CounterSheet) -> None:
+        """What its hub sends it now, or has sent it when it starts."""
+        self.lay(made)
+        if self.gateway is not None:
+            signed = (self.data / "countersheet.sealed").read_bytes()
+            (self.data / "countersheet.sealed").unlink()
+            assert self.counter.hear_sheet(signed)
 
     def start(self) -> None:
         self.ending = Ending()
@@ -160,3 +169,53 @@ def test_by_the_broker_alone_it_is_known_as_well(start: Start, tmp_path: Path) -
     until(lambda: first.unheard() == ("quay-b",), "nobody carries words any more")
     first.running.clear()
     assert first.serve("st-binh").alone
+
+
+def test_a_gateways_restart_and_a_late_word_show_each_shifts_counts_right(start: Start) -> None:
+    first, second = start(
+        2,
+        lambda at, ports: (
+            f'[counters]\nlisten = "127.0.0.1:{ports[at]}"\n'
+            f"peers = {[f'127.0.0.1:{other}' for other in ports if other != ports[at]]}\n"
+        ),
+    )
+    keys, versions = {one.name: one.keys.identity.key for one in (first, second)}, itertools.count(2)
+    cards = (f"0b6f5c9e7d2a4f18.{number}" for number in itertools.count(1))
+
+    def open_shift(number: int) -> None:
+        """From now on this one is served at our counters, and the other one is over, or not yet."""
+        hours = [Shift(at, "00:00", "23:59", stations=[STATION if at == number else "-"]) for at in (1, 2)]
+        made = sheet(next(versions), counters=keys, meals=[MealPlan("lunch", hours)])
+        for one in (first, second):
+            one.told(made)
+
+    def serve(one: Box) -> None:
+        """A card that nobody knows, each time another."""
+        assert one.counter.serve_stranger(STATION, next(cards), "-").code is None
+
+    def strangers(one: Box, count: int) -> None:
+        until(lambda: one.counter.view(STATION).tally.strangers == count, f"{one.name} counts {count}")
+
+    open_shift(1)
+    for _ in range(2):
+        serve(first)
+    strangers(second, 2)
+    second.stop()
+    open_shift(2)
+    serve(first)
+    second.start()
+    until(lambda: not second.unheard(), "it hears the other")
+    serve(second)
+    strangers(first, 2)
+    strangers(second, 2)
+    first.stop()
+    first.start()
+    until(lambda: not first.unheard(), "it hears the other")
+    # Once each knows this, it knows all that was told before, in order.
+    serve(first)
+    serve(second)
+    for one in (first, second):
+        strangers(one, 4)
+    open_shift(1)
+    for one in (first, second):
+        assert one.counter.view(STATION).tally.strangers == 2, "of the first shift, however late they were heard"

@@ -90,6 +90,17 @@ def test_a_serving_is_in_its_pupils_shift_and_a_strangers_in_the_one_of_the_mome
     assert numbers(one, 2) == (3, 0, 0, 1), "of three in their shift one was expected"
 
 
+def test_a_strangers_helpings_are_in_the_shift_of_the_first_in_whatever_order_counters_hear_of_them() -> None:
+    words = [(1, "b.1", 1), (2, "b.2", 2), (3, "b.3", 2)]
+    for order in (words, words[::-1]):
+        one = book()
+        for place, tap, shift in order:
+            one.heard("quay-b", Told(place, tap, "c-9", None, *LUNCH), shift)  # type: ignore[arg-type]
+        assert numbers(one, 1) == (0, 2, 1, 0) and numbers(one, 2) == (0, 0, 0, 0)
+    one.heard("quay-b", Told(4, "b.1", "c-9", None, *LUNCH, True), 1)  # type: ignore[arg-type]
+    assert numbers(one, 1) == (0, 0, 0, 0) and numbers(one, 2) == (0, 1, 1, 0), "the first was no serving"
+
+
 def test_another_counters_word_counts_once_and_is_taken_back_by_that_counter_alone() -> None:
     one = book()
     told = Told(1, "b.1", "c-st-1", "st-1", *LUNCH)  # type: ignore[arg-type]
@@ -204,7 +215,7 @@ def test_the_numbers_equal_a_count_from_scratch(steps: list[tuple[str, int, str 
     wanted: dict[tuple[MealKey, int], list[int]] = {}
     for (key, _), trays in people.items():
         student = trays[0].student
-        shift = census.shift_of(key, student) or trays[0].shift
+        shift = census.shift_of(key, student) or min(tray.shift for tray in trays)
         row = wanted.setdefault((key, shift), [0, 0, 0, 0])
         row[0] += student is not None
         row[1] += len(trays) - 1

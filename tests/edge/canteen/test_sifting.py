@@ -101,6 +101,8 @@ def test_no_byte_of_a_word_can_be_changed() -> None:
         Word("r", 1, 0, [], {f"d{n}": ("r", 1, 1) for n in range(65)}),
         Word("r" * 81, 1, 0),
         Word("r", 2**53, 0),
+        Word("r", 1, 1, [msgspec.structs.replace(told("j.1"), shift=0)]),
+        Word("r", 1, 1, [msgspec.structs.replace(told("j.1"), shift=9)]),
     ],
 )
 def test_a_word_that_contradicts_itself_or_is_too_much_is_unreadable(wrong: Word) -> None:

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge.canteen import counter as room
-from edge.canteen.hatch import ABSENT_MS
+from edge.canteen.others import ABSENT_MS
 from edge.canteen.shifts import FREE_TRIES
 from edge.lane import WAITING_MAX
 from edge.ports import CardSeen, Warning_
-from protocol.countersheet import Eater
+from protocol.countersheet import Eater, MealPlan, Shift
 from protocol.errors import JournalFull
 from protocol.meals import Face
 from protocol.served import Told
@@ -23,6 +24,7 @@ from tests.edge.room import data_of, events
 from tests.edge.running import until
 
 STAFFED: dict[str, Any] = {"pins": {"u-6": hashed("135791"), "u-7": hashed(PIN)}, "cards": {KEY.keyed(STAFF): "u-8"}}
+STAFFED["staff"] = {"u-7": "Cô Hoa"}
 
 
 @pytest.fixture
@@ -53,9 +55,12 @@ def test_a_shift_is_taken_with_a_pin_and_serving_never_waits_for_it(canteen: Can
     canteen.counter._shifts.right("quay-1")
     assert counter.log_in("quay-1", PIN).code is None
     assert (canteen.view().shift_by, canteen.view().needs_login) == ("u-7", False)
+    assert canteen.view().shift_name == "Cô Hoa" and canteen.view().pins
     assert counter.undo(tap, "u-7").code is None
     assert counter.log_out("quay-1").code is None and canteen.view().needs_login
-    assert PIN not in repr([data_of(event) for event in events(canteen.data)])
+    assert not canteen.view().shift_name
+    recorded = repr([data_of(event) for event in events(canteen.data)])
+    assert PIN not in recorded and "Hoa" not in recorded
 
 
 def test_shift_and_wait_come_back_after_a_restart(tmp_path: Path) -> None:
@@ -77,7 +82,7 @@ def test_a_staff_card_takes_the_shift_and_is_no_serving(canteen: Canteen) -> Non
     heard: list[str] = []
     canteen.counter.listen(heard.append)
     assert canteen.tap(STAFF) == "-" and canteen.assembly.journal.last == last
-    assert canteen.view().shift_by == "u-8" and heard == ["quay-1"]
+    assert (canteen.view().shift_by, canteen.view().shift_name) == ("u-8", "") and heard == ["quay-1"]
     canteen.lay(sheet(3))
     assert canteen.tap(STAFF) == "refused", "a card that the sheet doesn't name any more is any card"
 
@@ -289,22 +294,42 @@ def test_other_counters_are_told_and_heard_and_who_is_not_heard_is_said(tmp_path
     canteen.close()
 
 
+def test_a_late_word_counts_in_the_shift_it_says_and_one_that_says_none_in_the_shift_of_the_moment(
+    canteen: Canteen,
+) -> None:
+    counters = {"quay-a": "A" * 43, "quay-b": "B" * 43}
+    hours = [Shift(1, "00:00", "23:59", [], "A", ["elsewhere"]), Shift(2, "00:00", "23:59")]
+    canteen.lay(sheet(2, counters=counters, meals=[MealPlan("lunch", hours)]))
+    others = Others()
+    canteen.counter.join(others)
+    canteen.tap(STRANGER)
+    assert canteen.counter.serve_stranger("quay-1", canteen.view().waiting[0].tap, "-").code is None
+    assert others.told[-1].shift == 2 and canteen.view().tally.strangers == 1
+    canteen.counter.heard("quay-b", [Told(1, "b.1", "hk1:y", None, TODAY, "lunch", shift=1)])
+    assert canteen.view().tally.strangers == 1, "who ate in the first shift is none of the second"
+    older = msgspec.json.decode(
+        b'{"place":2,"tap":"b.2","card":"hk1:z","student":null,"day":"%s","meal":"lunch"}' % TODAY.encode(), type=Told
+    )
+    canteen.counter.heard("quay-b", [older])
+    assert canteen.view().tally.strangers == 2, "an older counter says no shift"
+
+
 def test_a_counter_that_stands_in_a_cupboard_makes_no_serving_doubtful(canteen: Canteen) -> None:
     counters = {"quay-a": "A" * 43, "quay-b": "B" * 43, "quay-c": "C" * 43}
     canteen.lay(sheet(2, counters=counters))
-    others, hatch = Others(), canteen.counter.hatch
+    others, known = Others(), canteen.counter.hatch.others
     canteen.counter.join(others)
-    assert not hatch.is_alone(0)
+    assert not known.is_alone(0)
     others.silent = ("quay-c",)
-    assert hatch.is_alone(1_000), "it may be serving"
-    assert hatch.is_alone(ABSENT_MS - 1), "all through a lunch"
-    assert not hatch.is_alone(ABSENT_MS) and hatch.unheard() == ("quay-c",), "its silence is shown all the same"
+    assert known.is_alone(1_000), "it may be serving"
+    assert known.is_alone(ABSENT_MS - 1), "all through a lunch"
+    assert not known.is_alone(ABSENT_MS) and known.unheard() == ("quay-c",), "its silence is shown all the same"
     others.silent = ("quay-b", "quay-c")
-    assert hatch.is_alone(9 * ABSENT_MS), "who hears nobody may be the one that is cut off"
+    assert known.is_alone(9 * ABSENT_MS), "who hears nobody may be the one that is cut off"
     others.silent = ()
-    assert not hatch.is_alone(9 * ABSENT_MS + 1)
+    assert not known.is_alone(9 * ABSENT_MS + 1)
     others.silent = ("quay-c",)
-    assert hatch.is_alone(9 * ABSENT_MS + 2), "it was there just now"
+    assert known.is_alone(9 * ABSENT_MS + 2), "it was there just now"
 
 
 def test_what_changes_by_itself_is_told_to_whoever_listens(canteen: Canteen) -> None:

@@ -33,7 +33,7 @@ def test_a_page_fits_and_pages_lead_to_the_end() -> None:
         decode_word(msgspec.json.encode(Word("r", 1, one.through, list(page))))
         behind, pages = page[-1].place, pages + 1
     assert behind == 100 and 10 < pages < 25
-    long = Told(1, "t" * 80, "c" * 80, "s" * 80, "d" * 80, "breakfast", True)
+    long = Told(1, "t" * 80, "c" * 80, "s" * 80, "d" * 80, "breakfast", True, 8)
     one.add(long)
     assert len(one.page(100)) == 1
 

@@ -151,6 +151,15 @@ def test_the_table_of_classes_is_opened_by_its_number_turned_and_nothing_is_done
     assert press(desk, "Backspace", 1_000)[0].mode == "home"
 
 
+def test_a_pin_that_was_begun_on_the_main_screen_serves_nobody() -> None:
+    desk, acts = typed("3", "4", "5", "6", "7", "8")
+    assert (desk.mode, acts) == ("stranger", [])
+    assert "45678" not in repr(desk)
+    told, act = press(desk, "Enter", 1_000)
+    assert (act, told.notice) == (None, Notice("stranger", "stray-digits"))
+    assert press(told, "Enter", 2_000)[1] == Act("stranger"), "who meant it presses once more"
+
+
 def test_numbers_stay_with_their_lines_while_others_tap() -> None:
     desk, _ = typed("2")
     more = replace(VIEW, waiting=(Entry("j.9", "referred", "11:00:09", "", "", 1, "card"), *VIEW.waiting))

@@ -80,7 +80,12 @@ def test_the_staffs_one_sound_is_due_for_each_cause_and_not_for_others() -> None
         ({"sheet_age_s": 90_000}, "Danh sách: 25 giờ trước", True),
         ({"roster": None}, "Chưa có danh sách thẻ", True),
         ({"unsent": 12, "oldest_age_s": 190, "link": False}, "Chưa gửi 12, cũ nhất 3 phút", True),
-        ({"shift_by": None, "needs_login": True}, "Chưa ai nhận ca", True),
+        ({"shift_by": None, "needs_login": True, "pins": True}, "Chưa ai nhận ca: bấm 6 rồi nhập PIN", True),
+        ({"shift_by": None, "needs_login": True, "pins": False}, "Chưa ai nhận ca: chạm thẻ nhân viên", True),
+        ({"shift_by": None}, "Chưa ai nhận ca", False),
+        ({"shift_by": "ba-lan", "shift_name": "Bà Lan"}, "Ca: Bà Lan", False),
+        # A sheet of an earlier hub has no names.
+        ({"shift_by": "ba-lan", "shift_name": ""}, "Ca: ba-lan", False),
         # A counter that began without a network doesn't know what time it is.
         ({"sheet_age_s": None}, "Danh sách: chưa rõ cũ hay mới", True),
         ({"roster_age_s": None}, "Thẻ: chưa rõ cũ hay mới", True),
@@ -126,6 +131,19 @@ def test_a_repeat_can_become_a_second_helping_and_back_and_is_not_undone() -> No
     view = view_of(recent=(replace(SERVED, repeat="j.2"), replace(SERVED, nth=2), SERVED))
     tokens = [[button.token.partition(":")[0] for button in row.buttons] for row in screen(view).recent]
     assert tokens == [["flip"], ["flip", "undo"], ["undo"]]
+
+
+def test_who_has_the_shift_is_asked_by_name_whether_it_ends() -> None:
+    asked = staff_html(view_of(shift_by="ba-lan", shift_name="Bà <Lan>"), Desk("shift"), "vi")
+    assert "Enter: trả ca của Bà &lt;Lan&gt;." in asked and "ba-lan" not in asked
+    assert "trả ca của" not in staff_html(view_of(shift_by=None), Desk("shift"), "vi")
+
+
+def test_classes_that_are_not_told_of_one_by_one_are_counted_on_the_page() -> None:
+    classes = [ClassTally("1A", 30, 20, 10), ClassTally("", 90, 60, 30, more=3), ClassTally("", 0, 2, 0)]
+    page = staff_html(view_of(), furnished(Desk("classes"), view_of(), len(classes)), "vi", classes)
+    assert '<th scope="row">Và 3 lớp nữa</th><td>90</td><td>60</td><td class="left">30</td>' in page
+    assert page.count("Lớp khác") == 1
 
 
 def test_each_class_has_its_numbers_and_whom_the_list_does_not_know_stands_by_that_name() -> None:

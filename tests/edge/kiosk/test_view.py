@@ -50,11 +50,25 @@ def test_no_page_of_the_pupils_holds_an_alert_a_reason_a_code_or_a_whole_name(vi
         failing=None if view.failing is None else "FAILING",
         reader="ready" if view.reader == "ready" else "READER",
         shift_by="SHIFT",
+        shift_name="NAMED",
         station="STATION",
         waiting=(Entry("T", "referred", "TIME", "WAITING", "W", 1, "card", reason="lost"),),
     )
     page = seen(marked)
-    for word in ("ALERT", "CODE", "HỌ", "ĐỆM", "TAP", "FAILING", "READER", "SHIFT", "STATION", "WAITING", "TIME"):
+    for word in (
+        "ALERT",
+        "CODE",
+        "HỌ",
+        "ĐỆM",
+        "TAP",
+        "FAILING",
+        "READER",
+        "SHIFT",
+        "NAMED",
+        "STATION",
+        "WAITING",
+        "TIME",
+    ):
         assert word.encode() not in page
 
 

@@ -67,6 +67,8 @@ BESIDES: dict[str, st.SearchStrategy[Any]] = {
     "sure": st.booleans(),
     "shift_by": st.none() | st.just("lan"),
     "needs_login": st.booleans(),
+    "shift_name": st.sampled_from(["", "Cô <Lan>"]),
+    "pins": st.booleans(),
 }
 """What a view says beside what was shown, link, reader and storage."""
 SHAPES = ("idle", "accepted", "second", "repeated", "refused", "wait", "alarm")

@@ -103,6 +103,7 @@ def test_a_counter_is_told_who_eats_at_each_change_and_nobody_else_can_read_it(
     assert told["st-be"].meals == told["st-chi"].meals == [] and told["st-be"].enrolled
     assert list(second.pins) == ["co-hoa"] and list(second.cards.values()) == ["co-hoa"]
     assert all(card.startswith("hk") for card in second.cards)
+    assert second.staff == {"co-hoa": "Cô Hoa"}
 
 
 def test_it_is_said_again_to_who_connects_or_is_behind_and_its_age_stays_honest(
