@@ -70,7 +70,7 @@ def hub(entered: Entered) -> MealHub:
 
 
 def test_a_retry_makes_no_further_record(entered: Entered) -> None:
-    hub, principal = entered.hub, program(entered.hub, "principal")
+    principal = program(entered.hub, "principal")
     for path, (first, again, added) in entered.of.items():
         assert (again, added) == (first, 0), path
     # What stands of a meal is the word that speaks of it, not the newest of the day.
