@@ -27,8 +27,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Final
 
+import httpcore2
+
 from sim.parts import PROGRAM, Process
 from sim.parts import begin as begun
+from tests.trust import read_once
 
 READ: Final = (
     "edge.app",
@@ -214,6 +217,9 @@ def main() -> None:
     door = socket.socket(fileno=int(sys.argv[1]))
     for name in READ:
         import_module(name)
+    # A hub's client for the city reads it too, before it's known whether it's needed.
+    read_once()
+    httpcore2.default_ssl_context(_trust_env=False)
     # What has been read is never looked through again: its pages stay shared by all.
     gc.collect()
     gc.freeze()
