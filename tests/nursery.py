@@ -94,12 +94,17 @@ class Child:
         self.send_signal(signal.SIGKILL)
 
 
-def begin(words: Sequence[str], output: IO[bytes], errors: IO[bytes], given: IO[bytes] | None = None) -> Child:
-    """Start `python -m k12edge WORDS` in this process's folder and environment; its input is empty if none is given."""
+def begin(
+    words: Sequence[str], output: IO[bytes], errors: IO[bytes], given: IO[bytes] | None = None, **environment: str
+) -> Child:
+    """Start `python -m k12edge WORDS` in this process's folder; its input is empty if none is given.
+
+    `environment` is added to this process's; what an interpreter reads at its own start comes too late.
+    """
     with open(os.devnull, "rb") as nothing:
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with far:
-            asked = json.dumps([list(words), os.getcwd(), dict(os.environ)]).encode()
+            asked = json.dumps([list(words), os.getcwd(), {**os.environ, **environment}]).encode()
             files = [stream.fileno() for stream in (given or nothing, output, errors, far)]
             socket.send_fds(_nursery()[0], [asked], files)
     return Child(near)
