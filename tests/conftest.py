@@ -14,10 +14,12 @@ from sim.parts import BEGINNING
 from tests import nursery
 from tests.preloading import PRELOADED, in_a_child
 from tests.sharing import LONG, shared_out
+from tests.trust import read_once
 
 settings.register_profile("k12edge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("k12edge")
 BEGINNING.by = nursery.part
+read_once()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -27,8 +27,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Final
 
+import httpcore2
+
 from sim.parts import PROGRAM, Process
 from sim.parts import begin as begun
+from tests.trust import read_once
 
 READ: Final = (
     "edge.app",
@@ -91,12 +94,17 @@ class Child:
         self.send_signal(signal.SIGKILL)
 
 
-def begin(words: Sequence[str], output: IO[bytes], errors: IO[bytes], given: IO[bytes] | None = None) -> Child:
-    """Start `python -m k12edge WORDS` in this process's folder and environment; its input is empty if none is given."""
+def begin(
+    words: Sequence[str], output: IO[bytes], errors: IO[bytes], given: IO[bytes] | None = None, **environment: str
+) -> Child:
+    """Start `python -m k12edge WORDS` in this process's folder; its input is empty if none is given.
+
+    `environment` is added to this process's; what an interpreter reads at its own start comes too late.
+    """
     with open(os.devnull, "rb") as nothing:
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with far:
-            asked = json.dumps([list(words), os.getcwd(), dict(os.environ)]).encode()
+            asked = json.dumps([list(words), os.getcwd(), {**os.environ, **environment}]).encode()
             files = [stream.fileno() for stream in (given or nothing, output, errors, far)]
             socket.send_fds(_nursery()[0], [asked], files)
     return Child(near)
@@ -214,6 +222,9 @@ def main() -> None:
     door = socket.socket(fileno=int(sys.argv[1]))
     for name in READ:
         import_module(name)
+    # A hub's client for the city reads it too, before it's known whether it's needed.
+    read_once()
+    httpcore2.default_ssl_context(_trust_env=False)
     # What has been read is never looked through again: its pages stay shared by all.
     gc.collect()
     gc.freeze()

@@ -34,9 +34,10 @@ def _library() -> Path:
 def in_a_child(item: pytest.Item) -> None:
     """Run this one test in a child; fails as it fails there, and when it didn't run there."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment |= {"LD_PRELOAD": str(_library()), MARK: "1"}
+    # Without the tools that no test here asks for: to load them takes as long as all the rest.
+    environment |= {"LD_PRELOAD": str(_library()), MARK: "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     with tempfile.TemporaryDirectory(prefix="k12edge-") as folder:
-        words = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", f"--basetemp={folder}/t", item.nodeid]
+        words = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_timeout", f"--basetemp={folder}/t", item.nodeid]
         done = subprocess.run(
             words,
             cwd=item.config.rootpath,

@@ -57,12 +57,15 @@ PAUSE_MS: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How large a story is: taps a station, stations, parts drawn a point, processes that judge."""
+    """How large a story is: taps a station, stations, parts drawn a point, processes that judge; cut before one of each
+    `every` steps.
+    """
 
     taps: int = 40
     stations: int = 3
     draws: int = 1
     jobs: int = 1
+    every: int = 1
 
 
 @dataclass(slots=True)
@@ -170,8 +173,8 @@ class Recording:
 
     def replayed(self, seed: int, sizes: Sizes) -> Outcome:
         """Every cut of it."""
-        root = self.cut.data
-        return replay(self.steps, self.start, root, self.judge, seed=seed, draws=sizes.draws, jobs=sizes.jobs)
+        how = {"draws": sizes.draws, "jobs": sizes.jobs, "every": sizes.every}
+        return replay(self.steps, self.start, self.cut.data, self.judge, seed=seed, **how)
 
 
 def recorded(

@@ -128,7 +128,8 @@ class HubCut:
 
 def _replayed(cut: HubCut, steps: list[Step], start: Disk, judge: HubJudge) -> Outcome:
     sizes = cut.sizes
-    outcome = replay(steps, start, cut.data, judge, seed=cut.seed, draws=sizes.draws, jobs=sizes.jobs)
+    how = {"draws": sizes.draws, "jobs": sizes.jobs, "every": sizes.every}
+    outcome = replay(steps, start, cut.data, judge, seed=cut.seed, **how)
     for step in steps:
         judge.hear(step)
     outcome.more["receipts"] = judge.receipts
@@ -229,7 +230,8 @@ def keys_import(folder: Path, seed: int, sizes: Sizes) -> Outcome:
     command.wait()
     steps = command.steps(cut.data, command.log)
     judge = ImportJudge(cut.config, key, frozenset((DEVICE, UNEVEN)), command.log)
-    outcome = replay(steps, Disk(), cut.data, judge, seed=seed, draws=sizes.draws, jobs=sizes.jobs)
+    how = {"draws": sizes.draws, "jobs": sizes.jobs, "every": sizes.every}
+    outcome = replay(steps, Disk(), cut.data, judge, seed=seed, **how)
     if not outcome.taps:
         outcome.corrupt.append(f"the command never said that it was done: {command.told()}")
     return outcome

@@ -53,13 +53,14 @@ def replay(
 ) -> Outcome:
     """Cut before every step from `cut_from` on, and after the last; `disk` is as the recording found it.
 
-    With `every` only before each so-manieth step, for a breach that many points in a row show.
+    With `every` only before one of each so many steps, drawn by the seed: a run repeats the same few steps, and a fixed
+    stride could keep pace with them.
 
     At each point nothing, everything, and `draws` times a part of what was not synced is left. What lies outside of
     `root` is no part of a state. `jobs` processes share the points; the states are the same whatever their number.
     """
     began_s = time.monotonic()
-    points = range(cut_from, len(steps) + 1, every)
+    points = drawn_points(cut_from, len(steps), every, seed)
     if jobs == 1:
         outcome, marks = _part(steps, disk, root, judge, seed, draws, points)
     else:
@@ -67,6 +68,12 @@ def replay(
     outcome.points, outcome.states = len(points), len(marks)
     outcome.seconds = time.monotonic() - began_s
     return outcome
+
+
+def drawn_points(first: int, last: int, every: int, seed: int) -> list[int]:
+    """Of each `every` points from `first` on one, and the last."""
+    rng = Random(f"{seed} points")
+    return sorted({*(min(low + rng.randrange(every), last) for low in range(first, last + 1, every)), last})
 
 
 def _on_disk(step: Step, inside: str) -> Step:
@@ -88,7 +95,7 @@ def state_at(
 
 
 def _shared(
-    steps: Sequence[Step], disk: Disk, root: Path, judge: Judge, seed: int, draws: int, jobs: int, points: range
+    steps: Sequence[Step], disk: Disk, root: Path, judge: Judge, seed: int, draws: int, jobs: int, points: Sequence[int]
 ) -> tuple[Outcome, set[bytes]]:
     context = multiprocessing.get_context("fork")
     workers = []

@@ -19,7 +19,7 @@ from sim.world.absence import Absences
 from sim.world.checks import Batches, Receipted, Times, check_all, drained, gather, rows_of
 from sim.world.faults import BY_NAME
 from sim.world.gateway import GatewayBox
-from sim.world.loop import HOUR, MINUTE, SECOND
+from sim.world.loop import MINUTE, SECOND
 from sim.world.lunchchecks import check_lunch
 from sim.world.naming import LOOK_NS, Named
 from sim.world.plan import Fault, Plan
@@ -27,8 +27,8 @@ from sim.world.school import School
 from sim.world.schooldays import check_days
 from sim.world.truth import Problem
 
-DRAIN_H: Final = 3
-"""Hours that everything may take to arrive once nothing fails any more; the longest wait by design is one."""
+DRAIN_MIN: Final = 180
+"""Minutes that everything may take to arrive once nothing fails any more; the longest wait by design is one."""
 
 
 @dataclass(slots=True)
@@ -167,8 +167,8 @@ class _Run:
             box.storage.crash_in = box.storage.fault = None
         school.hub.storage.crash_in = school.hub.storage.fault = school.city.storage.crash_in = None
         school.start_all()
-        until_ns = school.loop.now_ns + DRAIN_H * HOUR
-        for look in range(DRAIN_H * 120):
+        until_ns = school.loop.now_ns + DRAIN_MIN * MINUTE
+        for look in range(DRAIN_MIN * 2):
             if school.loop.run(min(until_ns, school.loop.now_ns + MINUTE // 2), self._broken):
                 return False
             school.start_all()

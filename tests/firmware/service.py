@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from sim.parts import Process
+from tests import nursery
 from tests.patience import within
 
 START_S = within(20.0)
@@ -55,9 +57,19 @@ class Service:
     """One run of `k12edge <role>`. `said` collects what it told the notify socket."""
 
     def __init__(
-        self, folder: Path, role: str, *, before: tuple[str, ...] = (), program: tuple[str, ...] = PROGRAM, **env: str
+        self,
+        folder: Path,
+        role: str,
+        *,
+        before: tuple[str, ...] = (),
+        program: tuple[str, ...] = PROGRAM,
+        anew: bool = False,
+        **env: str,
     ) -> None:
-        """Start it; `before` are words before the command, such as a tracer's; `program` may stand for k12edge."""
+        """Start it; `before` are words before the command, such as a tracer's; `program` may stand for k12edge.
+
+        It comes from the nursery where nothing is to be seen of its start: else, or when asked for, from nothing.
+        """
         self.role, self.folder = role, folder
         self.said: list[str] = []
         self._place = tempfile.TemporaryDirectory(prefix="k12n-")
@@ -67,13 +79,18 @@ class Service:
         self.log = folder / f"{role}.log"
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*before, sys.executable, *program, role, "--config", str(folder / f"{role}.toml")],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "NOTIFY_SOCKET": address, **env},
-            )
+            words = [role, "--config", str(folder / f"{role}.toml")]
+            self.process: Process
+            if anew or before or env or program != PROGRAM:
+                self.process = subprocess.Popen(
+                    [*before, sys.executable, *program, *words],
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, "NOTIFY_SOCKET": address, **env},
+                )
+            else:
+                self.process = nursery.begin(words, log, log, NOTIFY_SOCKET=address)
 
     def hear(self, word: str, within_s: float = START_S) -> bool:
         """Whether the service says `word` in time."""

@@ -50,7 +50,7 @@ def children(process: int) -> list[int]:
 @each_role
 def test_starts_says_so_and_ends_cleanly_in_time(role: str, tmp_path: Path) -> None:
     configure(tmp_path, role)
-    with Service(tmp_path, role) as service:
+    with Service(tmp_path, role, anew=True) as service:
         assert ready(service), service.words()
         code, took_s = service.end()
         assert code == 0, service.words()
@@ -94,7 +94,7 @@ def test_sigterm_right_at_the_start_is_clean(role: str, tmp_path: Path) -> None:
     configure(tmp_path, role)
     codes = set()
     for delay_s in (0.0, 0.05, 0.12, 0.2, 0.27, 0.35, 0.45, 0.6, 0.9):
-        with Service(tmp_path, role) as service:
+        with Service(tmp_path, role, anew=True) as service:
             # A moment of the start, not a state, is what is meant.
             time.sleep(delay_s)
             code, took_s = service.end()
@@ -103,7 +103,7 @@ def test_sigterm_right_at_the_start_is_clean(role: str, tmp_path: Path) -> None:
         assert "Traceback" not in service.words()
         codes.add(code)
     assert 0 in codes
-    with Service(tmp_path, role) as service:
+    with Service(tmp_path, role, anew=True) as service:
         assert ready(service), service.words()
         assert service.end()[0] == 0
     if role == "gateway":
@@ -180,7 +180,7 @@ def test_ready_means_that_the_journal_is_open(tmp_path: Path) -> None:
 
 def test_readiness_waits_for_neither_reader_nor_hub(tmp_path: Path) -> None:
     configure(tmp_path, "gateway")
-    with Service(tmp_path, "gateway") as service:
+    with Service(tmp_path, "gateway", anew=True) as service:
         assert service.hear("READY=1", 5.0), service.words()
 
 

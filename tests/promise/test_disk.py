@@ -23,6 +23,7 @@ from sim.powercut.recording import (
     read_recording,
     recording_words,
 )
+from sim.powercut.replay import drawn_points
 
 RNG = Random(1)
 
@@ -149,6 +150,14 @@ def test_folders_beside_and_apart_are_no_part_of_a_recording() -> None:
 def test_what_is_written_to_a_deleted_file_is_lost() -> None:
     line = '7 pwrite64(3<\\x2f\\x64\\x2f\\x66>(deleted), "\\x61", 1, 0) = 1'
     assert list(read_recording([line], Path("/d"))) == []
+
+
+def test_of_so_many_points_one_is_drawn_and_the_last_never_left_out() -> None:
+    assert drawn_points(3, 20, 1, 7) == list(range(3, 21))
+    points = drawn_points(0, 3000, 3, 7)
+    assert [at // 3 for at in points] == list(range(1001)) and points[-1] == 3000
+    # No stride that keeps pace with what is repeated.
+    assert {at % 3 for at in points[:100]} == {0, 1, 2} and points != drawn_points(0, 3000, 3, 8)
 
 
 def test_every_way_of_a_cut_is_known() -> None:

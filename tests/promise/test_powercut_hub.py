@@ -25,7 +25,8 @@ from sim.powercut.replay import replay
 from sim.road import SCHOOL
 
 SEED = 20261125
-SMALL = Sizes(taps=4, stations=1)
+SMALL = Sizes(taps=4, stations=1, every=3)
+"""One of three points, drawn by the seed; the campaign cuts at each."""
 
 
 @pytest.mark.parametrize("story", [hub_first_boot, hub_after_a_kill, hub_migration])
@@ -34,13 +35,13 @@ def test_no_cut_of_a_hub_breaks_a_receipt(story: Callable[[Path, int, Sizes], Ou
     print(outcome)
     assert outcome.problems() == []
     assert outcome.ready_s < READY_S_MAX
-    assert outcome.states > 120 and outcome.more["receipts"] > 3
+    assert outcome.states > 100 and outcome.more["receipts"] > 3
 
 
 def test_keys_are_imported_whole_or_not_at_all(tmp_path: Path) -> None:
     outcome = keys_import(tmp_path, SEED, SMALL)
     assert outcome.problems() == []
-    assert outcome.states > 50
+    assert outcome.states > 20
 
 
 # --- the checkers turn red --------------------------------------------------------------------------------------------
@@ -58,8 +59,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[HubCut, list[Step], H
 
 def _replayed(run: tuple[HubCut, list[Step], HubJudge], steps: list[Step] | None = None, **changes: object) -> Outcome:
     cut, recorded, judge = run
-    # Each third point of its later half shows what is looked for; the stories above cut everywhere.
-    where = {"cut_from": len(recorded) // 2, "every": 3}
+    # One of eight points of its later half shows what is looked for.
+    where = {"cut_from": len(recorded) // 2, "every": 8}
     return replay(steps or recorded, Disk(), cut.data, replace(judge, **changes), seed=7, **where)
 
 

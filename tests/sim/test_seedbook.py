@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ WORDS = [sys.executable, "-m", "sim", "--pupils", "6", "--no-faults", "--jobs", 
 
 
 def campaign(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*WORDS, *map(str, words)], capture_output=True, text=True, timeout=120)
+    # Given beforehand what the command would begin itself anew with.
+    fixed = {**os.environ, "PYTHONHASHSEED": "0"}
+    return subprocess.run([*WORDS, *map(str, words)], capture_output=True, text=True, timeout=120, env=fixed)
 
 
 def test_a_campaign_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
