@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final, TypeVar
 
-LONG: Final = ("tests/promise/", "tests/browser/")
-"""Tests of many processes, each of many seconds: met last by one worker, they are waited for by all others."""
+LONG: Final = ("tests/promise/", "tests/browser/", "tests/sim/")
+"""Tests of many processes or of whole days, each of many seconds: met last by one worker, all others wait for them."""
 
 T = TypeVar("T")
 
