@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 import msgspec
 
 from hub.attendance.csvcells import Cells
+from hub.attendance.evidence import record_order
 from hub.attendance.schoolday import Binding
 from hub.meals.servings import CounterTap, ServingWord, newest_words
 from hub.meals.sittings import MealPlans, day_of, placed
 from protocol.meals import ByHand, Meal, MealTap
 
+REPEAT_MS: Final = 20_000
+"""A card again so soon at the same counter is the same tray; counters have it as `repeat_window_s`."""
+NO_CARD: Final = "-"
 Hand = Literal["name", "stranger"]
 
 
@@ -47,36 +51,51 @@ def detailed(plans: MealPlans, tap: CounterTap, detail: Detail | None, *, known:
         decision = "accepted" if known or (detail is not None and detail.hand is not None) else "refused"
     if detail is None:
         return msgspec.structs.replace(tap, decision=decision)
+    # A serving by hand is whose staff chose: its record holds nobody's card.
+    card = tap.card if detail.hand is None else NO_CARD
     at, meal = day_of(tap.when.best_ms), placed(plans, tap.when, tap.point, None).meal
     said = None if detail.nth == 0 else MealTap(at.isoformat(), meal, nth=detail.nth)
-    return msgspec.structs.replace(tap, decision=decision, hand=detail.hand, believed=detail.pupil, said=said)
+    return msgspec.structs.replace(
+        tap, decision=decision, card=card, hand=detail.hand, believed=detail.pupil, said=said
+    )
 
 
-def helpings(
+def as_counted(
     plans: MealPlans,
     taps: Iterable[CounterTap],
+    decided: Collection[str],
     words: Iterable[ServingWord],
     bindings: Mapping[str, Sequence[Binding]],
 ) -> Iterator[CounterTap]:
-    """Taps of which nobody said which helping they were, as their own counter would have counted them.
+    """Taps as their own counter would have counted them: which are the same tray, but for those `decided`, and which
+    helping the others were, where nobody said it.
 
-    It knows what it served itself, and nothing of another one. That a card within 20 s is the same tray the count sees.
+    A counter knows what it served itself, and nothing of another one. Its window runs from the last tray that counts.
     """
-    undone = newest_words(words).undone
+    known = newest_words(words)
     counts: dict[tuple[str, str, str, date, Meal], int] = defaultdict(int)
-    for tap in sorted(taps, key=lambda one: one.when.best_ms):
+    last_ms: dict[tuple[str, str, str], int] = {}
+    for tap in sorted(taps, key=lambda one: (one.when.best_ms, record_order(one.id))):
         eater = _eater(tap, bindings)
-        if tap.decision != "accepted" or tap.id in undone or eater is None:
+        if tap.decision == "refused" or tap.id in known.undone or eater is None:
             yield tap
             continue
-        place = placed(plans, tap.when, tap.point, tap.said)
-        asked = tap.device, tap.point, eater, place.day, place.meal
-        counts[asked] += 1
-        if tap.said is None and counts[asked] > 1:
-            said = MealTap(place.day.isoformat(), place.meal, place.shift, counts[asked])
-            yield msgspec.structs.replace(tap, said=said)
-        else:
+        here = tap.device, tap.point, eater
+        before_ms = last_ms.get(here)
+        # Only where a clock vouches for the time is the time between them known.
+        same = before_ms is not None and tap.when.anchored and tap.when.best_ms - before_ms < REPEAT_MS
+        if same and tap.id not in decided:
+            tap = msgspec.structs.replace(tap, decision="repeated", reason="repeat")
+        if known.tray.get(tap.id, "repeat" if tap.decision == "repeated" else "second") == "repeat":
             yield tap
+            continue
+        last_ms[here] = tap.when.best_ms
+        place = placed(plans, tap.when, tap.point, tap.said)
+        counts[*here, place.day, place.meal] += 1
+        nth = counts[*here, place.day, place.meal]
+        if tap.said is None and nth > 1:
+            tap = msgspec.structs.replace(tap, said=MealTap(place.day.isoformat(), place.meal, place.shift, nth))
+        yield tap
 
 
 def _eater(tap: CounterTap, bindings: Mapping[str, Sequence[Binding]]) -> str | None:

@@ -18,7 +18,8 @@ from hub.attendance.csvcells import Cells, DayRefused, csv_rows, csv_text
 from hub.attendance.goldenday import ERRORS_SHOWN, FILES
 from hub.attendance.schoolday import SchoolDay
 from hub.attendance.timetable import minute_of
-from hub.meals.goldencounters import detail_from, detailed, helpings
+from hub.meals.goldencounters import as_counted, detail_from, detailed
+from hub.meals.goldenfaults import disagreements
 from hub.meals.mealdays import PupilMeal, meals_of
 from hub.meals.portions import Cut, Enrolment, Excuse, PortionWord, Said, registered, sheet_of
 from hub.meals.servings import ClassList, Counters, CounterTap, Served, ServingWord, Why, served
@@ -90,30 +91,28 @@ def parse_meals(folder: str, files: Mapping[str, bytes], day: SchoolDay) -> Gold
     plans = _plans(menus, errors)
     stations = {station for one in menus for station in one.shift.stations}
     enrolled = rows("enrolment.csv", _enrolment)
-    cuts = _with_withdrawals(rows("cuts.csv", _cut), errors)
-    details = dict(rows("counters.csv", detail_from))
+    cut_lines = rows("cuts.csv", _cut)
+    cuts = _with_withdrawals(cut_lines, errors)
+    detail_lines = rows("counters.csv", detail_from)
+    details = dict(detail_lines)
     taps = [one for one in rows("taps.csv", _tap) if one.point in stations]
     known = {one.id for one in taps}
-    errors += [f"counters.csv: {one} is no tap at a counter" for one in sorted(details.keys() - known)]
     words = tuple(rows("corrections.csv", _word))
-    errors += [f"corrections.csv: {one.tap} is no tap at a counter" for one in words if one.tap not in known]
     locks: dict[tuple[date, Meal, str], int] = {}
     for place, at_ms in rows("locks.csv", _lock):
         if place in locks:
             errors.append(f"locks.csv: {place[0]} {place[1]} {place[2]} stands on two lines")
         locks[place] = at_ms
     lists = tuple(rows("class-lists.csv", _class_list))
-    pupils = {one.key for one in day.pupils}
-    named = (("enrolment.csv", [one.pupil for one, _ in enrolled]), ("cuts.csv", [one.pupil for one in cuts]))
-    for name, keys in named:
-        errors += [f"{name}: pupil {key} is not in roster.csv" for key in sorted(set(keys) - pupils)]
+    errors += disagreements(day, known, [one for one, _ in enrolled], cut_lines, detail_lines, words, lists)
     if errors:
         more = f"\n  and {len(errors) - ERRORS_SHOWN} more" if len(errors) > ERRORS_SHOWN else ""
         raise DayRefused(f"{folder}: {len(errors)} faults\n  " + "\n  ".join(errors[:ERRORS_SHOWN]) + more)
     said_of = [detailed(plans, one, details.get(one.id), known=one.card in day.bindings) for one in taps]
+    decided = {name for name, detail in details.items() if detail.decision}
     counters = Counters(
         plans,
-        tuple(helpings(plans, said_of, words, day.bindings)),
+        tuple(as_counted(plans, said_of, decided, words, day.bindings)),
         words,
         lists,
         day.bindings,

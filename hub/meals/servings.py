@@ -3,7 +3,7 @@
 | a record at a counter | what it comes to |
 | --- | --- |
 | taken back (`undone`, and nobody said `done` since) | `undone`: nobody was served |
-| a card again within 20 s, and nobody said `second` | `repeat`: the same tray |
+| what its counter took for the same tray again (`repeated`), and nobody said `second` | `repeat` |
 | a second helping of which staff said `repeat` | `repeat` |
 | a card that was referred, and staff served by hand `of` it | `answered`: that serving counts, for whose the card is |
 | a card that was referred, and nobody answered | `referred`: as far as is written nobody was served |
@@ -33,8 +33,6 @@ from hub.meals.sittings import MealPlans, Moment, Place, placed
 from hub.meals.wordorder import in_word_order
 from protocol.meals import ByHand, Meal, MealTap
 
-REPEAT_MS: Final = 20_000
-"""The same card at the same counter within it is the same tray; counters decide so, and a restarted one may forget."""
 Flag = Literal["clock", "holder", "apart", "outside", "said-otherwise"]
 UNCONFIRMED: Final[frozenset[Flag]] = frozenset({"clock", "holder", "apart"})
 Why = Literal["undone", "done", "second", "repeat"]
@@ -183,7 +181,6 @@ class _Counting:
         self._places = {tap.id: placed(known.plans, tap.when, tap.point, tap.said) for tap in self._taps}
         self._eaters = {tap.id: self._eater(tap) for tap in self._taps}
         self._aside: list[Aside] = []
-        self._last: dict[tuple[str, str, str], int] = {}
 
     def result(self) -> Served:
         answers = self._answers()
@@ -232,8 +229,6 @@ class _Counting:
             what = "undone"
         elif said == "repeat" or (said is None and self._repeats(tap, answers)):
             what = "repeat"
-        if what in (None, "repeat") and tap.hand is None:
-            self._last[tap.device, tap.point, tap.card] = tap.when.best_ms
         if what is None:
             return False
         place, eater = self._places[tap.id], self._eaters[tap.id]
@@ -255,14 +250,14 @@ class _Counting:
         return True
 
     def _repeats(self, tap: CounterTap, answers: Mapping[str, str]) -> bool:
-        """Whether a record is of the same tray as one before, by itself."""
+        """Whether a record is of the same tray as one before, by itself.
+
+        Of two touches only their counter knows: it has the time between them, and which tray was taken back by then.
+        What it signalled as a serving is one.
+        """
         if tap.decision == "repeated":
             return True
-        if tap.hand is not None:
-            return tap.hand.of is not None and answers.get(tap.hand.of) != tap.id
-        before_ms = self._last.get((tap.device, tap.point, tap.card))
-        # Only where a clock vouches for both is the time between them known.
-        return before_ms is not None and tap.when.anchored and tap.when.best_ms - before_ms < REPEAT_MS
+        return tap.hand is not None and tap.hand.of is not None and answers.get(tap.hand.of) != tap.id
 
     # --- which came first ---------------------------------------------------------------------------------------------
 

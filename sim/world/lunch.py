@@ -42,6 +42,8 @@ SECONDS: Final = 0.06
 SECOND_S: Final = (1.05, 120.0)
 BY_NAME: Final = 0.03
 """Those who have no card with them."""
+FIDGETS: Final = 0.5
+"""Of those whose serving is taken back, who touched the reader once more before."""
 UNDONE: Final = 0.03
 """Servings that staff take back; half of those eaters come again."""
 CUTS: Final = 0.06
@@ -180,6 +182,8 @@ class Lunch:
             return
         assembly = box.assembly
         if rng.random() < UNDONE:
+            if rng.random() < FIDGETS:
+                self._school.loop.after(SECOND, lambda: _touch(box, station, card))
             self._school.loop.after(
                 int(rng.uniform(2, 15) * SECOND), lambda: self._undo(rng, box, held, place, pupil, card)
             )
@@ -230,3 +234,7 @@ def _cutting(pupil: Pupil) -> Callable[[Store], object]:
         store.mealoffice.cut(OFFICE, pupil.key, today, today, ("lunch",))
 
     return cut
+
+
+def _touch(box: GatewayBox, station: int, card: CardUid) -> None:
+    box.hold(station, card)

@@ -23,8 +23,6 @@ REFERRED: Final[frozenset[Reason]] = frozenset({"unknown", "lost", "not-enrolled
 """Why a card is referred to staff: nobody knows whose it is. Of food or money none of them speaks."""
 KNOWN_NS: Final = SECOND
 """Within so long a serving is known at every counter to which there is a way."""
-SAME_TRAY_NS: Final = 21 * SECOND
-"""A process that died just before may have forgotten a tray; the hub hasn't."""
 TURNS_MAX: Final = 2_000
 IDLE_MS: Final = 1_000
 
@@ -69,13 +67,9 @@ def _check_counted(school: School, store: Store, day: date, found: Served) -> No
         counted[serving.tap].append(serving)
     for aside in found.aside:
         counted[aside.tap].append(aside)
-    last: dict[tuple[str, str], int] = {}
     for name, held in school.truth.signals.items():
         if not held.station.startswith("quay-") or today_at(held.at_ns // MS) != day:
             continue
-        before_ns = last.get((held.station, held.card))
-        if held.shown == "accepted":
-            last[held.station, held.card] = held.at_ns
         if not _is_held(store, name):
             continue
         mine = counted.get(name, [])
@@ -83,26 +77,25 @@ def _check_counted(school: School, store: Store, day: date, found: Served) -> No
             # Its clock was never set, so the hub can't know its day.
             school.truth.seen["serving of an unknown day"] += 1
             continue
-        same = before_ns is not None and held.at_ns - before_ns < SAME_TRAY_NS
-        wanted = _wanted(school, store, name, held, same=same)
+        wanted = _wanted(school, store, name, held)
         got = [one.what if isinstance(one, Aside) else "served" for one in mine]
         if len(got) != 1 or got[0] not in wanted:
             school.truth.broken("each serving counted once", f"{name}, shown {held.shown}: {got}, not {sorted(wanted)}")
         school.truth.seen[f"at the hub: {got[0]}"] += 1
 
 
-def _wanted(school: School, store: Store, name: str, held: Held, *, same: bool) -> set[str]:
-    """What the hub may take a record for."""
+def _wanted(school: School, store: Store, name: str, held: Held) -> set[str]:
+    """What the hub may take a record for: what was shown as a serving is one, unless it was taken back."""
     if held.shown == "repeated":
         return {"repeat"}
     if held.shown == "refused":
         return {"referred", "answered"}
     word = school.lunch.undone.get(name)
     if word is None:
-        return {"served", "repeat"} if same else {"served"}
+        return {"served"}
     if word.sure and (word.record is None or _is_held(store, word.record)):
         return {"undone"}
-    return {"undone", "served", "repeat"}
+    return {"undone", "served"}
 
 
 def _is_held(store: Store, name: str) -> bool:

@@ -111,6 +111,17 @@ def test_a_lunch_is_made_again_from_files(tmp_path: Path) -> None:
         ({"locks": LINES["locks.csv"][:1] * 2}, "stands on two lines"),
         ({"counters": ["t1,,,,,,\n"]}, "t1 is no tap at a counter"),
         ({"corrections": [f"k1,{at('11:00')},co,t2,eaten\n"]}, "corrections.csv, line 2: why 'eaten'"),
+        ({"cuts": LINES["cuts.csv"][:1] * 2}, "cuts.csv: x1 stands on 2 lines"),
+        ({"enrolment": LINES["enrolment.csv"][:1] * 3}, "enrolment.csv: e1 stands on 3 lines"),
+        ({"counters": ["t3,,2,,,,\n", "t3,repeated,,,,,\n"]}, "counters.csv: t3 stands on 2 lines"),
+        ({"corrections": [f"k1,{at('11:00')},co,t2,undone\n"] * 2}, "corrections.csv: k1 stands on 2 lines"),
+        ({"counters": ["t5,,,stranger,co-hoa,t99,\n"]}, "counters.csv: t5 is of t99, which is no tap at a counter"),
+        ({"counters": ["t6,,,name,co-hoa,,st-x\n"]}, "counters.csv: pupil st-x is not in roster.csv"),
+        ({"counters": ["t6,,,name,co-hoa,,\n"]}, "counters.csv: t6 is by name, and names no pupil_key"),
+        (
+            {"class_lists": [f"d1,{at('11:00')},co,1A,{DAY},lunch,{at('10:40')},{AN};{CHI}\n"]},
+            f"class-lists.csv: d1: {CHI} is not of class 1A on {DAY}",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_by_its_line_and_nothing_is_written(
@@ -166,6 +177,29 @@ def test_what_a_counter_took_back_is_no_helping_that_it_knew_of(tmp_path: Path) 
     words = [f"k1,{at('10:32')},co,t1,undone\n"]
     found = made(written(tmp_path / "day", taps=taps, counters=[], corrections=words))
     assert [(r[5], r[8], r[17]) for r in found["servings.csv"]] == [("1", "", "t2"), ("2", "apart", "t3")]
+
+
+def test_a_counters_window_runs_from_the_last_tray_that_counts(tmp_path: Path) -> None:
+    def lunch(seconds: tuple[int, ...], *words: str, counters: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
+        taps = [f"t{n},quay,quay-1,,{DAY}T10:31:{one:02}.000+07:00,,,c-{AN}\n" for n, one in enumerate(seconds, 1)]
+        said = [f"k{n},{at('10:32')},co,{one}\n" for n, one in enumerate(words, 1)]
+        files = written(tmp_path / "day", taps=taps, counters=[*counters], corrections=said)
+        return [(r[17], r[5], r[8]) for r in made(files)["servings.csv"]]
+
+    # It isn't prolonged by a repeat; what was taken back opens none; what was said to be a second helping does.
+    assert lunch((0, 13, 26, 39)) == [("t1", "1", ""), ("t3", "2", "")]
+    assert lunch((0, 5, 11), "t1,undone") == [("t2", "1", "")]
+    assert lunch((0, 5, 11), "t1,undone", counters=("t2,repeated,,,,,\n",)) == [("t3", "1", "")]
+    assert lunch((0, 5, 24), "t2,second") == [("t1", "1", ""), ("t2", "2", "")]
+    assert lunch((0, 25, 30, 46), "t2,repeat") == [("t1", "1", ""), ("t3", "2", "")]
+    # A counter whose window is shorter says so itself.
+    assert lunch((0, 9), counters=("t2,accepted,2,,,,\n",)) == [("t1", "1", ""), ("t2", "2", "")]
+
+
+def test_a_serving_by_name_is_the_pupils_whom_staff_chose_whatever_card_stands_there(tmp_path: Path) -> None:
+    taps = [f"t1,quay,quay-1,,{at('10:31')},,,c-{BE}\n"]
+    found = made(written(tmp_path / "day", taps=taps, counters=[f"t1,,,name,co-hoa,,{AN}\n"]))
+    assert [(r[4], r[6], r[16]) for r in found["servings.csv"]] == [(AN, "name", "-")]
 
 
 def test_without_its_files_a_day_has_no_meals(tmp_path: Path) -> None:

@@ -25,16 +25,17 @@ def test_who_comes_again_is_served_again_and_it_counts_apart() -> None:
     assert [one.second for one in found.servings] == [False, False, True]
 
 
-def test_a_card_again_within_twenty_seconds_is_the_same_tray_also_where_the_counter_forgot() -> None:
-    found = count(
-        tap(1, "c-an", "10:31"),
-        tap(2, "c-an", "10:31", 5, decision="repeated"),
-        tap(3, "c-an", "10:31", 24),  # 19 s after the repeat, by a counter that was started anew
-        tap(4, "c-an", "10:31", 44, said=lunch(2)),  # 20 s after that
-        tap(1, "c-an", "10:31", 45, point="quay-2", said=lunch(3)),  # another counter: never a repeat
-    )
-    assert told(found) == [("st-an", 1, "card", ()), ("st-an", 2, "card", ()), ("st-an", 3, "card", ())]
-    assert [(one.tap[-1], one.what) for one in found.aside] == [("2", "repeat"), ("3", "repeat")]
+def test_what_is_the_same_tray_its_counter_knows_and_what_it_signalled_as_a_serving_is_one() -> None:
+    first, again = tap(1, "c-an", "10:31"), tap(2, "c-an", "10:31", 5, decision="repeated")
+    third = tap(3, "c-an", "10:31", 11)
+    found = count(first, again, third, words=[word(first, 1, "undone")])
+    assert told(found) == [("st-an", 1, "card", ())] and found.servings[0].tap == third.id
+    assert [(one.tap[-1], one.what) for one in found.aside] == [("1", "undone"), ("2", "repeat")]
+    # A counter's window is the school's to set; another counter's window is another one.
+    soon = tap(3, "c-an", "10:31", 9, said=lunch(2)), tap(1, "c-an", "10:31", 10, point="quay-2", said=lunch(3))
+    assert told(count(first, again, *soon)) == [("st-an", nth, "card", ()) for nth in (1, 2, 3)]
+    # What one that forgot took for a first one is shown to people, and billed to nobody by itself.
+    assert told(count(first, third)) == [("st-an", 1, "card", ()), ("st-an", 2, "card", ("apart",))]
 
 
 def test_people_say_of_a_repeat_that_it_was_a_second_helping_and_the_other_way_round() -> None:
