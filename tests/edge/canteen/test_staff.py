@@ -15,11 +15,12 @@ from edge.canteen.others import ABSENT_MS
 from edge.canteen.shifts import FREE_TRIES
 from edge.lane import WAITING_MAX
 from edge.ports import CardSeen, Warning_
+from protocol.cards import CardUid
 from protocol.countersheet import Eater, MealPlan, Shift
 from protocol.errors import JournalFull
 from protocol.meals import Face
 from protocol.served import Told
-from tests.edge.canteen.canteen import AN, BINH, KEY, PIN, STAFF, STRANGER, TODAY, Canteen, hashed, sheet
+from tests.edge.canteen.canteen import AN, BINH, KEY, LOST, PIN, STAFF, STRANGER, TODAY, Canteen, hashed, sheet
 from tests.edge.room import data_of, events
 from tests.edge.running import until
 
@@ -85,6 +86,39 @@ def test_a_staff_card_takes_the_shift_and_is_no_serving(canteen: Canteen) -> Non
     assert (canteen.view().shift_by, canteen.view().shift_name) == ("u-8", "") and heard == ["quay-1"]
     canteen.lay(sheet(3))
     assert canteen.tap(STAFF) == "refused", "a card that the sheet doesn't name any more is any card"
+
+
+@pytest.mark.parametrize(("card", "signal"), [(AN, "accepted"), (LOST, "refused")])
+def test_a_card_that_the_roster_names_is_a_pupils_tap_whoever_else_has_it(
+    canteen: Canteen, card: CardUid, signal: str
+) -> None:
+    canteen.lay(sheet(2, cards={KEY.keyed(card): "u-8"}))
+    last = canteen.assembly.journal.last
+    assert canteen.tap(card) == signal and canteen.assembly.journal.last == last + 1
+    assert canteen.view().shift_by is None, "it takes no shift"
+
+
+def test_a_shift_ends_with_the_sheet_that_no_longer_names_its_holder(tmp_path: Path) -> None:
+    before = Canteen(tmp_path, ("quay-1", "quay-2"))
+    before.lay(sheet(2, **STAFFED))
+    before.counter.log_in("quay-1", PIN)
+    before.tap(STAFF, station=1)
+    heard: list[str] = []
+    before.counter.listen(heard.append)
+    fewer = {"pins": {"u-6": STAFFED["pins"]["u-6"]}, "cards": STAFFED["cards"], "staff": {}}
+    before.lay(sheet(3, **fewer))
+    assert (before.view("quay-1").shift_by, before.view("quay-2").shift_by) == (None, "u-8")
+    assert before.view("quay-1").needs_login and heard[-1] == "quay-1", "the screen is told"
+    # A lane that still had the sheet before: what it began ends at the next look.
+    before.counter.take_shift("quay-1", "u-7")
+    before.counter.tend()
+    assert before.view("quay-1").shift_by is None
+    before.counter.take_shift("quay-1", "u-7")
+    before.close()
+    after = Canteen(tmp_path, ("quay-1", "quay-2"))
+    after.counter.tend()
+    assert (after.view("quay-1").shift_by, after.view("quay-2").shift_by) == (None, "u-8")
+    after.close()
 
 
 def test_two_pages_that_guess_at_once_are_looked_at_one_after_the_other(canteen: Canteen) -> None:
