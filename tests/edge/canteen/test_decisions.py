@@ -321,6 +321,7 @@ def _recount(journal: SqliteJournal, first: int) -> Counter[str]:
             words[word.tap] = word.why
     found: Counter[str] = Counter()
     seen: dict[str, str] = {}
+    shown = {event.id: decode_data(event, TapData).card for event in events if event.name == "meal.referred"}
     for event in events:
         if event.name not in ("meal.pickup", "meal.referred"):
             continue
@@ -330,7 +331,9 @@ def _recount(journal: SqliteJournal, first: int) -> Counter[str]:
             seen[data.card] = data.student
         counts = words.get(event.id, "done" if data.decision == "accepted" else "repeat") in ("done", "second")
         if data.decision != "refused" and counts and "day" in getattr(data.meal, "__struct_fields__", ()):
-            found[data.student or data.card] += 1
+            # A stranger who is served by hand of a referred card is whoever holds that card.
+            of = data.hand.of if isinstance(data.hand, ByHand) and data.hand.how == "stranger" else None
+            found[data.student or shown.get(of, data.card)] += 1
     for card, student in seen.items():
         # A card that nobody knew for a while was that pupil's all the time.
         found[student] += found.pop(card, 0)

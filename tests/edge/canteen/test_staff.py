@@ -328,6 +328,35 @@ def test_other_counters_are_told_and_heard_and_who_is_not_heard_is_said(tmp_path
     canteen.close()
 
 
+def test_a_stranger_whose_card_is_bound_since_has_had_a_tray_at_every_counter(tmp_path: Path) -> None:
+    counters = {"quay-a": "A" * 43, "quay-b": "B" * 43}
+    first, others = Canteen(tmp_path, ("quay-1", "quay-2")), Others()
+    first.roster()
+    first.lay(sheet(2, counters=counters))
+    first.counter.join(others)
+    first.run()
+    assert first.tap(STRANGER, ago_s=50) == "refused"
+    [waits] = first.view().waiting
+    assert first.counter.serve_stranger("quay-1", waits.tap, "-").code is None
+    assert first.view().tally.strangers == 1 and others.told[-1].card == KEY.keyed(STRANGER)
+    first.close()
+    # After a restart, too; and where the tray was at another gateway's counter.
+    again = Canteen(tmp_path, ("quay-1", "quay-2"))
+    (tmp_path / "b").mkdir()
+    theirs = Canteen(tmp_path / "b")
+    theirs.roster()
+    theirs.lay(sheet(2, counters={"quay-a": "A" * 43, "quay-z": "Z" * 43}))
+    theirs.counter.heard("quay-z", others.told)
+    for canteen, station in ((again, 1), (theirs, 0)):
+        canteen.roster(2, chi=STRANGER)
+        assert canteen.tap(STRANGER, station=station) == "accepted"
+        view = canteen.view("quay-2" if station else "quay-1")
+        assert (view.shown.shape, view.shown.nth) == ("second", 2)
+        assert (view.tally.served, view.tally.seconds, view.tally.strangers) == (1, 1, 0)
+        assert data_of(events(canteen.data)[-1])["meal"]["nth"] == 2, "the record says it, too"
+        canteen.close()
+
+
 def test_a_late_word_counts_in_the_shift_it_says_and_one_that_says_none_in_the_shift_of_the_moment(
     canteen: Canteen,
 ) -> None:
