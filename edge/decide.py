@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -95,6 +96,11 @@ def decide(
         return Judgement("accepted", None, pupils.pop(), name)
     reason = "ambiguous" if pupils and blocked is None else blocked
     return Judgement("refused", _BLOCKED.get(reason or "", "unknown"), None, name)
+
+
+def is_named(release: Release | None, ids: Iterable[str]) -> bool:
+    """Whether a release speaks of one of these keyed ids, as a pupil's card or as one that it blocks."""
+    return release is not None and any(one in release.cards or one in release.blocked for one in ids)
 
 
 _BLOCKED: Final[dict[str, Reason]] = {"lost": "lost", "not-enrolled": "not-enrolled", "ambiguous": "ambiguous"}

@@ -203,7 +203,10 @@ class Meals(Protocol):
     """
 
     def takes_shift(self, station: str, cards: Sequence[str]) -> bool:
-        """Whether one of these keyed ids is a staff card, whose holder has the shift from now on: it is no serving."""
+        """Whether one of these keyed ids is a staff card, whose holder has the shift from now on: it is no serving.
+
+        Asked only of cards of which the roster says nothing.
+        """
 
     def pressed(self, station: str, asked: HandSeen) -> str | None:
         """The record that answers this press already: of the press just before, or of the card it is to answer."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from edge.config import StationPlan
-from edge.decide import Judgement, RecentTaps, decide
+from edge.decide import Judgement, RecentTaps, decide, is_named
 from edge.ports import CardRead, CardSeen, Clock, HandSeen, Journal, Meals, Plate, Sighting, Signals, Warning_
 from protocol.cards import CardKey, CardUid
 from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
@@ -97,7 +97,7 @@ class Station:
         key = self._card_key(release)
         keyed = key.keyed(sighting.card)
         listed = keyed if seen.listed is None else key.keyed_text(seen.listed)
-        if self._meals is not None and self._meals.takes_shift(self.plan.name, (keyed, listed)):
+        if self._takes_shift(release, (keyed, listed)):
             return
         school_key = key.number != 0 and (release is None or key.number in release.keys)
         judged = decide(
@@ -129,6 +129,11 @@ class Station:
             meal=msgspec.UNSET if plate.meal is None else plate.meal,
         )
         self._write(data, sighting.clock, None)
+
+    def _takes_shift(self, release: Release | None, ids: Sequence[str]) -> bool:
+        """Whether it is a staff card; never one of which the roster speaks: that is a pupil's tap."""
+        meals = self._meals
+        return meals is not None and not is_named(release, ids) and meals.takes_shift(self.plan.name, ids)
 
     def _at_table(self, judged: Judgement, keyed: str, clock: ClockReading) -> tuple[Judgement, Plate]:
         """What a touch is as a serving: another card of a pupil who just took a tray here is the same tray."""

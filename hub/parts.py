@@ -172,6 +172,7 @@ class Store:
             self.holders,
             self.roster,
             self.secrets,
+            self.counters,
             self.clock,
         )
         self.consents = Consents(self)

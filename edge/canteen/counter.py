@@ -287,6 +287,13 @@ class GatewayCounter:
         """It is `who`'s from now on; written down at the next look, since a lane may call."""
         self._shifts.begin(station, who, self._clock.mono_ns() // 1_000_000, self._meal(station))
 
+    def _dismissed(self, station: str) -> bool:
+        """End the shift of somebody whom the sheet no longer lets have one; True where it ended."""
+        sheet, holder = self.hatch.sheet, self._shifts.holder(station)
+        if sheet is None or holder is None or holder in sheet.pins or holder in sheet.cards.values():
+            return False
+        return self._shifts.end(station, holder)
+
     # --- told by the gateway --------------------------------------------------------------------------------------
 
     def hear_sheet(self, payload: bytes) -> bool:
@@ -295,6 +302,10 @@ class GatewayCounter:
             return False
         assert self.store.current is not None
         self.hatch.lay(self.store.current)
+        for station in self.stations():
+            if self._dismissed(station):
+                self.hatch.changed(station)
+        self._shifts.save()
         return True
 
     def join(self, neighbours: Neighbours) -> None:
@@ -324,7 +335,7 @@ class GatewayCounter:
         for station in self.stations():
             sitting = self.hatch.sitting(station, clock)
             key = NO_MEAL if sitting is None else (sitting.day, sitting.meal)
-            ended = self._shifts.look(station, clock.mono_ms, key)
+            ended = self._shifts.look(station, clock.mono_ms, key) or self._dismissed(station)
             link = self._backlog is not None and self._backlog.now.link
             release = self._roster()
             seen = (

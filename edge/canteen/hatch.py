@@ -235,6 +235,8 @@ class Hatch:
         again = data.decision == "repeated"
         said = 1 if meal is None else meal.nth
         serving = Serving(tap, key, data.student, data.card, "", data.point, shift, at_ms, same=again, said=said)
+        if hand is not None and hand.how == "stranger" and hand.of is not None:
+            serving.shown = slips.card_of(hand.of)
         if self._book.note(serving) and tell and serving.counts:
             self.others.say(serving)
         if lists:

@@ -65,7 +65,7 @@ class Others:
         try:
             # Its place is the exchange's to give.
             self._neighbours.said(
-                Told(1, serving.tap, serving.card, serving.student, day, meal, not serving.counts, serving.shift)  # type: ignore[arg-type]  # A key's meal came from a MealTap.
+                Told(1, serving.tap, serving.held, serving.student, day, meal, not serving.counts, serving.shift)  # type: ignore[arg-type]  # A key's meal came from a MealTap.
             )
         except Exception:
             log.exception("serving %s could not be told to other counters", serving.tap)

@@ -28,6 +28,7 @@ class Serving:
 
     `at_ms`: of CLOCK_BOOTTIME. `undone`: taken back. `same`: the same tray as one before it. `shift`: of the moment.
     `who`: the book's own name for the person. `said`: the helping that its record names, of what was known then.
+    `shown`: the card that was referred, where a stranger was served by hand of it.
     """
 
     tap: str
@@ -42,6 +43,12 @@ class Serving:
     same: bool = False
     who: str = ""
     said: int = 1
+    shown: str = ""
+
+    @property
+    def held(self) -> str:
+        """The card that the person holds, as far as one was seen."""
+        return self.shown or self.card
 
     @property
     def counts(self) -> bool:
@@ -115,6 +122,9 @@ class Book:
 
     def judge(self, key: MealKey, student: str | None, card: str, station: str, at_ms: int, window_ms: int) -> Verdict:
         """What a touch at `station` at `at_ms` of CLOCK_BOOTTIME is; a tray taken back is as if it never was."""
+        if student is not None and any(card in meal.people for meal in self._meals.values()):
+            # Somebody got a tray by it before it was anybody's.
+            self._learn(card, student)
         who = self.who(student, card)
         last = self._here.get((station, who))
         if last is not None and last.counts and -window_ms < at_ms - last.at_ms < window_ms:
@@ -163,11 +173,11 @@ class Book:
         if meal.servings >= SERVINGS_MAX:
             self.unkept += 1
             return False
-        if serving.student is not None and self._whose.get(serving.card) != serving.student:
-            self._learn(serving.card, serving.student)
+        if serving.student is not None and self._whose.get(serving.held) != serving.student:
+            self._learn(serving.held, serving.student)
         meal.servings += 1
         self._taps[serving.tap] = serving
-        serving.who = who = self.who(serving.student, serving.card)
+        serving.who = who = self.who(serving.student, serving.held)
         person = meal.people.get(who)
         if person is None:
             person = meal.people[who] = _Person(serving.student)
@@ -268,7 +278,7 @@ class Book:
         for person in meal.people.values():
             for serving in person.servings:
                 self._taps.pop(serving.tap, None)
-                self._whose.pop(serving.card, None)
+                self._whose.pop(serving.held, None)
 
     def _drop(self, serving: Serving) -> None:
         """As if it had never been told."""

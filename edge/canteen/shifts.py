@@ -75,11 +75,14 @@ class Shifts:
             saved.who, saved.since_ms, (saved.day, saved.meal) = who, now_ms, key
             self._dirty = True
 
-    def end(self, station: str) -> None:
-        """It is nobody's."""
+    def end(self, station: str, who: str | None = None) -> bool:
+        """It is nobody's; `who`: only where it still is theirs. True where it ended."""
         with self._lock:
-            self._of(station).who = None
-            self._dirty = True
+            saved = self._of(station)
+            if saved.who is None or who not in (None, saved.who):
+                return False
+            saved.who, self._dirty = None, True
+            return True
 
     def look(self, station: str, now_ms: int, key: MealKey) -> bool:
         """End a shift whose meal is over, never one within its meal; True where it ended. `key`: the meal now."""

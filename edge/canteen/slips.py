@@ -67,6 +67,10 @@ class Slips:
         """The serving that answered a referred card; None while nobody did."""
         return self._answered.get(of)
 
+    def card_of(self, tap: str) -> str:
+        """The card that waits under a record; empty where none does."""
+        return next((card for card, slip in self._waiting.items() if slip.tap == tap), "")
+
     def recent(self) -> Iterator[Slip]:
         """The last servings, newest first."""
         return reversed(self._recent)

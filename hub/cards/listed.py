@@ -1,13 +1,14 @@
 """Listed cards: what a roster with cards does to the cards that are held, before it is taken. Pure.
 
 - A list never makes a card good that was lost or replaced: it can't know. Its pupil is taken, the card stays as it is.
+- Neither does it give a pupil the card by which counter staff take their shift; a pupil who has it already keeps it.
 - A card that isn't listed goes with a pupil who isn't listed, or where the list names another good card of its pupil;
   else it stays: it may have been bound at a desk since the list was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -16,12 +17,12 @@ from hub.cards.holdings import Holding
 if TYPE_CHECKING:
     from hub.roster import RosterRow
 
-CardEffect = Literal["new", "passed", "gone", "kept", "lost", "replaced", "same"]
+CardEffect = Literal["new", "passed", "gone", "kept", "lost", "replaced", "staff", "same"]
 """`passed`: it was another pupil's until now; `gone`: taken from its pupil; `kept`: it stays, although it isn't listed;
-`lost` and `replaced`: listed, and left as that."""
+`lost`, `replaced` and counter `staff`'s: listed, and left as that."""
 CARD_EFFECTS: Final = get_args(CardEffect)
-ENDED_FOR_GOOD: Final = ("lost", "replaced")
-"""Only a person at a desk makes such a card good again."""
+LEFT_AS_IT_IS: Final = ("lost", "replaced", "staff")
+"""No list makes such a card its pupil's, only a person at a desk."""
 WRITES: Final = ("new", "passed", "gone")
 CARDS_PASSED: Final = "cards-passed"
 """The guard that asks before a list gives a card that somebody has to somebody else: an old list does so, too."""
@@ -68,17 +69,19 @@ class CardPlan:
         return {"counts": dict(self.counts), "lines": lines}
 
 
-def card_plan(held: Iterable[Holding], rows: Sequence[RosterRow]) -> CardPlan:
-    """What a roster does to cards; `held`: every holding, by card and time."""
+def card_plan(held: Iterable[Holding], rows: Sequence[RosterRow], staff: Collection[str] = ()) -> CardPlan:
+    """What a roster does to cards; `held`: every holding, by card and time; `staff`: cards of counter staff."""
     last = {one.card: one for one in held}
     named = [
-        ListedCard(row.card, row.pupil_key, _effect(last.get(row.card), row), row.line) for row in rows if row.card
+        ListedCard(row.card, row.pupil_key, _effect(last.get(row.card), row, row.card in staff), row.line)
+        for row in rows
+        if row.card
     ]
     cards = {one.card for one in named}
     first: dict[str, int] = {}
     for row in rows:
         first.setdefault(row.pupil_key, row.line)
-    good = {one.pupil: one.line for one in named if one.effect not in ENDED_FOR_GOOD}
+    good = {one.pupil: one.line for one in named if one.effect not in LEFT_AS_IT_IS}
     unnamed = [
         ListedCard(
             card,
@@ -92,7 +95,9 @@ def card_plan(held: Iterable[Holding], rows: Sequence[RosterRow]) -> CardPlan:
     return CardPlan((*named, *unnamed))
 
 
-def _effect(last: Holding | None, row: RosterRow) -> CardEffect:
+def _effect(last: Holding | None, row: RosterRow, is_staffs: bool) -> CardEffect:
+    if is_staffs and (last is None or not last.open or last.pupil != row.pupil_key):
+        return "staff"
     if last is None:
         return "new"
     if last.open:

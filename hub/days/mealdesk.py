@@ -98,6 +98,7 @@ class MealDesk(MealChecks):
     def admit_staff(self, by: str, id: str, shown: str, pin: str | None = None, card: str | None = None) -> None:
         """Let somebody take a shift at counters by a PIN, a card, or both; a PIN or card that isn't given stays.
 
+        The card of somebody who was dismissed may be given on; they come back by what is given then.
         Raises EntryRefused, passwords.Busy.
         """
         self._check(by)
@@ -116,20 +117,31 @@ class MealDesk(MealChecks):
             before = known.get(id)
             if before is None and len(known) >= STAFF_MAX:
                 raise EntryRefused("{count} may take a shift already, no more", count=len(known))
-            if canonical is not None and any(one.card == canonical and one.id != id for one in known.values()):
-                raise EntryRefused("the card is another's who may take a shift")
-            if canonical is not None and any(
-                one.card == canonical and one.open for one in self._store.holders.holdings()
-            ):
-                raise EntryRefused("the card is a pupil's")
+            if canonical is not None:
+                self._free(canonical, [one for one in known.values() if one.id != id])
             made = CounterStaff(id, shown.strip(), hashed, canonical, self._store.clock.now_ms())
             if before is not None:
-                made = replace(made, pin=hashed or before.pin, card=canonical or before.card, since_ms=before.since_ms)
+                # Who was dismissed comes back by what is given now: an old card or PIN may be somebody else's.
+                stays = before if before.gone_ms is None else replace(before, pin=None, card=None)
+                made = replace(made, pin=hashed or stays.pin, card=canonical or stays.card, since_ms=before.since_ms)
             if made.pin is None and made.card is None:
                 raise EntryRefused("a PIN or a card must be given")
             self._store.counters.admit(made)
             self._audit(by, "counter staff", id)
         self._entered()
+
+    def _free(self, card: str, others: Sequence[CounterStaff]) -> None:
+        """See that a card is nobody's, and take it from who was dismissed. Raises EntryRefused."""
+        has = next((one for one in others if one.card == card), None)
+        if has is not None and has.gone_ms is None:
+            raise EntryRefused("the card is another's who may take a shift")
+        last = next((one for one in reversed(self._store.holders.holdings()) if one.card == card), None)
+        if last is not None and last.open:
+            raise EntryRefused("the card is a pupil's")
+        if last is not None and last.ended == "lost":
+            raise EntryRefused("the card was reported lost; say `found` first")
+        if has is not None:
+            self._store.counters.admit(replace(has, card=None))
 
     def dismiss_staff(self, by: str, id: str) -> None:
         """Let somebody take no shift any more. Raises EntryRefused."""

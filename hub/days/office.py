@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hub.attendance.evidence import HALVES, STATES
 from hub.attendance.knowndays import beyond_ms
 from hub.attendance.schoolday import VIETNAM
-from hub.cards.holdings import SINCE_EVER_MS, ChangeKind
+from hub.cards.holdings import SINCE_EVER_MS, STARTS, ChangeKind
 from hub.cards.listed import CardPlan, card_plan
 from hub.roster import RosterRow
 from protocol.cards import parse_card, suspicion
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hub.cards.holders import Holders
     from hub.clock import HubClock
     from hub.days.daybook import Daybook
+    from hub.store.counterrows import CounterRows
     from hub.store.database import Database
     from hub.store.dayrows import DayRows
     from hub.store.peoplerows import PeopleRows, Person
@@ -79,12 +80,13 @@ class Office:
         holders: Holders,
         roster: RosterRows,
         secrets: Secrets,
+        counters: CounterRows,
         clock: HubClock,
     ) -> None:
         """Work for one hub."""
         self._database, self._daybook, self._clock = database, daybook, clock
         self._people, self._days, self._holders, self._roster = people, days, holders, roster
-        self._secrets = secrets
+        self._secrets, self._counters = secrets, counters
         self.on_entered: Callable[[bool], None] = lambda _roster: None
         """Hears after each commit that records were entered, and whether a new release was made."""
 
@@ -311,6 +313,8 @@ class Office:
                 raise EntryRefused("the card wasn't this pupil's")
             if change == "found" and held is not None:
                 raise EntryRefused("the card is this pupil's: it isn't lost")
+            if change in STARTS and card.canonical in self._counters.cards():
+                raise EntryRefused("the card is counter staff's, who take their shift by it; use another one")
             if since_ms is None:
                 since_ms = SINCE_EVER_MS if not before and change == "issued" else self._clock.now_ms()
             record = self._change_card(by, change, card.canonical, student, since_ms)
@@ -349,7 +353,7 @@ class Office:
 
     def card_plan(self, rows: Sequence[RosterRow]) -> CardPlan:
         """What taking a roster would do to cards; under the ledger's lock."""
-        return card_plan(self._holders.holdings(), rows)
+        return card_plan(self._holders.holdings(), rows, self._counters.cards())
 
     def _take_cards(self, by: str, made: CardPlan, now_ms: int) -> None:
         known = {change.card for change in self._days.card_changes()}

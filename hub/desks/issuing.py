@@ -8,7 +8,7 @@ follows from who has a card.
 | --- | --- |
 | is nobody's | it becomes the next pupil's, and the list moves on |
 | was just issued, and is still at the reader | nothing |
-| is somebody's, was lost, is a part or no number | it is refused, and said why |
+| is somebody's, counter staff's, was lost, is a part or no number | it is refused, and said why |
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STATIONS_SINCE_MS: Final = 14 * 86_400_000
 LAG_MAX: Final = 500
 """Records of other stations that are passed over in one go each time a desk looks, before it remembers that it did."""
 
-What = Literal["bound", "again", "taken", "lost", "part", "unreadable", "nobody-next", "undone", "skipped"]
+What = Literal["bound", "again", "taken", "lost", "part", "staff", "unreadable", "nobody-next", "undone", "skipped"]
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -256,6 +256,8 @@ class Issuing:
         card = self._book.card_of(tap.card)
         if card is None:
             return Entry(now_ms, "part", found.tail)
+        if card in self._store.counters.cards():
+            return Entry(now_ms, "staff", found.tail)
         person = self._next(session)
         if person is None:
             return Entry(now_ms, "nobody-next", found.tail)

@@ -42,6 +42,7 @@ CARDS: Final = {
     "kept": "thẻ không có trong tệp, vẫn giữ / cards not in the file, kept",
     "lost": "thẻ đã báo mất, vẫn bị từ chối / cards reported lost, still refused",
     "replaced": "thẻ đã thay, vẫn bị từ chối / cards replaced, still refused",
+    "staff": "thẻ của người đứng quầy, không gắn cho học sinh / cards of counter staff, given to no pupil",
     "same": "thẻ như cũ / cards as before",
 }
 """What a roster does to cards; see hub.cards.listed."""

@@ -66,6 +66,11 @@ class CounterRows:
         for row in self._run("SELECT id, shown, pin, card, since_ms, gone_ms FROM counter_staff ORDER BY id"):
             yield CounterStaff(*row)
 
+    def cards(self) -> frozenset[str]:
+        """The cards by which somebody may take a shift now, in canonical form: no pupil gets one of them."""
+        rows = self._run("SELECT card FROM counter_staff WHERE card IS NOT NULL AND gone_ms IS NULL")
+        return frozenset(str(card) for (card,) in rows)
+
     def admit(self, one: CounterStaff) -> None:
         """Somebody may take a shift, as said now. Raises sqlite3.IntegrityError where the card is somebody else's."""
         self.version += 1

@@ -167,6 +167,9 @@ REFUSALS: Final = {
     "the card wasn't this pupil's": "thẻ này chưa từng là của em này",
     "the card is this pupil's: it isn't lost": "thẻ vẫn là của em này: thẻ không báo mất",
     "the card was reported lost; say `found` first": "thẻ đã báo mất; hãy ghi là tìm thấy trước",
+    "the card is counter staff's, who take their shift by it; use another one": (
+        "thẻ này là của người đứng quầy, dùng để nhận ca; hãy dùng thẻ khác"
+    ),
     "the card is another pupil's; say `returned` first": "thẻ đang là của em khác; hãy ghi là thu lại trước",
     "the pupil has left the school": "em này đã rời trường",
     "the class has no pupils today": "hôm nay lớp không có học sinh",

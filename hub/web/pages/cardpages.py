@@ -39,6 +39,7 @@ SAID: Final = {
     "refused": N_("Thẻ này không gắn được: số thẻ không đầy đủ, không phải số thẻ, hoặc học sinh không còn ở trường."),
     "taken": N_("Thẻ này đang là của một học sinh khác. Muốn chuyển, hãy thu thẻ ở trang của học sinh đó trước."),
     "blocked": N_("Thẻ này đã được báo mất. Hãy mở lại thẻ ở trang của học sinh đó trước."),
+    "staffs": N_("Thẻ này là của người đứng quầy, dùng để nhận ca. Hãy dùng thẻ khác."),
     "not-theirs": N_("Thẻ này không còn là của học sinh này."),
 }
 """What a page says of what was done, by the word in its address."""
@@ -213,6 +214,8 @@ def _add_binding(web: Web) -> None:
                 return _not_done(visit, person.key, "taken")
             if now.state == "lost":
                 return _not_done(visit, person.key, "blocked")
+            if card in web.store.counters.cards():
+                return _not_done(visit, person.key, "staffs")
             try:
                 _, home = web.store.office.card(by, change, card, person.key, book.since_ms(card, change))
                 old = book.card_of(replaces) if replaces else None

@@ -51,6 +51,7 @@ CARDS: Final = {
     "kept": N_("Thẻ không có trong tệp, vẫn giữ"),
     "lost": N_("Thẻ đã báo mất, vẫn bị từ chối"),
     "replaced": N_("Thẻ đã thay, vẫn bị từ chối"),
+    "staff": N_("Thẻ của người đứng quầy, không gắn cho học sinh"),
     "same": N_("Thẻ như cũ"),
 }
 """What a roster with cards does to them."""

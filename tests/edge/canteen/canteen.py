@@ -90,11 +90,13 @@ class Canteen:
     def lay(self, made: CounterSheet | None = None) -> bool:
         return self.counter.hear_sheet(self.signed(made or sheet()))
 
-    def roster(self, number: int = 1) -> None:
+    def roster(self, number: int = 1, **more: CardUid) -> None:
+        """The canteen's release; `more`: pupils with a card of theirs."""
         cards = {
             KEY.keyed(AN): ["st-an", "Nguyễn Thị Hoà An", "1A"],
             KEY.keyed(BINH): ["st-binh", "Đặng Bình", "3/2"],
         }
+        cards |= {KEY.keyed(card): [f"st-{name}", name, "3/2"] for name, card in more.items()}
         name = f"r-20261122T180011Z-{number}"
         release = Release(name, number, SCHOOL, "canteen", [1], cards, {KEY.keyed(LOST): "lost"})
         self.assembly.rosters.take("canteen", pack_release(release))

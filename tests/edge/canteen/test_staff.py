@@ -15,11 +15,12 @@ from edge.canteen.others import ABSENT_MS
 from edge.canteen.shifts import FREE_TRIES
 from edge.lane import WAITING_MAX
 from edge.ports import CardSeen, Warning_
+from protocol.cards import CardUid
 from protocol.countersheet import Eater, MealPlan, Shift
 from protocol.errors import JournalFull
 from protocol.meals import Face
 from protocol.served import Told
-from tests.edge.canteen.canteen import AN, BINH, KEY, PIN, STAFF, STRANGER, TODAY, Canteen, hashed, sheet
+from tests.edge.canteen.canteen import AN, BINH, KEY, LOST, PIN, STAFF, STRANGER, TODAY, Canteen, hashed, sheet
 from tests.edge.room import data_of, events
 from tests.edge.running import until
 
@@ -85,6 +86,39 @@ def test_a_staff_card_takes_the_shift_and_is_no_serving(canteen: Canteen) -> Non
     assert (canteen.view().shift_by, canteen.view().shift_name) == ("u-8", "") and heard == ["quay-1"]
     canteen.lay(sheet(3))
     assert canteen.tap(STAFF) == "refused", "a card that the sheet doesn't name any more is any card"
+
+
+@pytest.mark.parametrize(("card", "signal"), [(AN, "accepted"), (LOST, "refused")])
+def test_a_card_that_the_roster_names_is_a_pupils_tap_whoever_else_has_it(
+    canteen: Canteen, card: CardUid, signal: str
+) -> None:
+    canteen.lay(sheet(2, cards={KEY.keyed(card): "u-8"}))
+    last = canteen.assembly.journal.last
+    assert canteen.tap(card) == signal and canteen.assembly.journal.last == last + 1
+    assert canteen.view().shift_by is None, "it takes no shift"
+
+
+def test_a_shift_ends_with_the_sheet_that_no_longer_names_its_holder(tmp_path: Path) -> None:
+    before = Canteen(tmp_path, ("quay-1", "quay-2"))
+    before.lay(sheet(2, **STAFFED))
+    before.counter.log_in("quay-1", PIN)
+    before.tap(STAFF, station=1)
+    heard: list[str] = []
+    before.counter.listen(heard.append)
+    fewer = {"pins": {"u-6": STAFFED["pins"]["u-6"]}, "cards": STAFFED["cards"], "staff": {}}
+    before.lay(sheet(3, **fewer))
+    assert (before.view("quay-1").shift_by, before.view("quay-2").shift_by) == (None, "u-8")
+    assert before.view("quay-1").needs_login and heard[-1] == "quay-1", "the screen is told"
+    # A lane that still had the sheet before: what it began ends at the next look.
+    before.counter.take_shift("quay-1", "u-7")
+    before.counter.tend()
+    assert before.view("quay-1").shift_by is None
+    before.counter.take_shift("quay-1", "u-7")
+    before.close()
+    after = Canteen(tmp_path, ("quay-1", "quay-2"))
+    after.counter.tend()
+    assert (after.view("quay-1").shift_by, after.view("quay-2").shift_by) == (None, "u-8")
+    after.close()
 
 
 def test_two_pages_that_guess_at_once_are_looked_at_one_after_the_other(canteen: Canteen) -> None:
@@ -292,6 +326,35 @@ def test_other_counters_are_told_and_heard_and_who_is_not_heard_is_said(tmp_path
     shown = canteen.view().shown
     assert (shown.shape, shown.nth, shown.alone) == ("second", 2, True)
     canteen.close()
+
+
+def test_a_stranger_whose_card_is_bound_since_has_had_a_tray_at_every_counter(tmp_path: Path) -> None:
+    counters = {"quay-a": "A" * 43, "quay-b": "B" * 43}
+    first, others = Canteen(tmp_path, ("quay-1", "quay-2")), Others()
+    first.roster()
+    first.lay(sheet(2, counters=counters))
+    first.counter.join(others)
+    first.run()
+    assert first.tap(STRANGER, ago_s=50) == "refused"
+    [waits] = first.view().waiting
+    assert first.counter.serve_stranger("quay-1", waits.tap, "-").code is None
+    assert first.view().tally.strangers == 1 and others.told[-1].card == KEY.keyed(STRANGER)
+    first.close()
+    # After a restart, too; and where the tray was at another gateway's counter.
+    again = Canteen(tmp_path, ("quay-1", "quay-2"))
+    (tmp_path / "b").mkdir()
+    theirs = Canteen(tmp_path / "b")
+    theirs.roster()
+    theirs.lay(sheet(2, counters={"quay-a": "A" * 43, "quay-z": "Z" * 43}))
+    theirs.counter.heard("quay-z", others.told)
+    for canteen, station in ((again, 1), (theirs, 0)):
+        canteen.roster(2, chi=STRANGER)
+        assert canteen.tap(STRANGER, station=station) == "accepted"
+        view = canteen.view("quay-2" if station else "quay-1")
+        assert (view.shown.shape, view.shown.nth) == ("second", 2)
+        assert (view.tally.served, view.tally.seconds, view.tally.strangers) == (1, 1, 0)
+        assert data_of(events(canteen.data)[-1])["meal"]["nth"] == 2, "the record says it, too"
+        canteen.close()
 
 
 def test_a_late_word_counts_in_the_shift_it_says_and_one_that_says_none_in_the_shift_of_the_moment(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from hub.cards.holdings import ChangeKind
 from hub.days.classbook import midnight_ms
 from hub.days.mealmonths import meal_days_told
 from hub.days.office import EntryRefused
@@ -21,6 +22,7 @@ from hub.meals.portions import sheet_digest, sheet_of, together
 from hub.meals.publicsheet import counter_lines
 from hub.meals.sittings import FIRST_PLAN, MealPlanRefused
 from hub.meals.wordorder import Until
+from hub.store.counterrows import CounterStaff
 from protocol.envelope import decode_event
 from protocol.mealrecords import Portions
 from tests.hub.days.test_mealbook import Canteen
@@ -300,6 +302,44 @@ def test_who_takes_a_shift_is_known_by_a_slow_hash_and_a_card_that_is_nobody_els
     desk.dismiss_staff("it", "co-hoa")
     with pytest.raises(EntryRefused, match="no shift"):
         desk.dismiss_staff("it", "co-hoa")
+
+
+def test_a_staff_card_is_no_pupils_and_a_lost_card_no_staffs(canteen: Canteen) -> None:
+    store, card, pupil = canteen.store, "a:04A1B2C3D4E5F0", "st-an"
+    store.mealdesk.admit_staff("it", "co-hoa", "Cô Hoa", "408217", card)
+    changes: tuple[ChangeKind, ...] = ("issued", "temporary")
+    for change in changes:
+        with pytest.raises(EntryRefused, match="counter staff"):
+            store.office.card("it", change, card, pupil)
+    store.mealdesk.dismiss_staff("it", "co-hoa")
+    store.office.card("it", "issued", card, pupil)
+    store.office.card("it", "lost", card, pupil)
+    with pytest.raises(EntryRefused, match="reported lost"):
+        store.mealdesk.admit_staff("it", "co-lan", "Cô Lan", None, card)
+    with store.database.transaction():
+        # As an older version let happen.
+        store.counters.admit(CounterStaff("co-hoa", "Cô Hoa", None, card, 0))
+    with pytest.raises(EntryRefused, match="counter staff"):
+        store.office.card("it", "found", card, pupil)
+
+
+def test_the_card_of_who_was_dismissed_is_a_successors_and_no_longer_theirs(canteen: Canteen) -> None:
+    desk, card = canteen.store.mealdesk, "a:04A1B2C3D4E5F0"
+    desk.admit_staff("it", "co-hoa", "Cô Hoa", "408217", card)
+    desk.dismiss_staff("it", "co-hoa")
+    with pytest.raises(EntryRefused, match="must be given"):
+        desk.admit_staff("it", "co-hoa", "Cô Hoa")
+    desk.admit_staff("it", "co-lan", "Cô Lan", None, card)
+    with pytest.raises(EntryRefused, match="another's"):
+        desk.admit_staff("it", "co-hoa", "Cô Hoa", None, card)
+    desk.admit_staff("it", "co-hoa", "Cô Hoa", "591736")
+    by_id = {one.id: one for one in canteen.store.counters.staff() if one.gone_ms is None}
+    assert (by_id["co-hoa"].card, by_id["co-lan"].card) == (None, card)
+    # Who comes back by a card alone has no PIN of before.
+    desk.dismiss_staff("it", "co-hoa")
+    desk.admit_staff("it", "co-hoa", "Cô Hoa", None, "a:04A1B2C3D4E5F1")
+    [back] = [one for one in canteen.store.counters.staff() if one.id == "co-hoa"]
+    assert (back.pin, back.card, back.gone_ms) == (None, "a:04A1B2C3D4E5F1", None)
 
 
 def test_while_words_are_read_again_nothing_is_frozen(canteen: Canteen) -> None:

@@ -16,6 +16,7 @@ from hub.lists.telling import told
 from hub.papers import wrapped
 from hub.parts import Store
 from hub.roster import release_for
+from hub.store.counterrows import CounterStaff
 from protocol.cards import parse_card
 
 
@@ -94,7 +95,16 @@ def test_a_list_makes_no_lost_card_good_and_names_its_line(store: Store, take: T
     found = checked(store, LIST)
     assert found["plan"]["counts"]["same"] == COUNT and found["unchanged"]
     assert found["cards"] == {
-        "counts": {"new": 0, "passed": 0, "gone": 0, "kept": 0, "lost": 1, "replaced": 0, "same": COUNT - 1},
+        "counts": {
+            "new": 0,
+            "passed": 0,
+            "gone": 0,
+            "kept": 0,
+            "lost": 1,
+            "replaced": 0,
+            "staff": 0,
+            "same": COUNT - 1,
+        },
         "lines": [{"effect": "lost", "row": 7}],
     }
     for octets in (LIST, roster(*ROWS[:5], ROWS[5].replace("An 5", "Ân 5"), *ROWS[6:])):
@@ -110,6 +120,38 @@ def test_a_lost_card_is_nobody_elses_by_a_list_either(store: Store, take: Taking
     desk(store, "lost", card(5), 5)
     take(roster(*ROWS[:5], row(5, None), *ROWS[6:], row(6, card(5))))
     assert gate(store, card(5)) == "lost" and holders(store)[card(6)] == "st-6"
+
+
+def test_a_counter_staff_card_becomes_no_pupils_by_a_list_and_everybody_else_is_taken(
+    store: Store, take: Taking
+) -> None:
+    store.mealdesk.admit_staff("it", "co-hoa", "Cô Hoa", None, card(5))
+    found = checked(store, LIST)["cards"]
+    assert found["counts"]["staff"] == 1 and {"effect": "staff", "row": 7} in found["lines"]
+    said = take(LIST)
+    assert "1 thẻ của người đứng quầy, không gắn cho học sinh / cards of counter staff, given to no pupil" in said
+    assert "r1.csv, dòng / line 7" in said
+    assert store.people.find("st-5") is not None and len(holders(store)) == COUNT - 1
+    assert gate(store, card(5)) == "unknown" and gate(store, card(6)) == "accepted"
+    # The pupil's own card stays where the list names the staff's in its place.
+    desk(store, "issued", card(100), 5)
+    take(LIST)
+    assert holders(store)[card(100)] == "st-5" and card(5) not in holders(store)
+    store.mealdesk.dismiss_staff("it", "co-hoa")
+    take(roster(*ROWS[:5], row(5, card(5)), *ROWS[6:]))
+    assert holders(store)[card(5)] == "st-5", "it is nobody's now"
+
+
+def test_a_card_that_a_pupil_has_since_before_stays_theirs(store: Store, take: Taking) -> None:
+    take(LIST)
+    with store.database.transaction():
+        # As an older version let happen.
+        store.counters.admit(CounterStaff("co-hoa", "Cô Hoa", None, card(5), 0))
+    assert checked(store, LIST)["cards"]["counts"]["same"] == COUNT
+    moved = roster(*ROWS[:5], row(5, None), *ROWS[6:], row(6, card(5)))
+    assert checked(store, moved)["cards"]["counts"]["staff"] == 1 and not checked(store, moved)["guards"]
+    take(moved)
+    assert holders(store)[card(5)] == "st-5" and gate(store, card(5)) == "accepted"
 
 
 def test_a_lost_card_that_was_found_is_as_it_was(store: Store, take: Taking) -> None:

@@ -82,6 +82,21 @@ def test_a_card_that_is_somebodys_is_refused_with_who_it_is(office: OfficeRoom) 
     assert len(holders(office)) == 1
 
 
+def test_a_counter_staff_card_is_no_pupils_at_the_desk_on_the_page_and_by_the_api(office: OfficeRoom) -> None:
+    office.store.mealdesk.admit_staff("it", "co-ba", "Cô Ba", None, card(1))
+    client = opened(office)
+    tap = office.tap(card(1))
+    assert "người đứng quầy" in last_of(client) and next_of(client) == "Lê Thị Bé"
+    bound = sent(client, "/cards/bind", pupil="st-be", tap=tap)
+    assert bound.status_code == 303 and "người đứng quầy" in client.get(bound.headers["location"]).text
+    it = office.browser("it")
+    answer = it.post("/v1/cards", json={"change": "issued", "student": "st-be", "card": card(1)})
+    assert answer.status_code == 422 and "counter staff" in answer.text
+    assert card(1) not in holders(office)
+    office.tap(card(2))
+    assert next_of(client) == "Trần Đức Dũng" and holders(office)[card(2)] == "st-be", "the list goes on"
+
+
 def test_the_same_card_twice_is_no_second_pupil(office: OfficeRoom) -> None:
     client = opened(office)
     for _ in range(3):
