@@ -57,12 +57,13 @@ class Fault:
 class Book:
     """One journal of the pile. `near`: its records of interest; `files`: in which it was found.
 
-    `opened`: its first record; `before`: the journal before it and that one's last record then.
+    `opened`: its first record; `newest`: its last one; `before`: the journal before it and that one's last record then.
     """
 
     journal: str
     source: str
     opened: Event | None = None
+    newest: Event | None = None
     held: RangeSet = field(default_factory=RangeSet)
     pruned_through: int = 0
     before: tuple[str, int] | None = None
@@ -192,6 +193,7 @@ class _Laying:
         if other is None:
             known[sequence] = digest
             book.held.add(sequence, sequence)
+            book.newest = event if sequence == book.held.last else book.newest
             self._keep(book, event)
         elif other != digest:
             self._pile.blame("fork", journal, name)

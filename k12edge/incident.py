@@ -131,6 +131,7 @@ def volumes_of(pile: Pile) -> list[Volume]:
             tuple(book.holes()),
             book.before,
             book.opened,
+            book.newest,
         )
         for book in pile.books.values()
     ]
@@ -176,6 +177,8 @@ def _told(pack: Pack, written: Sequence[Path], took_ms: int, missing: Sequence[s
     for origin in pack.known.origins:
         text = "đủ / complete" if origin.complete else origin_text(origin.words, "vi")
         yield f"  {origin.name}: {text}"
+    if not pack.complete:
+        yield "CHƯA ĐỦ DỮ LIỆU / INCOMPLETE"
     yield f"  {WORDS['vi']['hub']} / hub: {WORDS['vi']['hub-only']} / {WORDS['en']['hub-only']}"
     yield from (str(path) for path in written)
     if missing:

@@ -48,7 +48,7 @@ class Chapter:
     `opened_ms`: it was opened, so all journals before it had ended, by then at the latest; None where nobody knows.
     `previous`: the journal before it and that one's last record then. `held_last`: the last record here. `holes` are
     below it, or lost behind it. `ended_ms`: when its last record here was made. `heard_ms`: when the hub took the
-    newest of its records.
+    newest of its records. `first_ms`: it was opened then at the earliest.
     """
 
     journal: str
@@ -58,6 +58,7 @@ class Chapter:
     heard_ms: int
     holes: tuple[Hole, ...] = ()
     ended_ms: int | None = None
+    first_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

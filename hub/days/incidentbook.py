@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.incidents.asking import HOURS_MAX, Scope, hours_before, meals_between, meals_with_lot
 from hub.incidents.origins import counter_origins
-from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, spans_of
+from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, hours_served, spans_of
 from hub.meals.servings import Counters
 from hub.meals.sittings import DAY_MS, day_of, midnight_of
 
@@ -69,15 +69,20 @@ class IncidentBook:
         spans = [span for one in asked for span in spans_of(known, one)]
         first_ms = min((from_ms for from_ms, _ in spans), default=midnight_of(days[0]))
         last_ms = max((until_ms for _, until_ms in spans), default=midnight_of(days[-1]) + DAY_MS)
-        return replace(known, origins=self.origins(first_ms, last_ms, now_ms))
+        return replace(known, origins=self.origins(first_ms, last_ms, now_ms, hours_served(known)))
 
-    def origins(self, first_ms: int, last_ms: int, now_ms: int) -> tuple[Origin, ...]:
-        """Every counter that gives evidence for a span, and whether all its records of it are here."""
+    def origins(
+        self, first_ms: int, last_ms: int, now_ms: int, hours: Sequence[tuple[int, int]] | None = None
+    ) -> tuple[Origin, ...]:
+        """Every counter that gives evidence for a span, and whether all its records of it are here.
+
+        `hours`: when it must have been there, on, and seeing, to be complete; None: nobody asks that.
+        """
         with self._store.database.lock:
             facts = self._store.coverage.facts(first_ms, last_ms)
             waivers = self._store.coverage.waivers(first_ms)
             kinds = self._kinds(midnight_of(day_of(first_ms)), last_ms)
-        return tuple(counter_origins(facts, kinds, waivers, first_ms, last_ms, now_ms))
+        return tuple(counter_origins(facts, kinds, waivers, first_ms, last_ms, now_ms, hours))
 
     def _kinds(self, first_ms: int, until_ms: int) -> dict[str, set[str]]:
         """Device -> the kinds of its stations that cards were held to."""

@@ -47,6 +47,13 @@ TICKS: Final[Mapping[str, bool]] = {
     "0": False,
 }
 """What may stand behind a pupil; nothing means ill."""
+HEADERS: Final = frozenset(
+    (
+        *("ma", "ma hs", "ma hoc sinh", "hoc sinh", "khoa", "khoa noi bo"),
+        *("key", "internal key", "code", "pupil", "pupil code", "pupil key", "student", "id"),
+    )
+)
+"""What a header begins with, without its marks; any other first line that is no pupil's is a mistyped one."""
 
 
 Kind = Literal["meal", "lot", "hours"]
@@ -182,7 +189,7 @@ def meals_with_lot(menus: Mapping[Asked, Menu], lot: str) -> list[Asked]:
 def ticks_from(name: str, octets: bytes, roll: Mapping[str, Diner]) -> dict[str, bool]:
     """Who is ill (True) or well (False): a line a pupil, by key or school code, and behind it `ill` or `well`.
 
-    A header is passed over. Raises IncidentRefused naming the line.
+    A header is passed over, see HEADERS. Raises IncidentRefused naming the line.
     """
     if len(octets) > ILL_BYTES_MAX:
         raise IncidentRefused(
@@ -196,7 +203,7 @@ def ticks_from(name: str, octets: bytes, roll: Mapping[str, Diner]) -> dict[str,
     found: dict[str, bool] = {}
     for number, whom, word in _lines(lines):
         key = whom if whom in roll else by_code.get(whom)
-        if key is None and number == 1 and spelled(word).casefold() not in TICKS:
+        if key is None and number == 1 and folded(whom) in HEADERS:
             continue
         if key is None or spelled(word).casefold() not in TICKS:
             raise IncidentRefused(
@@ -206,7 +213,11 @@ def ticks_from(name: str, octets: bytes, roll: Mapping[str, Diner]) -> dict[str,
                 whom=whom[:40],
                 word=word[:20],
             )
-        found[key] = TICKS[spelled(word).casefold()]
+        ill = TICKS[spelled(word).casefold()]
+        if found.setdefault(key, ill) != ill:
+            raise IncidentRefused(
+                "{name}, line {number}: {whom!r} is ill and well", name=name, number=number, whom=whom[:40]
+            )
     return found
 
 

@@ -13,9 +13,11 @@ from typing import Final, get_args
 
 import msgspec
 
-from hub.attendance.claims import watermark_of
+from hub.attendance.claims import claim_of, watermark_of
+from hub.attendance.coverage import Claim
 from hub.attendance.schoolday import Binding
-from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, spans_of
+from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, hours_served, spans_of
+from hub.incidents.stood import Running, Span, began_of, may_count, unseen
 from hub.meals.servings import Counters, CounterTap, ServingWord, Why
 from hub.meals.sittings import (
     DAY_MS,
@@ -62,7 +64,7 @@ UNKNOWN_HOURS: Final = SchoolMeals(
 class Volume:
     """A journal as it was found. `near`: its records about the time asked; `before`: the journal before, its last then.
 
-    `holes` are below `last`.
+    `holes` are below `last`; `newest` is the last record.
     """
 
     journal: str
@@ -73,6 +75,7 @@ class Volume:
     holes: tuple[tuple[int, int], ...] = ()
     before: tuple[str, int] | None = None
     opened: Event | None = None
+    newest: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class _Read:
     present: dict[date, dict[str, Presence]] = field(default_factory=dict)
     sure_ms: dict[str, int] = field(default_factory=dict)
     marked: set[str] = field(default_factory=set)
+    claims: dict[str, list[Claim]] = field(default_factory=dict)
 
 
 def plans_in(found: Found) -> MealPlans:
@@ -158,7 +162,12 @@ def known_of(found: Found, asked: Sequence[Asked]) -> Known:
     )
     ends = [until_ms for one in asked for _, until_ms in spans_of(known, one)]
     begins = [from_ms for one in asked for from_ms, _ in spans_of(known, one)]
-    origins = _origins(found, read, sheet, min(begins, default=0), max(ends, default=OPEN_MS))
+    bounds = min(begins, default=0), max(ends, default=OPEN_MS)
+    hours = hours_served(known)
+    if sheet is None:
+        # Of the hours that counters wrote nobody knows how far they reached while all of them were dark.
+        hours += hours_served(Known(known.asked, Counters({date.min: UNKNOWN_HOURS}, ())))
+    origins = _origins(found, read, sheet, bounds, hours)
     return Known(known.asked, counters, roll, known.menus, read.present, known.expected, origins=tuple(origins))
 
 
@@ -260,6 +269,8 @@ def _take(read: _Read, event: Event, device: str, when: Effective) -> None:
     elif event.name == "device.watermark":
         read.marked.add(device)
         row = watermark_of(event, when)
+        if row is not None:
+            read.claims.setdefault(device, []).append(claim_of(row))
         if row is not None and row.error_ms is not None:
             sure_ms = row.complete_to_ms - row.error_ms
             read.sure_ms[device] = max(sure_ms, read.sure_ms.get(device, sure_ms))
@@ -299,21 +310,30 @@ def _is_day(text: str) -> bool:
 # --- what is missing ------------------------------------------------------------------------------------------------
 
 
-def _origins(found: Found, read: _Read, sheet: CounterSheet | None, from_ms: int, until_ms: int) -> Iterator[Origin]:
+def _origins(
+    found: Found, read: _Read, sheet: CounterSheet | None, bounds: tuple[int, int], hours: Sequence[Span]
+) -> Iterator[Origin]:
     """Every gateway that has a journal here or should have one, and every file that can't be read."""
-    name = _namer(sheet)
+    name, (from_ms, until_ms) = _namer(sheet), bounds
     by_journal = {volume.journal: volume for volume in found.volumes}
     devices: dict[str, list[Volume]] = {}
     for volume in found.volumes:
         devices.setdefault(name(volume.source), []).append(volume)
     for device, volumes in sorted(devices.items()):
+        runs = [_running(volume, found.timelines.get(volume.source, Timeline())) for volume in volumes]
+        stood_ms = began_of(runs)
         words = [word for volume in volumes for word in _gaps(volume, by_journal, found.timelines, from_ms)]
         sure_ms = read.sure_ms.get(device)
-        if sure_ms is None:
+        if stood_ms is not None and stood_ms >= until_ms:
+            # What it says of its own time is of no other.
+            sure_ms = None
+        elif sure_ms is None:
             words.append(("no-clock" if device in read.marked else "no-watermark", ""))
         elif sure_ms < until_ms:
             words.append(("ends-before", moment_text(sure_ms)))
         words += [(code, about) for where, code, about in found.faults if where in {one.journal for one in volumes}]
+        if may_count(claims := read.claims.get(device, ())):
+            words += unseen(hours, runs, claims, stood_ms)
         yield Origin(device, not words, sure_ms, tuple(words))
     for counter in sorted((set() if sheet is None else sheet.counters.keys()) - devices.keys()):
         yield Origin(counter, False, None, (("no-journal", ""),))
@@ -321,6 +341,20 @@ def _origins(found: Found, read: _Read, sheet: CounterSheet | None, from_ms: int
         yield Origin("*", False, None, (("counters-unknown", ""),))
     for where in dict.fromkeys(where for where, _, _ in found.faults if where not in by_journal):
         yield Origin(where, False, None, tuple((code, about) for at, code, about in found.faults if at == where))
+
+
+def _running(volume: Volume, timeline: Timeline) -> Running:
+    """A journal as a run of its gateway. One without its first record may be of any time before."""
+    opened = None if volume.opened is None else timeline.effective(volume.opened)
+    ended_ms = None if volume.newest is None else timeline.effective(volume.newest).best_ms
+    return Running(
+        volume.journal,
+        None if opened is None else opened.not_before_ms,
+        None if opened is None else opened.not_after_ms,
+        ended_ms,
+        None if volume.before is None else volume.before[0],
+        ended_ms or 0,
+    )
 
 
 def _gaps(

@@ -53,12 +53,16 @@ class Menu:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A source of records: `complete`, or what is missing of it in `words`: a code of ORIGIN_WORDS and its detail."""
+    """A source of records: `complete`, or what is missing of it in `words`: a code of ORIGIN_WORDS and its detail.
+
+    `late`: nothing is missing but that it wasn't there yet.
+    """
 
     name: str
     complete: bool
     complete_to_ms: int | None = None
     words: tuple[tuple[str, str], ...] = ()
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,9 @@ class Pack:
 
     @property
     def complete(self) -> bool:
-        """Whether every source has said that nothing is missing."""
-        return bool(self.known.origins) and all(origin.complete for origin in self.known.origins)
+        """Whether every source that was there has said that nothing is missing; where none was, nothing is complete."""
+        origins = self.known.origins
+        return any(one.complete for one in origins) and all(one.complete or one.late for one in origins)
 
     def of(self, *lists: List) -> Iterator[Line]:
         """The lines of some lists."""
@@ -175,6 +180,16 @@ def spans_of(known: Known, asked: Asked) -> list[tuple[int, int]]:
     day, meal = asked
     return [
         (one.opens_ms - GRACE_BEFORE_MS, one.closes_ms + GRACE_AFTER_MS)
+        for one in sittings_of(plan_on(known.counters.plans, day), day)
+        if one.meal == meal
+    ]
+
+
+def hours_served(known: Known) -> list[tuple[int, int]]:
+    """From when to when the meals that were asked about are served by their plan, Unix ms, without any grace."""
+    return [
+        (one.opens_ms, one.closes_ms)
+        for day, meal in known.asked
         for one in sittings_of(plan_on(known.counters.plans, day), day)
         if one.meal == meal
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -14,11 +15,13 @@ from hub.meals.servings import Serving
 from hub.recount.counting import Count, Month, Note, count
 from hub.recount.facts import Facts, facts_from
 from hub.recount.manifest import (
+    COUNTED,
     FACTS,
     MANIFEST,
     MEALS,
     MONTHS,
     NOTES,
+    RECORDS,
     SERVINGS,
     SIGNATURE,
     Manifest,
@@ -33,6 +36,8 @@ from protocol.signing import fingerprint
 VALID: Final = 0
 BAD: Final = 1
 UNREADABLE: Final = 2
+NAMED_MAX: Final = 5
+"""Files that the last line names."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 T = TypeVar("T", Serving, PupilMeal)
 PLACES: Final = ("pupil", "adult", "day", "meal", "shift", "device", "point")
@@ -74,6 +79,7 @@ def _document(value: object) -> bytes:
 
 def verify_contents(contents: Mapping[str, bytes], hub_key: str | None = None) -> Verdict:
     """Judge a pack. `hub_key`: the school's hub's public key or its fingerprint, from elsewhere. Raises nothing."""
+    manifest = None
     try:
         manifest = manifest_from(contents[MANIFEST])
         facts = facts_from(contents[FACTS])
@@ -82,35 +88,66 @@ def verify_contents(contents: Mapping[str, bytes], hub_key: str | None = None) -
     except KeyError as problem:
         return Verdict([f"UNREADABLE {problem.args[0]}: the pack has no such file"], exit_code=UNREADABLE)
     except BadMessage as problem:
-        return Verdict([f"UNREADABLE {problem}"], exit_code=UNREADABLE)
+        unlike = () if manifest is None else _unlike(*_held_to(manifest, contents, hub_key))
+        told = [f"BAD {one.about}: {one.what}" for one in islice(unlike, BAD_MAX)]
+        return Verdict([f"UNREADABLE {problem}", *told], exit_code=UNREADABLE)
 
 
 def judged(
     contents: Mapping[str, bytes], facts: Facts, records: Records, recount: Count, hub_key: str | None = None
 ) -> Verdict:
     """The verdict on a pack whose records were counted already. Raises BadMessage, KeyError."""
-    octets = contents[MANIFEST]
-    manifest = manifest_from(octets)
-    problems = [*records.problems, *(Problem(name, f"it can't be understood: {why}") for name, why in recount.refused)]
+    manifest = manifest_from(contents[MANIFEST])
+    files, forged = _held_to(manifest, contents, hub_key)
+    problems = [*_unlike(files, forged), *records.problems]
+    problems += [Problem(name, f"it can't be understood: {why}") for name, why in recount.refused]
     problems += _differences(contents, recount)
     problems += _whole(manifest, recount, len(records.events))
-    problems += [Problem(name, what) for name, what in file_problems(manifest, contents)]
+    problems += [Problem(name, what) for name, what in files.items() if _by_line(name)]
     if facts.school != manifest.school or facts.month != manifest.month:
         problems.append(Problem(FACTS, "it is of another school or month than the manifest"))
-    forged = signature_problem(manifest, octets, contents.get(SIGNATURE, b""), hub_key)
-    problems += [] if forged is None else [Problem(MANIFEST, forged)]
     verdict = Verdict([], problems[:BAD_MAX], BAD if problems else VALID)
     verdict.lines += [f"BAD {one.about}: {one.what}" for one in verdict.bad]
     verdict.lines += _told(manifest, recount, sum(records.unsigned.values()), len(records.events))
-    mine = fingerprint(manifest.key)
-    if forged is not None:
-        verdict.lines.append("no signature of the hub proves this pack")
-    elif hub_key is None:
-        words = "compare it with the school's (k12edge hub keys show)"
-        verdict.lines.append(f"signed by the hub with the fingerprint {mine}: {words}")
-    else:
-        verdict.lines.append(f"signed by the hub with the fingerprint {mine}, which is the one that was given")
+    verdict.lines.append(_whose(fingerprint(manifest.key), files, forged, known=hub_key is not None))
     return verdict
+
+
+def _held_to(
+    manifest: Manifest, contents: Mapping[str, bytes], hub_key: str | None
+) -> tuple[dict[str, str], str | None]:
+    """Files that aren't as the manifest lists them, with what is wrong; and what is wrong with its signature."""
+    forged = signature_problem(manifest, contents[MANIFEST], contents.get(SIGNATURE, b""), hub_key)
+    return dict(file_problems(manifest, contents)), forged
+
+
+def _unlike(files: Mapping[str, str], forged: str | None) -> Iterator[Problem]:
+    """What isn't as the hub signed it, of all that the count rests on: named first, since the rest follows from it.
+
+    Records and what was counted have lines of their own, which are named one by one.
+    """
+    if forged is not None:
+        yield Problem(MANIFEST, forged)
+    if FACTS in files:
+        yield Problem(FACTS, f"{files[FACTS]}; all that follows is counted from changed facts")
+    yield from (Problem(name, what) for name, what in files.items() if name != FACTS and not _by_line(name))
+
+
+def _by_line(name: str) -> bool:
+    return name.startswith((RECORDS, COUNTED))
+
+
+def _whose(mine: str, files: Mapping[str, str], forged: str | None, *, known: bool) -> str:
+    """Whose signature proves the pack, by their fingerprint; or that what was signed is something else."""
+    if forged is not None:
+        return "no signature of the hub proves this pack"
+    if files:
+        more = f" and {len(files) - NAMED_MAX} more" if len(files) > NAMED_MAX else ""
+        return f"the hub with the fingerprint {mine} signed other files: {', '.join(sorted(files)[:NAMED_MAX])}{more}"
+    if not known:
+        words = "compare it with the school's (k12edge hub keys show)"
+        return f"signed by the hub with the fingerprint {mine}: {words}"
+    return f"signed by the hub with the fingerprint {mine}, which is the one that was given"
 
 
 def _whole(manifest: Manifest, recount: Count, records: int) -> Iterator[Problem]:

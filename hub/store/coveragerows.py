@@ -146,14 +146,16 @@ class CoverageRows:
         heard = self._ledger.database.connection.execute(
             "SELECT received_ms FROM events WHERE journal = ? AND sequence = ?", (book.number, book.held.last)
         ).fetchone()
+        began = None if opened is None else self._anchors.of(book.source).effective(opened)
         return Chapter(
             book.journal,
-            None if opened is None else self._anchors.of(book.source).effective(opened).not_after_ms,
+            None if began is None else began.not_after_ms,
             self._before(book),
             last,
             0 if heard is None else heard[0],
             tuple(self._holes(book, last, from_ms)),
             None if ended is None else self._anchors.of(book.source).effective(ended).best_ms,
+            None if began is None else began.not_before_ms,
         )
 
     def _event(self, book: Book, sequence: int) -> Event | None:

@@ -189,6 +189,7 @@ REFUSALS: Final = {
     "{name}, line {number}: {whom!r} {word!r} is no pupil who is ill or well": (
         "{name}, dòng {number}: “{whom} {word}” không phải là học sinh bệnh hay khỏe"
     ),
+    "{name}, line {number}: {whom!r} is ill and well": "{name}, dòng {number}: “{whom}” vừa bệnh vừa khỏe",
     "{whom!r} is no pupil who is ill or well": "“{whom}” không phải là học sinh bệnh hay khỏe",
     "{number!r} is no version of a pack": "“{number}” không phải là số phiên bản",
     "there is no version {number} of {scope!r}; an exercise is never sent": (

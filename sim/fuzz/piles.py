@@ -98,6 +98,7 @@ def _found(pile: Pile) -> Found:
             tuple(book.holes()),
             book.before,
             book.opened,
+            book.newest,
         )
         for book in pile.books.values()
     ]

@@ -225,6 +225,7 @@ def test_by_the_hub_the_files_lie_in_the_folder_and_a_version_is_sent_by_its_own
     assert main(["hub", "incident", *WORDS, *words]) == 0
     told = capsys.readouterr().out
     assert "bản / version 1: 0 đã ăn" in told and "CHƯA ĐỦ DỮ LIỆU / INCOMPLETE" in told
+    assert "*: chưa có quầy nào" in told
     assert len(list((tmp_path / "out").iterdir())) == 3
     assert main(["hub", "incident-send", "1", *WORDS, *at]) == 0
     told = capsys.readouterr().out

@@ -170,6 +170,21 @@ def test_ill_and_well_are_compared_by_what_they_had(school: Lunch) -> None:
             school.store.incidentdesk.make(LUNCH, "y-te", ill=("om.csv", b"st-00,ill\n" + bad))
 
 
+def test_a_mistyped_first_line_is_no_header_and_nobody_is_ill_and_well(school: Lunch) -> None:
+    def told(text: str) -> str:
+        with pytest.raises(IncidentRefused) as refused:
+            school.store.incidentdesk.make(LUNCH, "y-te", ill=("om.csv", text.encode()))
+        return str(refused.value)
+
+    assert "om.csv, line 1: 'st-0O' 'sốt' is no pupil" in told("st-0O,sốt\nst-01,ốm\n")
+    assert "om.csv, line 1: 'st-0O' 'tinh' is no pupil" in told("st-0O,tinh\nst-01,ốm\n")
+    assert "om.csv, line 2: 'Mã' 'tình trạng' is no pupil" in told("st-01\nMã,tình trạng\n")
+    assert "om.csv, line 4: 'st-01' is ill and well" in told("Mã học sinh,Tình trạng\nst-01,ốm\nst-01\nst-01,khỏe\n")
+    for header in ("Mã học sinh,Tình trạng", "MA", "code;state", "\ufeffKey\till"):
+        made = school.store.incidentdesk.make(LUNCH, "y-te", ill=("om.csv", f"{header}\nst-01,ốm\n".encode()))
+        assert made.pack.known.ill == {"st-01": True}, header
+
+
 def test_a_lot_leads_to_its_meals_and_hours_to_all_meals_within_them(school: Lunch) -> None:
     with school.store.database.transaction():
         school.store.mealplans.cook([Dish(DAY, "lunch", "regular", "cá kho", (), "CA-77", "Cty Biển", "M-1")])

@@ -11,9 +11,9 @@ import pytest
 
 from hub.days.office import EntryRefused
 from hub.recount.archive import unzipped, zipped
-from hub.recount.manifest import FACTS, MANIFEST, MEALS, MONTHS, SERVINGS, SIGNATURE, listed, manifest_from
+from hub.recount.manifest import FACTS, INDEX, MANIFEST, MEALS, MONTHS, SERVINGS, SIGNATURE, listed, manifest_from
 from hub.recount.manifest import signed_manifest as signed
-from hub.recount.verdict import BAD, VALID, verify_contents
+from hub.recount.verdict import BAD, UNREADABLE, VALID, verify_contents
 from hub.reporting.monthpack import MonthPack
 from protocol.envelope import decode_event
 from protocol.signing import fingerprint
@@ -174,7 +174,31 @@ def test_what_was_counted_is_held_pupil_by_pupil(pack: Files) -> None:
     assert first_bad({**pack, MONTHS: months})[0].startswith("month lunch st-")
     held = pack[FACTS].replace(b'"who": "st-an"', b'"who": "st-be"')
     assert held != pack[FACTS]
-    assert first_bad({**pack, FACTS: held})[0].startswith("serving ")
+    told = first_bad(resigned({**pack, FACTS: held}))[0]
+    assert told.startswith("serving "), "under a new manifest the records tell"
+    index = pack[INDEX].replace(b'": "', b'":"').replace(b'":"', b'":"x', 1)
+    assert first_bad({**pack, INDEX: index})[0] == INDEX
+
+
+def test_changed_facts_are_named_before_all_that_follows_from_them(pack: Files) -> None:
+    for old, new in (
+        (b'"who": "st-an"', b'"who": "st-be"'),
+        (b'"school_class": "1A"', b'"school_class": "1B"'),
+        (b'"first": "2026-11-01"', b'"first": 7'),
+    ):
+        held = pack[FACTS].replace(old, new)
+        assert held != pack[FACTS], old
+        files = {**pack, FACTS: held}
+        found = verify_contents(files)
+        (told,) = (line for line in found.lines if line.startswith(f"BAD {FACTS}: "))
+        assert "its bytes aren't those that the manifest names" in told and "counted from changed facts" in told
+        if new.endswith(b"7"):
+            assert found.exit_code == UNREADABLE and found.lines[1] == told
+            continue
+        assert found.exit_code == BAD and found.lines[0] == told and found.as_json()["first_bad"] == FACTS
+        assert any(one.about.startswith(("serving ", "meal ")) for one in found.bad[1:])
+        last = found.lines[-1]
+        assert last.startswith("the hub with the fingerprint ") and last.endswith(f"signed other files: {FACTS}")
 
 
 def test_a_forged_manifest_is_named(canteen: Canteen, pack: Files) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx2 as httpx
 import pytest
@@ -124,6 +125,15 @@ def test_a_nurse_looks_and_makes_nothing_others_are_turned_away_and_every_look_i
     assert any(who == "teacher.user" and outcome == "refused" for who, _, outcome in looks)
     made = [entry.object for entry in hub.store.audit.page(None, 200, what="incident pack made")]
     assert any(one.startswith(f"meal lunch {DAY.isoformat()} ") for one in made)
+
+
+def test_page_and_programs_are_told_that_no_counter_stood_then(hub: DayHub, browsers: dict[Role, httpx.Client]) -> None:
+    long_ago = (DAY - timedelta(days=30)).isoformat()
+    told = browsers["principal"].get("/v1/incidents/lists", params={"meal": "lunch", "day": long_ago}).json()
+    assert told["complete"] is False and told["counts"]["eaten"] == 0 and told["origins"]
+    assert all([one["code"] for one in origin["missing"]] == ["not-yet"] for origin in told["origins"]), told["origins"]
+    page = browsers["principal"].get(f"/incident?kind=meal&meal=lunch&day={long_ago}").text
+    assert "CHƯA ĐỦ DỮ LIỆU" in page and f"chưa có ở đó trước {told['origins'][0]['missing'][0]['about']}" in page
 
 
 def test_programs_read_the_lists_make_a_version_and_send_it(hub: DayHub, browsers: dict[Role, httpx.Client]) -> None:
