@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from hub.days.mealchecks import MealChecks
 from hub.days.office import EntryRefused
-from hub.meals.portions import NOTHING
+from hub.meals.portions import NOTHING, Cut
 from hub.meals.sittings import clock_ms, day_of, plan_on, shift_of
 from protocol.envelope import decode_data, decode_event, rfc3339
 from protocol.mealrecords import CLASS_PUPILS_MAX, Portions
@@ -117,11 +117,18 @@ class MealOffice(MealChecks):
         }
         data |= {"reason": reason} if reason else {}
         record = self._of_pupil("meal.cut", data, student)
-        plan, now_ms = plan_on(self._store.mealplans.plans(), first), self._store.clock.now_ms()
-        mine = [one for one in plan.meals if not meals or one.meal in meals]
-        late = tuple(one.meal for one in mine if now_ms > clock_ms(first, one.final))
-        charged = tuple(one.meal for one in mine if now_ms > clock_ms(first, one.money, one.money_days_before))
-        return CutTaken(str(record), late, charged)
+        taken = self._store.days.meals.cut_of(str(record))
+        assert taken is not None, "it was just written down"
+        return self.taken(taken)
+
+    def taken(self, cut: Cut) -> CutTaken:
+        """What the locks say of a cut, as of the moment of its record: whenever it is asked, it is told the same."""
+        with self._store.database.lock:
+            plan = plan_on(self._store.mealplans.plans(), cut.first)
+        mine = [one for one in plan.meals if not cut.meals or one.meal in cut.meals]
+        late = tuple(one.meal for one in mine if cut.at_ms > clock_ms(cut.first, one.final))
+        charged = [one.meal for one in mine if cut.at_ms > clock_ms(cut.first, one.money, one.money_days_before)]
+        return CutTaken(cut.id, late, tuple(charged))
 
     def withdraw_cut(self, by: str, cut: str, reason: str = "") -> str:
         """A cut doesn't count any more. One that doesn't already makes no further record. Raises EntryRefused."""

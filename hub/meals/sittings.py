@@ -31,6 +31,8 @@ DAY_MS: Final = 1_440 * MINUTE_MS
 GRACE_BEFORE_MS: Final = 30 * MINUTE_MS
 GRACE_AFTER_MS: Final = 60 * MINUTE_MS
 """A counter opens early when the food is there, and serves until the last tray: then it is still that meal."""
+MONEY_DAYS_MAX: Final = 7
+"""A money lock falls at most so many days before its meal."""
 SPAN_DAYS_MAX: Final = 3
 """A time that may lie anywhere in more days than these says nothing of the meal."""
 WEEK: Final = (0, 1, 2, 3, 4)
@@ -71,7 +73,7 @@ class PlannedMeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     provisional: Clock = "07:00"
     final: Clock = "08:00"
     money: Clock = "08:00"
-    money_days_before: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0
+    money_days_before: Annotated[int, msgspec.Meta(ge=0, le=MONEY_DAYS_MAX)] = 0
 
 
 class SchoolMeals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -111,10 +111,10 @@ REFUSALS: Final = {
     "classes: nothing is adjusted": "chưa điều chỉnh suất nào",
     "classes: at most {most} portions at once": "mỗi lần điều chỉnh tối đa {most} suất",
     "number: the sheet has {count} adjustments; read it again": "phiếu đã có {count} lần điều chỉnh; hãy xem lại",
-    "{meal}: a lock of {first} has passed; another lock or half-day, or no such meal, can hold from the next day on;"
-    " where there is none on that day, say that there is no meal": (
-        "{meal}: ngày {first} đã qua giờ chốt; giờ chốt khác, buổi khác hoặc bỏ bữa chỉ áp dụng từ ngày sau; hôm đó"
-        " không nấu thì ghi là không có bữa ăn"
+    "{meal}: a lock of {day} has passed, or would have; another lock or half-day, or no such meal, can hold from the"
+    " next day on; where there is none on that day, say that there is no meal": (
+        "{meal}: ngày {day} đã qua giờ chốt, cũ hoặc mới; giờ chốt khác, buổi khác hoặc bỏ bữa chỉ áp dụng từ ngày sau;"
+        " hôm đó không nấu thì ghi là không có bữa ăn"
     ),
     "dish: its name, one line": "tên món là một dòng chữ",
     "dish: the last one of a meal is changed, not taken away": "món cuối cùng của bữa thì sửa, không bỏ",

@@ -179,10 +179,11 @@ def _add_cuts(web: Web) -> None:
         with web.store.database.transaction():
             same = standing_cut(web, said.student, said.first, said.last, said.meals)
             if same is not None:
-                return {"record": same.id, "late": [], "charged": []}
-            done = web.store.mealoffice.cut(
-                name_of(visit), said.student, said.first, said.last, said.meals, said.how, said.reason
-            )
+                done = web.store.mealoffice.taken(same)
+            else:
+                done = web.store.mealoffice.cut(
+                    name_of(visit), said.student, said.first, said.last, said.meals, said.how, said.reason
+                )
         return {"record": done.record, "late": list(done.late), "charged": list(done.charged)}
 
     @web.api("DELETE", "/v1/meals/cuts/{record}", "cut-meals", of="object")

@@ -110,12 +110,15 @@ def _add_cut_forms(web: Web) -> None:
             # Whose pupil it was once may not say it of the days since.
             _member(web, visit, pupil, max(day, until))
             with web.store.database.transaction():
-                if standing_cut(web, pupil, day, until, meals or []) is not None:
-                    return RedirectResponse(_path(visit, "/meals/cuts", day, meal, "cut"), 303)
-                done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
+                same = standing_cut(web, pupil, day, until, meals or [])
+                if same is not None:
+                    done = web.store.mealoffice.taken(same)
+                else:
+                    done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
         except EntryRefused as problem:
             return _cuts(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
-        visit.note("meal cut", pupil)
+        if same is None:
+            visit.note("meal cut", pupil)
         said = "charged" if done.charged else "late" if done.late else "cut"
         return RedirectResponse(_path(visit, "/meals/cuts", day, meal, said), 303)
 

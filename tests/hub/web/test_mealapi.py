@@ -92,6 +92,15 @@ def test_a_retry_makes_no_further_record(entered: Entered) -> None:
     assert late["type"].endswith("entry-refused") and "read it again" in late["title"] + late.get("detail", "")
 
 
+def test_a_retry_of_a_late_cut_is_told_that_it_is_charged_too(hub: MealHub) -> None:
+    principal = program(hub, "principal")
+    body = {"student": "st-3-3-2", "first": "2026-11-25", "last": "2026-11-25", "meals": [], "reason": "gọi hôm qua"}
+    first = told(principal.post("/v1/meals/cuts", json=body))
+    assert (first["late"], first["charged"]) == (["lunch"], ["lunch"])
+    hub.settle()
+    assert told(principal.post("/v1/meals/cuts", json=body)) == first
+
+
 def test_a_retry_that_meets_its_first_try_makes_no_further_record_either(hub: MealHub) -> None:
     clients = [program(hub, "principal") for _ in range(6)]
     sent: list[tuple[str, dict[str, Any]]] = [
