@@ -183,15 +183,19 @@ class MealOffice(MealChecks):
             raise EntryRefused("served: at most {most} pupils, each once", most=CLASS_PUPILS_MAX)
         with self._store.database.transaction():
             members = {one.key for one in self._store.people.of(day, day, school_class)}
+            if not members:
+                raise EntryRefused("class {school_class} has no pupils on {day}", school_class=school_class, day=day)
             strange = sorted(set(served) - members)
-            if strange or not members:
+            if strange:
                 raise EntryRefused(
                     "{strange}: not of class {school_class} on that day",
-                    strange=", ".join(strange[:5]) or school_class,
+                    strange=", ".join(strange[:5]),
                     school_class=school_class,
                 )
+            # Also of a list that says when: of a meal that the plan doesn't have nobody eats.
+            usual_ms = self._usual_ms(school_class, day, name)
             if seen_ms is None:
-                seen_ms = min(now_ms, self._usual_ms(school_class, day, name))
+                seen_ms = min(now_ms, usual_ms)
             data = {
                 "class": school_class,
                 "day": day.isoformat(),

@@ -226,6 +226,8 @@ def test_a_day_that_is_closed_before_the_lock_is_frozen_as_closed(canteen: Cante
         (lambda o: o.serve_class("co", "1A", MONDAY, LUNCH, ["st-chi"]), "not of class"),
         (lambda o: o.serve_class("co", "1A", MONDAY + timedelta(days=1), LUNCH, ["st-an"]), "future"),
         (lambda o: o.serve_class("co", "1A", MONDAY, "dinner", ["st-an"]), "plan has no"),
+        (lambda o: o.serve_class("co", "1A", MONDAY, "dinner", ["st-an"], midnight_ms(MONDAY)), "plan has no dinner"),
+        (lambda o: o.serve_class("co", "9Z", MONDAY, LUNCH, ["st-an"]), "class 9Z has no pupils on 2026-11-23"),
         (
             lambda o: o.serve_class("co", "1A", MONDAY, LUNCH, ["st-an"], midnight_ms(MONDAY) - 1),
             "a moment of 2026-11-23",
