@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from hub.days.mealchecks import MealChecks
 from hub.days.office import EntryRefused
-from hub.meals.portions import NOTHING, Cut
+from hub.meals.portions import NOTHING, Cut, Enrolment, over_ms
 from hub.meals.sittings import clock_ms, day_of, plan_on, shift_of
 from protocol.envelope import decode_data, decode_event, rfc3339
 from protocol.mealrecords import CLASS_PUPILS_MAX, Portions
@@ -31,6 +31,18 @@ class CutTaken:
     record: str
     late: tuple[Meal, ...]
     charged: tuple[Meal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentTaken:
+    """An enrolment's record; of its first day `late`: meals whose money lock was past, and that are charged.
+
+    `over`: meals that were over, charged only if the pupil ate.
+    """
+
+    record: str
+    late: tuple[Meal, ...]
+    over: tuple[Meal, ...]
 
 
 class MealOffice(MealChecks):
@@ -68,6 +80,16 @@ class MealOffice(MealChecks):
         }
         data |= {"reason": reason} if reason else {}
         return self._of_pupil("meal.enrolled", data, student)
+
+    def joined(self, word: Enrolment) -> EnrolmentTaken:
+        """What an enrolment comes to for the meals of its first day, as of the moment of its record."""
+        with self._store.database.lock:
+            plan = plan_on(self._store.mealplans.plans(), word.first)
+        mine = [one for one in plan.meals if one.meal in word.meals]
+        locks = {one.meal: clock_ms(word.first, one.money, one.money_days_before) for one in mine}
+        over = tuple(one.meal for one in mine if word.at_ms > max(over_ms(one, word.first), locks[one.meal]))
+        late = tuple(meal for meal, lock_ms in locks.items() if word.at_ms > lock_ms and meal not in over)
+        return EnrolmentTaken(word.id, late, over)
 
     def portion(self, by: str, student: str, portion: str, first: date, last: date | None, reason: str = "") -> TapId:
         """What is cooked for a pupil from a day on. Raises EntryRefused."""

@@ -98,3 +98,15 @@ def test_a_cut_is_told_the_same_whenever_it_is_asked(canteen: Canteen) -> None:
     for taken, said in ((early, ()), (late, (LUNCH,))):
         kept = canteen.store.days.meals.cut_of(taken.record)
         assert kept is not None and office.taken(kept) == taken and (taken.late, taken.charged) == (said, said)
+
+
+def test_an_enrolment_is_told_what_it_means_for_the_meal_of_its_first_day(canteen: Canteen) -> None:
+    office = canteen.store.mealoffice
+    told = {}
+    for text in ("07:59", "08:01", "11:51"):
+        clock(canteen, text)
+        office.enrol("co-hoa", "st-an", MONDAY, None, reason="")
+        clock(canteen, "20:00")
+        [word] = [one for one in canteen.store.days.meals.enrolments(MONDAY, MONDAY) if one.id not in told]
+        told[word.id] = office.joined(word)
+    assert [(one.late, one.over) for one in told.values()] == [((), ()), ((LUNCH,), ()), ((), (LUNCH,))]

@@ -101,6 +101,16 @@ def test_a_retry_of_a_late_cut_is_told_that_it_is_charged_too(hub: MealHub) -> N
     assert told(principal.post("/v1/meals/cuts", json=body)) == first
 
 
+def test_who_enrols_late_is_told_what_is_charged(hub: MealHub) -> None:
+    principal = program(hub, "principal")
+    body = {"student": "st-3-3-3", "first": "2026-11-25", "meals": ["lunch"], "weekdays": [2], "reason": "quên ghi"}
+    first = told(principal.post("/v1/meals/enrolments", json=body))
+    assert (first["late"], first["over"]) == ([], ["lunch"])
+    assert told(principal.post("/v1/meals/enrolments", json=body)) == first
+    again = told(principal.post("/v1/meals/enrolments", json=body | {"weekdays": [0, 1, 2, 3, 4]}))
+    assert again["record"] != first["record"]
+
+
 def test_a_retry_that_meets_its_first_try_makes_no_further_record_either(hub: MealHub) -> None:
     clients = [program(hub, "principal") for _ in range(6)]
     sent: list[tuple[str, dict[str, Any]]] = [

@@ -75,6 +75,11 @@ def test_enrolments_are_the_accountants_and_show_no_diet(hub: MealHub) -> None:
     assert answer.status_code == 303
     hub.settle()
     assert "Thứ Hai, Thứ Năm" in page(accountant, "/meals/enrolments")
+    answer = send(
+        accountant, "/meals/enrol", pupils=["st-3-2-3"], meals=["lunch"], weekdays=["0"], day="2026-11-25", why="quên"
+    )
+    assert "said=over" in answer.headers["location"]
+    assert "chỉ tính tiền nếu em đã ăn" in page(accountant, "/meals/enrolments", said="over")
     assert send(accountant, "/meals/enrol", meals=["lunch"], weekdays=["0"]).status_code == 409, "nobody is ticked"
     assert send(accountant, "/meals/enrol", pupils=["st-3-2-2"]).status_code == 409, "no meal is named"
     assert send(accountant, "/meals/enrol", pupils=["st-3-3-0"], ends="1").status_code == 403
