@@ -15,7 +15,7 @@ from hub.days.office import EntryRefused
 from hub.meals.portions import NOTHING, Cut, Enrolment, over_ms
 from hub.meals.sittings import clock_ms, day_of, plan_on, shift_of
 from protocol.envelope import decode_data, decode_event, rfc3339
-from protocol.mealrecords import CLASS_PUPILS_MAX, Portions
+from protocol.mealrecords import CLASS_PUPILS_MAX, MealService, Portions
 from protocol.meals import PORTIONS, Meal
 from protocol.taps import TapData, TapId, parse_tap_id
 
@@ -37,7 +37,7 @@ class CutTaken:
 class EnrolmentTaken:
     """An enrolment's record; of its first day `late`: meals whose money lock was past, and that are charged.
 
-    `over`: meals that were over, charged only if the pupil ate.
+    `over`: meals that were over earlier that day, charged only if the pupil ate.
     """
 
     record: str
@@ -87,7 +87,9 @@ class MealOffice(MealChecks):
             plan = plan_on(self._store.mealplans.plans(), word.first)
         mine = [one for one in plan.meals if one.meal in word.meals]
         locks = {one.meal: clock_ms(word.first, one.money, one.money_days_before) for one in mine}
-        over = tuple(one.meal for one in mine if word.at_ms > max(over_ms(one, word.first), locks[one.meal]))
+        # Said on a later day, with its reason, it corrects the day: what it names is charged.
+        still = day_of(word.at_ms) == word.first
+        over = tuple(one.meal for one in mine if still and word.at_ms > max(over_ms(one, word.first), locks[one.meal]))
         late = tuple(meal for meal, lock_ms in locks.items() if word.at_ms > lock_ms and meal not in over)
         return EnrolmentTaken(word.id, late, over)
 
@@ -190,10 +192,17 @@ class MealOffice(MealChecks):
     # --- who was served -----------------------------------------------------------------------------------------------
 
     def serve_class(
-        self, by: str, school_class: str, day: date, meal: str, served: Sequence[str], seen_ms: int | None = None
+        self,
+        by: str,
+        school_class: str,
+        day: date,
+        meal: str,
+        served: Sequence[str],
+        seen_ms: int | None = None,
+        reason: str = "",
     ) -> TapId:
-        """Who of a class ate in the classroom; the whole list anew. Raises EntryRefused."""
-        self._check(by)
+        """Who of a class ate in the classroom; the whole list anew. The past needs a reason. Raises EntryRefused."""
+        self._check(by, reason)
         [name] = self._meals([meal])
         now_ms = self._store.clock.now_ms()
         self._check_day(day)
@@ -201,6 +210,8 @@ class MealOffice(MealChecks):
             raise EntryRefused("the meal lies in the future")
         if seen_ms is not None and day_of(seen_ms) != day:
             raise EntryRefused("seen: it is a moment of {day}, the meal's day", day=day)
+        if day < self._today() and not reason.strip():
+            raise EntryRefused("reason: why days that were are changed must be said")
         if len(served) > CLASS_PUPILS_MAX or len(set(served)) != len(served):
             raise EntryRefused("served: at most {most} pupils, each once", most=CLASS_PUPILS_MAX)
         with self._store.database.transaction():
@@ -218,7 +229,7 @@ class MealOffice(MealChecks):
             usual_ms = self._usual_ms(school_class, day, name)
             if seen_ms is None:
                 seen_ms = min(now_ms, usual_ms)
-            data = {
+            data: dict[str, Any] = {
                 "class": school_class,
                 "day": day.isoformat(),
                 "meal": name,
@@ -226,9 +237,18 @@ class MealOffice(MealChecks):
                 "seen": rfc3339(seen_ms),
                 "by": by,
             }
+            data |= {"reason": reason} if reason else {}
             record = self._store.daybook.enter("meal.service", data)
         self._entered()
         return record
+
+    def reason_of_list(self, record: str) -> str:
+        """Why a class list came on a later day, as its record says; empty where it didn't."""
+        name = parse_tap_id(record)
+        with self._store.database.lock:
+            book = None if name is None else self._store.ledger.books.find(name.journal)
+            raw = None if name is None or book is None else self._store.ledger.raw_at(book, name.sequence)
+        return "" if raw is None else decode_data(decode_event(raw), MealService).reason
 
     def _usual_ms(self, school_class: str, day: date, meal: Meal) -> int:
         """When a class eats by the plan."""

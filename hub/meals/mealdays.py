@@ -10,7 +10,7 @@
 | seconds | further helpings: never charged |
 | chargeable | registered and not cut in time, eaten or not |
 
-Who was registered by a word that came when the meal was over is so only where some serving is confirmed.
+Who was registered by a word of that day when the meal was over is so only where some serving is confirmed.
 Who ate and was not registered, or had cut in time, ate: it is claimed and not charged, and a conflict for people.
 A subsidy can be claimed for what was eaten. The months' versions say what changed against the version before.
 """

@@ -105,7 +105,7 @@ def test_an_enrolment_is_told_what_it_means_for_the_meal_of_its_first_day(cantee
     told = {}
     for text in ("07:59", "08:01", "11:51"):
         clock(canteen, text)
-        office.enrol("co-hoa", "st-an", MONDAY, None, reason="")
+        office.enrol("co-hoa", "st-an", MONDAY, None)
         clock(canteen, "20:00")
         [word] = [one for one in canteen.store.days.meals.enrolments(MONDAY, MONDAY) if one.id not in told]
         told[word.id] = office.joined(word)

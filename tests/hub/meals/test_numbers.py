@@ -94,10 +94,13 @@ def test_who_is_enrolled_when_the_meal_is_over_is_charged_only_if_they_ate() -> 
         return found.get(BE)
 
     assert of("08:30") == of("11:50") == (True, None, None, 0, True), "they could eat, and the kitchen was told"
-    for clock, day in (("11:51", DAY), ("07:00", DAY + timedelta(days=3))):
-        assert of(clock, day=day) is None
-        assert of(clock, ate, day=day) == (True, None, "card", 0, True)
-        assert of(clock, blind, day=day) == (False, None, "unconfirmed", 0, False)
+    for clock in ("11:51", "23:59"):
+        assert of(clock) is None
+        assert of(clock, ate) == (True, None, "card", 0, True)
+        assert of(clock, blind) == (False, None, "unconfirmed", 0, False)
+    assert of("00:00", day=DAY + timedelta(days=1)) == (True, None, None, 0, True), (
+        "with its reason, it corrects the day"
+    )
     # Who was registered before, or at the money lock, only says it anew.
     assert of("15:00", enrolments=ALL) == (True, None, None, 0, True)
     gone = Enrolment(f"{J}.29", at("09:00"), BE, DAY, None, (), ())
