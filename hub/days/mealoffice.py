@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from hub.days.mealchecks import MealChecks
 from hub.days.office import EntryRefused
 from hub.meals.portions import NOTHING, Cut, Enrolment, over_ms
+from hub.meals.servings import served as all_served
 from hub.meals.sittings import clock_ms, day_of, plan_on, shift_of
 from protocol.envelope import decode_data, decode_event, rfc3339
 from protocol.mealrecords import CLASS_PUPILS_MAX, MealService, Portions
@@ -274,6 +275,7 @@ class MealOffice(MealChecks):
             raw = self._store.ledger.raw_at(book, name.sequence)
             assert raw is not None, "a row follows from its record"
             told = decode_data(decode_event(raw), TapData)
+            self._check_word(tap, why, day_of(row.best_ms))
             data = {
                 "tap": tap,
                 "source": book.source,
@@ -288,6 +290,15 @@ class MealOffice(MealChecks):
             record = self._store.daybook.enter("meal.correction", data, subject)
         self._entered()
         return record
+
+    def _check_word(self, tap: str, why: str, day: date) -> None:
+        """Whether a word can be said of a record as it counts now. Raises EntryRefused."""
+        found = all_served(self._store.mealbook.counters(day))
+        aside = next((one.what for one in found.aside if one.tap == tap), None)
+        if why != "undone" and aside in ("referred", "answered"):
+            raise EntryRefused("{tap!r}: the card was referred and nobody was served by it; serve by hand", tap=tap)
+        if why == "repeat" and any(one.tap == tap and not one.second for one in found.servings):
+            raise EntryRefused("{tap!r} is the first serving: a repeat is of a tray that was served before", tap=tap)
 
     # --- the kitchen's sheet ------------------------------------------------------------------------------------------
 

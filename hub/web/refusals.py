@@ -124,6 +124,12 @@ REFUSALS: Final = {
     "served: at most {most} pupils, each once": "tối đa {most} học sinh, mỗi em một lần",
     # --- servings, months, complaints -----------------------------------------------------------------------------
     "why = {why!r} is not undone, done, second or repeat": "cách xác định “{why}” không có trong danh sách",
+    "{tap!r}: the card was referred and nobody was served by it; serve by hand": (
+        "{tap}: quầy chưa nhận thẻ này nên chưa em nào được ghi; hãy ghi suất bằng tay"
+    ),
+    "{tap!r} is the first serving: a repeat is of a tray that was served before": (
+        "{tap} là suất đầu tiên: chỉ lượt sau một suất đã ghi mới là quẹt lặp"
+    ),
     "{tap!r} is no record of a counter": "“{tap}” không phải là lượt của một quầy",
     "day: {day} is not of {month}": "ngày {day} không thuộc tháng {month}",
     "{most} complaints about this month are kept already: speak with the parent": (

@@ -13,6 +13,7 @@ import pytest
 from hub.days.classbook import midnight_ms
 from hub.days.office import EntryRefused
 from hub.meals.sittings import FIRST_PLAN, SchoolMeals
+from tests.hub.days.test_daybook import AN, DAY, STRANGE
 from tests.hub.days.test_mealbook import Canteen
 
 MONDAY = date(2026, 11, 23)
@@ -110,3 +111,24 @@ def test_an_enrolment_is_told_what_it_means_for_the_meal_of_its_first_day(cantee
         [word] = [one for one in canteen.store.days.meals.enrolments(MONDAY, MONDAY) if one.id not in told]
         told[word.id] = office.joined(word)
     assert [(one.late, one.over) for one in told.values()] == [((), ()), ((LUNCH,), ()), ((), (LUNCH,))]
+
+
+def test_a_first_serving_is_no_repeat_and_a_referred_card_was_served_nothing(canteen: Canteen) -> None:
+    first, second = canteen.serve(AN, "10:31", student="st-an"), canteen.serve(AN, "10:45", student="st-an", nth=2)
+    referred = canteen.serve(STRANGE, "10:50", decision="refused", reason="unknown")
+    canteen.deliver()
+    canteen.read()
+    clock(canteen, "12:00", DAY)
+    settle, before = canteen.store.mealoffice.settle, canteen.told()
+    with pytest.raises(EntryRefused, match="is the first serving"):
+        settle("co", first, "repeat")
+    for why in ("done", "second", "repeat"):
+        with pytest.raises(EntryRefused, match="the card was referred"):
+            settle("co", referred, why)
+    canteen.read()
+    assert canteen.told() == before and len(before) == 2
+    settle("co", second, "repeat")
+    settle("co", referred, "undone")
+    settle("co", referred, "done")
+    canteen.read()
+    assert len(canteen.told()) == 1
