@@ -3,6 +3,7 @@
 A test marked `preloaded_input` meets an input device that the machine can't make; see tests/preloading.py.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -31,6 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         items[:] = shared_out(items, workers, lambda item: item.nodeid.startswith(LONG))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Each test begins with the log of a fresh process: the simulator and the fuzzer run here, and silence theirs."""
+    logging.disable(logging.NOTSET)
+    logging.getLogger("k12edge").setLevel(logging.NOTSET)
 
 
 @pytest.hookimpl(tryfirst=True)

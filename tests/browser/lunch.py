@@ -58,7 +58,7 @@ def pupils(school_class: str) -> list[Eater]:
 
 @dataclass(slots=True)
 class Lunch:
-    """See the room."""
+    """See the room. `begun`: how often it was gone through, once a size of the screens."""
 
     folder: Path
     disk: Path
@@ -66,6 +66,7 @@ class Lunch:
     broker_port: int
     gateway: GatewayProcess
     serial: Printer
+    begun: int = 0
     _broker: ExitStack = field(default_factory=ExitStack)
     _away_s: dict[str, float] = field(default_factory=dict)
 

@@ -45,10 +45,14 @@ def trees(package: str) -> dict[str, ast.Module]:
     }
 
 
+@cache
+def walked(package: str) -> tuple[ast.AST, ...]:
+    return tuple(node for tree in trees(package).values() for node in ast.walk(tree))
+
+
 def nodes(*packages: str) -> Iterator[ast.AST]:
     for package in packages:
-        for tree in trees(package).values():
-            yield from ast.walk(tree)
+        yield from walked(package)
 
 
 def texts(node: ast.AST | None) -> set[str]:
