@@ -26,7 +26,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
-from hub.web.standing import standing_cut, standing_enrolment
+from hub.web.standing import standing_cut, standing_enrolments
 from hub.web.visits import Visit, Visitor
 from hub.web.words import WEEKDAYS
 from protocol.meals import Meal
@@ -173,13 +173,15 @@ def _add_enrolments(web: Web) -> None:
                 raise EntryRefused("meals: which meals they eat must be said")
             until = _day(last)
             with web.store.database.transaction():
-                new = [one for one in pupils if not standing_enrolment(web, one, day, until, weekdays or [], chosen)]
-                for pupil in new:
-                    web.store.mealoffice.enrol(name_of(visit), pupil, day, until, weekdays or [], chosen, why.strip())
-                words = [standing_enrolment(web, one, day, until, weekdays or [], chosen) for one in pupils]
+                stand = standing_enrolments(web, pupils, day, until, weekdays or [], chosen)
+                for pupil in dict.fromkeys(pupils):
+                    if pupil not in stand:
+                        by = name_of(visit)
+                        web.store.mealoffice.enrol(by, pupil, day, until, weekdays or [], chosen, why.strip())
+                words = standing_enrolments(web, pupils, day, until, weekdays or [], chosen)
         except EntryRefused as problem:
             return _enrolments(web, visit, day, problem=web.refused(visit, problem), http=409)
-        done = [web.store.mealoffice.joined(one) for one in words if one is not None]
+        done = [web.store.mealoffice.joined(one) for one in words.values()]
         late, over = any(one.late for one in done), any(one.over for one in done)
         told = "late-enrolled" if late else "over" if over else "enrolled"
         return RedirectResponse(_path(visit, "/meals/enrolments", day, None, "ended" if ends else told), 303)
