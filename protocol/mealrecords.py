@@ -87,6 +87,7 @@ class MealService(msgspec.Struct, frozen=True, omit_defaults=True):
     """`meal.service`, by a hub: `by` says who of a class ate in the classroom, about `seen` (RFC 3339).
 
     The newest list of a class and meal counts, whole; where a counter served the same pupil, the counter's record does.
+    `reason`: why it comes on a later day.
     """
 
     school_class: str = msgspec.field(name="class")
@@ -96,6 +97,7 @@ class MealService(msgspec.Struct, frozen=True, omit_defaults=True):
     seen: str
     by: By
     clock: ClockData
+    reason: Why = ""
 
 
 class Portions(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from hub.access.passwords import hash_password, is_password
 from hub.access.rights import Person
 from hub.days.mealchecks import MealChecks
 from hub.days.office import BY_CHARACTERS_MAX, EntryRefused
-from hub.meals.sittings import PlannedMeal, SchoolMeals, clock_ms, plan_on
+from hub.meals.portions import Said, registered
+from hub.meals.sittings import MONEY_DAYS_MAX, PlannedMeal, SchoolMeals, clock_ms
 from hub.store.counterrows import CounterStaff, Diet
 from protocol.cards import parse_card, suspicion
 from protocol.countersheet import TEXT_CHARACTERS_MAX
 from protocol.errors import CardNumberError
+from protocol.meals import MEALS, Meal
 from protocol.taps import SLUG
 
 if TYPE_CHECKING:
@@ -45,22 +47,28 @@ class MealDesk(MealChecks):
         self._entered()
 
     def _check_locks(self, first: date, document: SchoolMeals) -> None:
-        """Hours and halls of a day may change at any time; what a lock of it rested on that has passed may not."""
-        now_ms = self._store.clock.now_ms()
-        for planned in plan_on(self._store.mealplans.plans(), first).meals:
-            passed = now_ms >= min(
-                clock_ms(first, planned.provisional), clock_ms(first, planned.money, planned.money_days_before)
-            )
-            other = document.of(planned.meal)
-            if not passed or (other is not None and _locked_by(other) == _locked_by(planned)):
-                continue
-            if self._store.mealbook.registered(first, planned.meal):
-                raise EntryRefused(
-                    "{meal}: a lock of {first} has passed; another lock or half-day, or no such meal, can hold from the"
-                    " next day on; where there is none on that day, say that there is no meal",
-                    meal=planned.meal,
-                    first=first,
-                )
+        """Hours and halls of a day may change at any time; what a lock of it rested on that has passed may not.
+
+        Nor may a lock be put where it has passed already. A lock may fall days before its meal: each day that the
+        document speaks of is looked at.
+        """
+        now_ms, last = self._store.clock.now_ms(), self._today() + timedelta(days=MONEY_DAYS_MAX)
+        later = min((one for one in self._store.mealplans.plans() if one > first), default=None)
+        last = last if later is None else min(last, later - timedelta(days=1))
+        # The last such day is named: from the next one on the document can hold.
+        for said in reversed(list(self._store.mealbook.said_of(first, last)) if first <= last else []):
+            changed = [meal for meal in MEALS if _locked_by(said.plan.of(meal)) != _locked_by(document.of(meal))]
+            for meal in changed:
+                # A meal that was called off can be given after all: its locks are held too.
+                either = [replace(said, closures=()), replace(said, plan=document, closures=())]
+                passed = any(now_ms >= lock for one in either for lock in _locks_of(one, meal))
+                if passed and any(registered(one, meal) for one in either):
+                    raise EntryRefused(
+                        "{meal}: a lock of {day} has passed, or would have; another lock or half-day, or no such meal,"
+                        " can hold from the next day on; where there is none on that day, say that there is no meal",
+                        meal=meal,
+                        day=said.day,
+                    )
 
     def diet(self, by: str, student: str, alerts: Sequence[str], *, confirmed: bool) -> None:
         """What a pupil must not eat from now on; counters know within a minute. Raises EntryRefused."""
@@ -168,7 +176,17 @@ class MealDesk(MealChecks):
         self._store.audit.note(Person(by, "it"), what, about, "write", "allowed", clock.now_ms(), clock.mono_ms())
 
 
-def _locked_by(planned: PlannedMeal) -> tuple[object, ...]:
+def _locked_by(planned: PlannedMeal | None) -> tuple[object, ...]:
     """What of a meal's plan its locks rest on."""
+    if planned is None:
+        return ()
     locks = planned.provisional, planned.final, planned.money, planned.money_days_before
     return planned.half, planned.weekdays, *locks
+
+
+def _locks_of(said: Said, meal: Meal) -> tuple[int, ...]:
+    """When a meal's first lock for the kitchen and the one for money fall, Unix ms."""
+    planned = said.plan.of(meal)
+    if planned is None:
+        return ()
+    return clock_ms(said.day, planned.provisional), clock_ms(said.day, planned.money, planned.money_days_before)

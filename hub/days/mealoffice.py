@@ -12,10 +12,11 @@ from typing import Any, Final, Literal
 
 from hub.days.mealchecks import MealChecks
 from hub.days.office import EntryRefused
-from hub.meals.portions import NOTHING
+from hub.meals.portions import NOTHING, Cut, Enrolment, over_ms
+from hub.meals.servings import served as all_served
 from hub.meals.sittings import clock_ms, day_of, plan_on, shift_of
 from protocol.envelope import decode_data, decode_event, rfc3339
-from protocol.mealrecords import CLASS_PUPILS_MAX, Portions
+from protocol.mealrecords import CLASS_PUPILS_MAX, MealService, Portions
 from protocol.meals import PORTIONS, Meal
 from protocol.taps import TapData, TapId, parse_tap_id
 
@@ -31,6 +32,18 @@ class CutTaken:
     record: str
     late: tuple[Meal, ...]
     charged: tuple[Meal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentTaken:
+    """An enrolment's record; of its first day `late`: meals whose money lock was past, and that are charged.
+
+    `over`: meals that were over earlier that day, charged only if the pupil ate.
+    """
+
+    record: str
+    late: tuple[Meal, ...]
+    over: tuple[Meal, ...]
 
 
 class MealOffice(MealChecks):
@@ -68,6 +81,18 @@ class MealOffice(MealChecks):
         }
         data |= {"reason": reason} if reason else {}
         return self._of_pupil("meal.enrolled", data, student)
+
+    def joined(self, word: Enrolment) -> EnrolmentTaken:
+        """What an enrolment comes to for the meals of its first day, as of the moment of its record."""
+        with self._store.database.lock:
+            plan = plan_on(self._store.mealplans.plans(), word.first)
+        mine = [one for one in plan.meals if one.meal in word.meals]
+        locks = {one.meal: clock_ms(word.first, one.money, one.money_days_before) for one in mine}
+        # Said on a later day, with its reason, it corrects the day: what it names is charged.
+        still = day_of(word.at_ms) == word.first
+        over = tuple(one.meal for one in mine if still and word.at_ms > max(over_ms(one, word.first), locks[one.meal]))
+        late = tuple(meal for meal, lock_ms in locks.items() if word.at_ms > lock_ms and meal not in over)
+        return EnrolmentTaken(word.id, late, over)
 
     def portion(self, by: str, student: str, portion: str, first: date, last: date | None, reason: str = "") -> TapId:
         """What is cooked for a pupil from a day on. Raises EntryRefused."""
@@ -117,11 +142,18 @@ class MealOffice(MealChecks):
         }
         data |= {"reason": reason} if reason else {}
         record = self._of_pupil("meal.cut", data, student)
-        plan, now_ms = plan_on(self._store.mealplans.plans(), first), self._store.clock.now_ms()
-        mine = [one for one in plan.meals if not meals or one.meal in meals]
-        late = tuple(one.meal for one in mine if now_ms > clock_ms(first, one.final))
-        charged = tuple(one.meal for one in mine if now_ms > clock_ms(first, one.money, one.money_days_before))
-        return CutTaken(str(record), late, charged)
+        taken = self._store.days.meals.cut_of(str(record))
+        assert taken is not None, "it was just written down"
+        return self.taken(taken)
+
+    def taken(self, cut: Cut) -> CutTaken:
+        """What the locks say of a cut, as of the moment of its record: whenever it is asked, it is told the same."""
+        with self._store.database.lock:
+            plan = plan_on(self._store.mealplans.plans(), cut.first)
+        mine = [one for one in plan.meals if not cut.meals or one.meal in cut.meals]
+        late = tuple(one.meal for one in mine if cut.at_ms > clock_ms(cut.first, one.final))
+        charged = [one.meal for one in mine if cut.at_ms > clock_ms(cut.first, one.money, one.money_days_before)]
+        return CutTaken(cut.id, late, tuple(charged))
 
     def withdraw_cut(self, by: str, cut: str, reason: str = "") -> str:
         """A cut doesn't count any more. One that doesn't already makes no further record. Raises EntryRefused."""
@@ -161,10 +193,17 @@ class MealOffice(MealChecks):
     # --- who was served -----------------------------------------------------------------------------------------------
 
     def serve_class(
-        self, by: str, school_class: str, day: date, meal: str, served: Sequence[str], seen_ms: int | None = None
+        self,
+        by: str,
+        school_class: str,
+        day: date,
+        meal: str,
+        served: Sequence[str],
+        seen_ms: int | None = None,
+        reason: str = "",
     ) -> TapId:
-        """Who of a class ate in the classroom; the whole list anew. Raises EntryRefused."""
-        self._check(by)
+        """Who of a class ate in the classroom; the whole list anew. The past needs a reason. Raises EntryRefused."""
+        self._check(by, reason)
         [name] = self._meals([meal])
         now_ms = self._store.clock.now_ms()
         self._check_day(day)
@@ -172,20 +211,26 @@ class MealOffice(MealChecks):
             raise EntryRefused("the meal lies in the future")
         if seen_ms is not None and day_of(seen_ms) != day:
             raise EntryRefused("seen: it is a moment of {day}, the meal's day", day=day)
+        if day < self._today() and not reason.strip():
+            raise EntryRefused("reason: why days that were are changed must be said")
         if len(served) > CLASS_PUPILS_MAX or len(set(served)) != len(served):
             raise EntryRefused("served: at most {most} pupils, each once", most=CLASS_PUPILS_MAX)
         with self._store.database.transaction():
             members = {one.key for one in self._store.people.of(day, day, school_class)}
+            if not members:
+                raise EntryRefused("class {school_class} has no pupils on {day}", school_class=school_class, day=day)
             strange = sorted(set(served) - members)
-            if strange or not members:
+            if strange:
                 raise EntryRefused(
                     "{strange}: not of class {school_class} on that day",
-                    strange=", ".join(strange[:5]) or school_class,
+                    strange=", ".join(strange[:5]),
                     school_class=school_class,
                 )
+            # Also of a list that says when: of a meal that the plan doesn't have nobody eats.
+            usual_ms = self._usual_ms(school_class, day, name)
             if seen_ms is None:
-                seen_ms = min(now_ms, self._usual_ms(school_class, day, name))
-            data = {
+                seen_ms = min(now_ms, usual_ms)
+            data: dict[str, Any] = {
                 "class": school_class,
                 "day": day.isoformat(),
                 "meal": name,
@@ -193,9 +238,18 @@ class MealOffice(MealChecks):
                 "seen": rfc3339(seen_ms),
                 "by": by,
             }
+            data |= {"reason": reason} if reason else {}
             record = self._store.daybook.enter("meal.service", data)
         self._entered()
         return record
+
+    def reason_of_list(self, record: str) -> str:
+        """Why a class list came on a later day, as its record says; empty where it didn't."""
+        name = parse_tap_id(record)
+        with self._store.database.lock:
+            book = None if name is None else self._store.ledger.books.find(name.journal)
+            raw = None if name is None or book is None else self._store.ledger.raw_at(book, name.sequence)
+        return "" if raw is None else decode_data(decode_event(raw), MealService).reason
 
     def _usual_ms(self, school_class: str, day: date, meal: Meal) -> int:
         """When a class eats by the plan."""
@@ -221,6 +275,7 @@ class MealOffice(MealChecks):
             raw = self._store.ledger.raw_at(book, name.sequence)
             assert raw is not None, "a row follows from its record"
             told = decode_data(decode_event(raw), TapData)
+            self._check_word(tap, why, day_of(row.best_ms))
             data = {
                 "tap": tap,
                 "source": book.source,
@@ -235,6 +290,15 @@ class MealOffice(MealChecks):
             record = self._store.daybook.enter("meal.correction", data, subject)
         self._entered()
         return record
+
+    def _check_word(self, tap: str, why: str, day: date) -> None:
+        """Whether a word can be said of a record as it counts now. Raises EntryRefused."""
+        found = all_served(self._store.mealbook.counters(day))
+        aside = next((one.what for one in found.aside if one.tap == tap), None)
+        if why != "undone" and aside in ("referred", "answered"):
+            raise EntryRefused("{tap!r}: the card was referred and nobody was served by it; serve by hand", tap=tap)
+        if why == "repeat" and any(one.tap == tap and not one.second for one in found.servings):
+            raise EntryRefused("{tap!r} is the first serving: a repeat is of a tray that was served before", tap=tap)
 
     # --- the kitchen's sheet ------------------------------------------------------------------------------------------
 

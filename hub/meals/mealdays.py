@@ -10,6 +10,7 @@
 | seconds | further helpings: never charged |
 | chargeable | registered and not cut in time, eaten or not |
 
+Who was registered by a word of that day when the meal was over is so only where some serving is confirmed.
 Who ate and was not registered, or had cut in time, ate: it is claimed and not charged, and a conflict for people.
 A subsidy can be claimed for what was eaten. The months' versions say what changed against the version before.
 """
@@ -24,7 +25,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from hub.meals.portions import Said, cuts_of, lapsed, registered
+from hub.meals.portions import Said, cuts_of, joined, lapsed, registered
 from hub.meals.servings import Serving
 from hub.meals.sittings import clock_ms
 from hub.meals.wordorder import Until
@@ -70,7 +71,10 @@ def meals_of(said: Said, meal: Meal, servings: Iterable[Serving], lock_ms: int |
             mine[one.pupil].append(one)
     found = []
     then = {} if planned is None else cuts_of(said, planned, Until(lock_ms))
+    afterwards = joined(said, meal, lock_ms)
     for expected in [*registered(said, meal), *lapsed(said, meal, lock_ms)]:
+        if expected.pupil in afterwards and not any(one.confirmed for one in mine.get(expected.pupil, [])):
+            continue
         before = then.get(expected.pupil, []) if expected.cut else []
         cut: CutTime | None = None if not expected.cut else "in-time" if before else "late"
         # A notice that was shortened since is another record; the meal rests on what was said by the lock, too.

@@ -4,6 +4,7 @@
 | --- | --- |
 | enrolled | the newest enrolment that speaks of the day names the meal, and the weekday that the class is taught as |
 | registered | enrolled, the class has lessons that day, and the school serves the meal |
+| joined | registered by a word of that day that came when the meal was over: see hub.meals.mealdays |
 | cut | a cut that stands names the day and the meal; or a leave that stands covers the half-day of the meal |
 | what is cooked | the newest word on the day; without one regular |
 | the frozen sheet | all of this by what had been said until its record, whatever was due |
@@ -197,6 +198,30 @@ def lapsed(said: Said, meal: Meal, lock_ms: int) -> list[Expected]:
         if one.pupil not in now and not one.cut and lock_ms < word.at_ms < ends_ms:
             found.append(Expected(one.pupil, one.school_class, one.portion, ((word.id, word.at_ms),)))
     return found
+
+
+def joined(said: Said, meal: Meal, lock_ms: int) -> frozenset[str]:
+    """Who is registered by a word of that day that came when the meal was over, and wasn't before, nor at its lock.
+
+    Nothing was cooked for them, nor could they be cut in time: the meal is charged only if they ate. What is said of
+    days that were, with its reason, corrects them instead.
+    """
+    planned = said.plan.of(meal)
+    after_ms = max(lock_ms, 0 if planned is None else over_ms(planned, said.day))
+    ends_ms = clock_ms(said.day, "00:00", -1)
+    words = [one for one in said.enrolments if one.speaks_of(said.day)]
+    if planned is None or not any(after_ms < one.at_ms < ends_ms for one in words):
+        return frozenset()
+    # A meal that was called off, and given after all, is no word on who eats.
+    open_ = replace(said, closures=())
+    before = {one.pupil for at_ms in (lock_ms, after_ms) for one in registered(open_, meal, Until(at_ms))}
+    late = {pupil for pupil, word in _newest(words, NOW).items() if after_ms < word.at_ms < ends_ms}
+    return frozenset(one.pupil for one in registered(said, meal) if one.pupil in late - before)
+
+
+def over_ms(planned: PlannedMeal, day: date) -> int:
+    """When a day's meal is over by the plan, Unix ms."""
+    return max(clock_ms(day, shift.closes) for shift in planned.shifts)
 
 
 def portions_of(said: Said, until: Until = NOW) -> dict[str, Portion]:

@@ -311,7 +311,7 @@ class _Counting:
                 if (pupil, one.day, one.meal) in at_counters:
                     continue
                 when = Moment(one.seen_ms, one.seen_ms, one.seen_ms)
-                place = placed(self._known.plans, when, "", MealTap(one.day.isoformat(), one.meal))
+                place = placed(self._known.plans, when, None, MealTap(one.day.isoformat(), one.meal))
                 its_own = (place.day, place.meal) == (one.day, one.meal)
                 found[pupil, one.day, one.meal] = Serving(
                     tap=one.id,

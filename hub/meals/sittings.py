@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -31,8 +31,12 @@ DAY_MS: Final = 1_440 * MINUTE_MS
 GRACE_BEFORE_MS: Final = 30 * MINUTE_MS
 GRACE_AFTER_MS: Final = 60 * MINUTE_MS
 """A counter opens early when the food is there, and serves until the last tray: then it is still that meal."""
+MONEY_DAYS_MAX: Final = 7
+"""A money lock falls at most so many days before its meal."""
 SPAN_DAYS_MAX: Final = 3
 """A time that may lie anywhere in more days than these says nothing of the meal."""
+SAID_MS: Final = 5 * MINUTE_MS
+"""Where bounds lie no further apart than this the counter's clock was sure, and the meal that it named stands."""
 WEEK: Final = (0, 1, 2, 3, 4)
 """Monday to Friday, in Python's numbers."""
 
@@ -71,7 +75,7 @@ class PlannedMeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     provisional: Clock = "07:00"
     final: Clock = "08:00"
     money: Clock = "08:00"
-    money_days_before: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0
+    money_days_before: Annotated[int, msgspec.Meta(ge=0, le=MONEY_DAYS_MAX)] = 0
 
 
 class SchoolMeals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -116,9 +120,14 @@ class Sitting:
     hall: str
     stations: tuple[str, ...]
 
-    def serves(self, point: str) -> bool:
-        """Whether this counter is one of it."""
-        return not self.stations or point in self.stations
+    @property
+    def of(self) -> tuple[date, Meal]:
+        """The day's meal that it is a shift of."""
+        return self.day, self.meal
+
+    def serves(self, point: str | None) -> bool:
+        """Whether this counter is one of it; None: at no counter, in the classroom."""
+        return point is None or not self.stations or point in self.stations
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,7 @@ class Moment:
 class Place:
     """Which meal a serving is of, and how that is known: by its `time`, as the counter `said`, or only `outside`.
 
-    `sure`: no other meal is possible by its time.
+    `sure`: wherever its time lies within the bounds, it is of this meal.
     """
 
     day: date
@@ -229,25 +238,39 @@ def shift_of(planned: PlannedMeal, school_class: str) -> PlannedShift:
     return next(shift for shift in planned.shifts if shift.number == -number)
 
 
-def placed(plans: MealPlans, when: Moment, point: str, said: MealTap | None) -> Place:
-    """The meal that a serving at `point` is of; see the table above."""
+def placed(plans: MealPlans, when: Moment, point: str | None, said: MealTap | None) -> Place:
+    """The meal that a serving at `point` (None: in the classroom) is of; see the table above."""
     within = _possible(plans, when, point)
-    meals = {(one.day, one.meal) for one in within}
     named = None if said is None else (date.fromisoformat(said.day), said.meal)
     if not within:
         if said is not None and named is not None and not when.anchored:
             return Place(*named, said.shift, "said", sure=False)
-        near = _nearest(sittings_of(plan_on(plans, day_of(when.best_ms)), day_of(when.best_ms)), when.best_ms)
-        return Place(near.day, near.meal, near.shift, "outside", sure=when.anchored)
+        near = _nearest_of_day(plans, when.best_ms)
+        ends = {_nearest_of_day(plans, at_ms).of for at_ms in (when.not_before_ms, when.not_after_ms)}
+        return Place(near.day, near.meal, near.shift, "outside", sure=when.anchored and ends == {near.of})
+    # Where only one meal is possible at all, a moment out of all hours is of it, too.
+    meals = {one.of for one in within}
+    certain = meals if len(meals) == 1 else _nearest_all_along(within, when) if when.anchored else set()
     if named in meals and len(meals) > 1:
-        mine = [one for one in within if (one.day, one.meal) == named]
-        near = _nearest(mine, when.best_ms)
-        return Place(near.day, near.meal, near.shift, "said", sure=when.anchored)
+        near = _nearest((one for one in within if one.of == named), when.best_ms)
+        shown = when.anchored and when.not_after_ms - when.not_before_ms <= SAID_MS
+        return Place(near.day, near.meal, near.shift, "said", sure=shown or certain == {named})
     near = _nearest(within, when.best_ms)
-    return Place(near.day, near.meal, near.shift, "time", sure=when.anchored or len(meals) == 1)
+    return Place(near.day, near.meal, near.shift, "time", sure=certain == {near.of})
 
 
-def _possible(plans: MealPlans, when: Moment, point: str) -> list[Sitting]:
+def _nearest_all_along(sittings: Sequence[Sitting], when: Moment) -> set[tuple[date, Meal]]:
+    """Every meal that some moment within the bounds is nearest to: at their ends, or where a sitting ends."""
+    ends = (min(max(one.closes_ms - 1, when.not_before_ms), when.not_after_ms) for one in sittings)
+    return {_nearest(sittings, at_ms).of for at_ms in {when.not_before_ms, when.not_after_ms, *ends}}
+
+
+def _nearest_of_day(plans: MealPlans, at_ms: int) -> Sitting:
+    """The sitting of a moment's own day that it is nearest to."""
+    return _nearest(sittings_of(plan_on(plans, day_of(at_ms)), day_of(at_ms)), at_ms)
+
+
+def _possible(plans: MealPlans, when: Moment, point: str | None) -> list[Sitting]:
     """The sittings of this counter that the bounds of a time reach; none where they reach too far."""
     first, last = day_of(when.not_before_ms), day_of(when.not_after_ms)
     if (last - first).days >= SPAN_DAYS_MAX:

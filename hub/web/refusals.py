@@ -111,10 +111,10 @@ REFUSALS: Final = {
     "classes: nothing is adjusted": "chưa điều chỉnh suất nào",
     "classes: at most {most} portions at once": "mỗi lần điều chỉnh tối đa {most} suất",
     "number: the sheet has {count} adjustments; read it again": "phiếu đã có {count} lần điều chỉnh; hãy xem lại",
-    "{meal}: a lock of {first} has passed; another lock or half-day, or no such meal, can hold from the next day on;"
-    " where there is none on that day, say that there is no meal": (
-        "{meal}: ngày {first} đã qua giờ chốt; giờ chốt khác, buổi khác hoặc bỏ bữa chỉ áp dụng từ ngày sau; hôm đó"
-        " không nấu thì ghi là không có bữa ăn"
+    "{meal}: a lock of {day} has passed, or would have; another lock or half-day, or no such meal, can hold from the"
+    " next day on; where there is none on that day, say that there is no meal": (
+        "{meal}: ngày {day} đã qua giờ chốt, cũ hoặc mới; giờ chốt khác, buổi khác hoặc bỏ bữa chỉ áp dụng từ ngày sau;"
+        " hôm đó không nấu thì ghi là không có bữa ăn"
     ),
     "dish: its name, one line": "tên món là một dòng chữ",
     "dish: the last one of a meal is changed, not taken away": "món cuối cùng của bữa thì sửa, không bỏ",
@@ -124,6 +124,12 @@ REFUSALS: Final = {
     "served: at most {most} pupils, each once": "tối đa {most} học sinh, mỗi em một lần",
     # --- servings, months, complaints -----------------------------------------------------------------------------
     "why = {why!r} is not undone, done, second or repeat": "cách xác định “{why}” không có trong danh sách",
+    "{tap!r}: the card was referred and nobody was served by it; serve by hand": (
+        "{tap}: quầy chưa nhận thẻ này nên chưa em nào được ghi; hãy ghi suất bằng tay"
+    ),
+    "{tap!r} is the first serving: a repeat is of a tray that was served before": (
+        "{tap} là suất đầu tiên: chỉ lượt sau một suất đã ghi mới là quẹt lặp"
+    ),
     "{tap!r} is no record of a counter": "“{tap}” không phải là lượt của một quầy",
     "day: {day} is not of {month}": "ngày {day} không thuộc tháng {month}",
     "{most} complaints about this month are kept already: speak with the parent": (

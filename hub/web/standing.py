@@ -30,13 +30,25 @@ def standing_enrolment(
     web: Web, pupil: str, first: date, last: date | None, weekdays: Sequence[int], meals: Sequence[Meal]
 ) -> Enrolment | None:
     """The pupil's newest word of that day, where it says just this."""
+    return standing_enrolments(web, [pupil], first, last, weekdays, meals).get(pupil)
+
+
+def standing_enrolments(
+    web: Web, pupils: Sequence[str], first: date, last: date | None, weekdays: Sequence[int], meals: Sequence[Meal]
+) -> dict[str, Enrolment]:
+    """Pupil -> their newest word of that day, of those where it says just this; the day's words are read once."""
+    words: dict[str, list[Enrolment]] = {pupil: [] for pupil in pupils}
     with web.store.database.lock:
-        words = [one for one in web.store.days.meals.enrolments(first, first) if one.pupil == pupil]
-    newest = next(reversed(in_word_order(words, lambda one: (one.id, one.at_ms))), None)
-    if newest is None:
-        return None
-    said = newest.first, newest.last, set(newest.weekdays), set(newest.meals)
-    return newest if said == (first, last, set(weekdays), set(meals)) else None
+        for one in web.store.days.meals.enrolments(first, first):
+            if one.pupil in words:
+                words[one.pupil].append(one)
+    found = {}
+    for pupil, mine in words.items():
+        newest = next(reversed(in_word_order(mine, lambda one: (one.id, one.at_ms))), None)
+        said = None if newest is None else (newest.first, newest.last, set(newest.weekdays), set(newest.meals))
+        if newest is not None and said == (first, last, set(weekdays), set(meals)):
+            found[pupil] = newest
+    return found
 
 
 def standing_closure(web: Web, day: date, meals: Sequence[Meal], *, closed: bool) -> str | None:

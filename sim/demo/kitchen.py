@@ -32,6 +32,8 @@ BORDER_S: Final = 15
 """The shifts change at the first whole minute that is so far ahead: hours are told in minutes."""
 FIRST_S: Final = 3.0
 """So much of the first shift must be left when the counters have the sheet."""
+LOCKS_S: Final = 3
+"""The locks fall at the first whole minute that is so far ahead."""
 SHEET_S: Final = 90.0
 """A change is at the counters within 60 s."""
 Numbers = dict[str, Counter[str]]
@@ -54,6 +56,7 @@ class Kitchen:
         self._portions: dict[str, str] = {pupil.key: "vegetarian" for pupil in others[:VEGETARIANS]}
         self._excused = office.absent[0].key
         self._token = ""
+        self._locks: datetime | None = None
 
     # --- what is entered ----------------------------------------------------------------------------------------------
 
@@ -61,7 +64,8 @@ class Kitchen:
         """Before anybody comes: the plan, who eats, three cuts, five vegetarians; and the sheet is frozen by hand."""
         canteen, now = self._canteen, datetime.now(VIETNAM)
         self._token = canteen.command("token", "add", "--role", "principal", "--name", "bep").split()[-1]
-        self._plan(now + timedelta(minutes=20), now + timedelta(minutes=30))
+        soon = now + timedelta(minutes=20), now + timedelta(minutes=30)
+        self._plan(*soon)
         for name, members in by_class(self._pupils).items():
             for at in range(0, len(members), 200):
                 fields: dict[str, str | list[str]] = {
@@ -77,12 +81,20 @@ class Kitchen:
             if pupil.key in self._portions:
                 self._diet(principal, pupil, self._portions[pupil.key], "")
         self._ask("POST", "/v1/meals/locks", {"day": self.day, "meal": "lunch", "lock": "final"})
+        # Now that all is entered the locks may fall. A plan can't put them where they have passed already.
+        self._locks = (datetime.now(VIETNAM) + timedelta(seconds=LOCKS_S + 59)).replace(second=0, microsecond=0)
+        self._plan(*soon)
 
     def change(self, principal: Visitor) -> datetime:
         """Before lunch, when the sheet is frozen: what a child must not eat, a cut by phone; and the counters know it.
 
         The hour between both shifts.
         """
+        locks = self._locks
+        assert locks is not None
+        until(
+            lambda: datetime.now(VIETNAM) >= locks, "the locks don't fall", also=self._canteen.check, within_s=SHEET_S
+        )
         border = self._lunch_now()
         self._diet(principal, self.allergic, "regular", ALERT)
         done = self._cut(self.late)
@@ -115,16 +127,15 @@ class Kitchen:
         )
 
     def _plan(self, opens: datetime, border: datetime) -> None:
-        """Lunch in two shifts with these hours; the last lock falls when it begins."""
+        """Lunch in two shifts with these hours; its locks fall when it begins, or earlier, where that is said."""
         ends = min(border + timedelta(minutes=MEAL_MINUTES), border.replace(hour=23, minute=59))
         times = [f"{moment:%H:%M}" for moment in (opens, border, ends)]
         shifts = tuple(
             PlannedShift(number=number, opens=times[number - 1], closes=times[number], grades=grades)
             for number, grades in enumerate(SHIFTS, 1)
         )
-        lunch = PlannedMeal(
-            meal="lunch", shifts=shifts, weekdays=WEEK, provisional=times[0], final=times[0], money=times[0]
-        )
+        locks = times[0] if self._locks is None else f"{self._locks:%H:%M}"
+        lunch = PlannedMeal(meal="lunch", shifts=shifts, weekdays=WEEK, provisional=locks, final=locks, money=locks)
         path = self._canteen.folder / "meal-plan.json"
         path.write_bytes(plan_bytes(SchoolMeals(meals=(lunch,))))
         self._canteen.command("meal-plan", "set", str(path), "--from", self.day)

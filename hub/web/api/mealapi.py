@@ -131,16 +131,20 @@ def _add_enrolments(web: Web) -> None:
 
     @web.api("POST", "/v1/meals/enrolments", "enrol-meals", of="object")
     def enrol(said: EnrolmentIn, visit: Visitor) -> Any:
-        """A pupil eats at school, or doesn't any more. Said as it stands already, it makes no further record."""
+        """A pupil eats at school, or doesn't any more. Said as it stands already, it makes no further record. Of the
+        first day's meals `late` are charged after their money lock; `over` had been, charged only if the pupil ate.
+        """
         of_class_then(web, visit, said.student, said.first)
         with web.store.database.transaction():
-            standing = standing_enrolment(web, said.student, said.first, said.last, said.weekdays, said.meals)
-            if standing is not None:
-                return {"record": standing.id}
-            record = web.store.mealoffice.enrol(
-                name_of(visit), said.student, said.first, said.last, said.weekdays, said.meals, said.reason
-            )
-        return {"record": str(record)}
+            word = standing_enrolment(web, said.student, said.first, said.last, said.weekdays, said.meals)
+            if word is None:
+                web.store.mealoffice.enrol(
+                    name_of(visit), said.student, said.first, said.last, said.weekdays, said.meals, said.reason
+                )
+                word = standing_enrolment(web, said.student, said.first, said.last, said.weekdays, said.meals)
+                assert word is not None, "it was just written down"
+            done = web.store.mealoffice.joined(word)
+        return {"record": done.record, "late": list(done.late), "over": list(done.over)}
 
 
 def _enrolment(one: Enrolment, school_class: str) -> dict[str, Any]:
@@ -179,10 +183,11 @@ def _add_cuts(web: Web) -> None:
         with web.store.database.transaction():
             same = standing_cut(web, said.student, said.first, said.last, said.meals)
             if same is not None:
-                return {"record": same.id, "late": [], "charged": []}
-            done = web.store.mealoffice.cut(
-                name_of(visit), said.student, said.first, said.last, said.meals, said.how, said.reason
-            )
+                done = web.store.mealoffice.taken(same)
+            else:
+                done = web.store.mealoffice.cut(
+                    name_of(visit), said.student, said.first, said.last, said.meals, said.how, said.reason
+                )
         return {"record": done.record, "late": list(done.late), "charged": list(done.charged)}
 
     @web.api("DELETE", "/v1/meals/cuts/{record}", "cut-meals", of="object")

@@ -38,7 +38,10 @@ class WordIn(BaseModel):
 
 
 class ClassListIn(BaseModel):
-    """Who of a class ate by a person's list, whole. `seen`: about when, RFC 3339; absent: as the plan says."""
+    """Who of a class ate by a person's list, whole. `seen`: about when, RFC 3339; absent: as the plan says.
+
+    `reason`: why a list of a day that was is entered.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,6 +50,7 @@ class ClassListIn(BaseModel):
     meal: Meal = "lunch"
     served: list[Student] = Field(max_length=CLASS_PUPILS_MAX)
     seen: str | None = Field(None, max_length=40)
+    reason: str = Field("", max_length=REASON_CHARACTERS_MAX)
 
 
 class MonthIn(BaseModel):
@@ -168,7 +172,9 @@ def _add_words(web: Web) -> None:
         # With another time it is another word: who mistyped it says it anew.
         if same is not None and known and seen_ms in (None, same.seen_ms):
             return {"record": same.id}
-        record = web.store.mealoffice.serve_class(by, said.school_class, said.day, said.meal, said.served, seen_ms)
+        record = web.store.mealoffice.serve_class(
+            by, said.school_class, said.day, said.meal, said.served, seen_ms, said.reason
+        )
         return {"record": str(record)}
 
 

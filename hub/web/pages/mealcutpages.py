@@ -26,7 +26,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
-from hub.web.standing import standing_cut, standing_enrolment
+from hub.web.standing import standing_cut, standing_enrolments
 from hub.web.visits import Visit, Visitor
 from hub.web.words import WEEKDAYS
 from protocol.meals import Meal
@@ -40,6 +40,8 @@ SAID: Final = {
     "charged": N_("Đã ghi, nhưng sau giờ chốt tiền ăn: bữa này vẫn tính tiền."),
     "back": N_("Đã rút lại."),
     "enrolled": N_("Đã ghi đăng ký."),
+    "late-enrolled": N_("Đã ghi đăng ký, nhưng sau giờ chốt tiền ăn: bữa này vẫn tính tiền."),
+    "over": N_("Đã ghi đăng ký từ bữa sau. Bữa này đã hết giờ ăn: chỉ tính tiền nếu em đã ăn."),
     "ended": N_("Đã ghi thôi ăn."),
     "nobody": N_("Chưa chọn em nào."),
 }
@@ -110,12 +112,15 @@ def _add_cut_forms(web: Web) -> None:
             # Whose pupil it was once may not say it of the days since.
             _member(web, visit, pupil, max(day, until))
             with web.store.database.transaction():
-                if standing_cut(web, pupil, day, until, meals or []) is not None:
-                    return RedirectResponse(_path(visit, "/meals/cuts", day, meal, "cut"), 303)
-                done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
+                same = standing_cut(web, pupil, day, until, meals or [])
+                if same is not None:
+                    done = web.store.mealoffice.taken(same)
+                else:
+                    done = web.store.mealoffice.cut(name_of(visit), pupil, day, until, meals or [], how, why.strip())
         except EntryRefused as problem:
             return _cuts(web, visit, day, meal, problem=web.refused(visit, problem), http=409)
-        visit.note("meal cut", pupil)
+        if same is None:
+            visit.note("meal cut", pupil)
         said = "charged" if done.charged else "late" if done.late else "cut"
         return RedirectResponse(_path(visit, "/meals/cuts", day, meal, said), 303)
 
@@ -168,12 +173,18 @@ def _add_enrolments(web: Web) -> None:
                 raise EntryRefused("meals: which meals they eat must be said")
             until = _day(last)
             with web.store.database.transaction():
-                new = [one for one in pupils if not standing_enrolment(web, one, day, until, weekdays or [], chosen)]
-                for pupil in new:
-                    web.store.mealoffice.enrol(name_of(visit), pupil, day, until, weekdays or [], chosen, why.strip())
+                stand = standing_enrolments(web, pupils, day, until, weekdays or [], chosen)
+                for pupil in dict.fromkeys(pupils):
+                    if pupil not in stand:
+                        by = name_of(visit)
+                        web.store.mealoffice.enrol(by, pupil, day, until, weekdays or [], chosen, why.strip())
+                words = standing_enrolments(web, pupils, day, until, weekdays or [], chosen)
         except EntryRefused as problem:
             return _enrolments(web, visit, day, problem=web.refused(visit, problem), http=409)
-        return RedirectResponse(_path(visit, "/meals/enrolments", day, None, "ended" if ends else "enrolled"), 303)
+        done = [web.store.mealoffice.joined(one) for one in words.values()]
+        late, over = any(one.late for one in done), any(one.over for one in done)
+        told = "late-enrolled" if late else "over" if over else "enrolled"
+        return RedirectResponse(_path(visit, "/meals/enrolments", day, None, "ended" if ends else told), 303)
 
 
 def _enrolments(web: Web, visit: Visit, day: date, *, said: str = "", problem: str = "", http: int = 200) -> Response:

@@ -18,6 +18,7 @@ from hub.web.mealforms import (
     AskedMeal,
     AskedSaid,
     FormMeal,
+    FormWhy,
     MealDate,
     meal_asked,
     meal_words,
@@ -54,6 +55,7 @@ def add_meal_paper_pages(web: Web) -> None:
         mode: Annotated[Literal["class", "counter"], Form()] = "class",
         filled_by: Annotated[str, Form(max_length=FILLED_BY_MAX)] = "",
         seen: Annotated[str, Form(max_length=5)] = "",
+        why: FormWhy = "",
     ) -> Response:
         """A class's list is the whole of it; a counter's paper list adds to what was entered of the class before."""
         chosen = set(served or [])
@@ -65,7 +67,8 @@ def add_meal_paper_pages(web: Web) -> None:
                     raise EntryRefused("served: nobody is ticked")
                 chosen |= _listed(web, visit.school_class, day, meal)
             by = _by(filled_by, name_of(visit))
-            web.store.mealoffice.serve_class(by, visit.school_class, day, meal, sorted(chosen), _seen_ms(day, seen))
+            seen_ms = _seen_ms(day, seen)
+            web.store.mealoffice.serve_class(by, visit.school_class, day, meal, sorted(chosen), seen_ms, why.strip())
         except EntryRefused as problem:
             return _paper(
                 web, visit, day, meal, problem=web.refused(visit, problem), typed=frozenset(served or []), http=409
@@ -110,6 +113,8 @@ def _paper(
         people=people,
         counters=counters,
         before=before,
+        reason="" if before is None else web.store.mealoffice.reason_of_list(before.id),
+        past=day < visit.today,
         ticked=typed or frozenset(() if before is None else before.served),
         meals=meals_of_day(web, day),
         classes=[] if own else classes_of(web, visit),

@@ -227,7 +227,13 @@ def test_a_day_that_is_closed_before_the_lock_is_frozen_as_closed(canteen: Cante
         (lambda o: o.close("co", MONDAY, [], " "), "reason"),
         (lambda o: o.serve_class("co", "1A", MONDAY, LUNCH, ["st-chi"]), "not of class"),
         (lambda o: o.serve_class("co", "1A", MONDAY + timedelta(days=1), LUNCH, ["st-an"]), "future"),
+        (
+            lambda o: o.serve_class("co", "1A", MONDAY - timedelta(days=1), LUNCH, ["st-an"], None, " "),
+            "why days that were",
+        ),
         (lambda o: o.serve_class("co", "1A", MONDAY, "dinner", ["st-an"]), "plan has no"),
+        (lambda o: o.serve_class("co", "1A", MONDAY, "dinner", ["st-an"], midnight_ms(MONDAY)), "plan has no dinner"),
+        (lambda o: o.serve_class("co", "9Z", MONDAY, LUNCH, ["st-an"]), "class 9Z has no pupils on 2026-11-23"),
         (
             lambda o: o.serve_class("co", "1A", MONDAY, LUNCH, ["st-an"], midnight_ms(MONDAY) - 1),
             "a moment of 2026-11-23",
@@ -383,7 +389,7 @@ def test_a_month_is_stated_and_stated_again_with_what_changed(canteen: Canteen) 
     assert (be["late"], be["cut"], be["chargeable"], be["eaten"]) == (1, 0, days, 0), "a late cut is charged"
     assert (chi["late"], chi["cut"], chi["chargeable"]) == (0, 1, days - 1)
     assert all(one["stated"] and one["version"] == 1 for one in told.values())
-    store.mealoffice.serve_class("co-lan", "1A", MONDAY, LUNCH, ["st-an", "st-be"])
+    store.mealoffice.serve_class("co-lan", "1A", MONDAY, LUNCH, ["st-an", "st-be"], reason="giấy đến muộn")
     with pytest.raises(EntryRefused, match="reason"):
         months.state("ke-toan", "2026-11", LUNCH)
     assert months.state("ke-toan", "2026-11", LUNCH, "bổ sung danh sách lớp 1A") == 2

@@ -15,7 +15,7 @@ from hub.attendance.evidence import Leave
 from hub.meals.conflicts import conflicts
 from hub.meals.forecast import DAYS, PastDay, forecast
 from hub.meals.mealdays import PupilMeal, evidence_digest, evidence_lines, meals_of, month_of, restated
-from hub.meals.portions import Enrolment, Excuse, registered
+from hub.meals.portions import Closure, Enrolment, Excuse, registered
 from hub.meals.publicsheet import counter_lines, public_sheet
 from hub.meals.servings import ClassList
 from hub.meals.sittings import Moment
@@ -78,6 +78,38 @@ def test_who_is_enrolled_no_more_after_the_money_lock_is_charged_and_a_mistake_i
 
     assert of("07:59") is None and of("08:30") == (True, "late", None, 0, True)
     assert of("07:00", DAY + timedelta(days=1)) is None, "said afterwards, for a reason: nothing of it is charged"
+
+
+def test_who_is_enrolled_when_the_meal_is_over_is_charged_only_if_they_ate() -> None:
+    others = tuple(one for one in ALL if one.pupil != BE)
+    ate, blind = tap(1, "c-be", "10:31"), tap(1, "c-be", "10:31", when=replace_moment())
+
+    def of(clock: str, *taps: Any, day: date = DAY, **more: Any) -> tuple[Any, ...] | None:
+        word = Enrolment(f"{J}.30", at(clock, day=day), BE, DAY, None, (0, 1, 2, 3, 4), ("lunch",))
+        said = replace(SAID, **({"enrolments": (*others, word)} | more))
+        if "enrolments" in more:
+            said = replace(said, enrolments=(*more["enrolments"], word))
+        found = told(meals_of(said, "lunch", count(*taps).servings))
+        assert [found[one] for one in (AN, CHI, DUNG)] == [(True, None, None, 0, True)] * 3
+        return found.get(BE)
+
+    assert of("08:30") == of("11:50") == (True, None, None, 0, True), "they could eat, and the kitchen was told"
+    for clock in ("11:51", "23:59"):
+        assert of(clock) is None
+        assert of(clock, ate) == (True, None, "card", 0, True)
+        assert of(clock, blind) == (False, None, "unconfirmed", 0, False)
+    assert of("00:00", day=DAY + timedelta(days=1)) == (True, None, None, 0, True), (
+        "with its reason, it corrects the day"
+    )
+    # Who was registered before, or at the money lock, only says it anew.
+    assert of("15:00", enrolments=ALL) == (True, None, None, 0, True)
+    gone = Enrolment(f"{J}.29", at("09:00"), BE, DAY, None, (), ())
+    assert of("15:00", enrolments=(*ALL, gone)) == (True, None, None, 0, True)
+    # A meal that was called off, and given after all, is nobody's first.
+    words = [
+        Closure(f"{J}.{n}", at(clock), DAY, (), shut) for n, clock, shut in ((27, "06:30", True), (28, "12:30", False))
+    ]
+    assert of("15:00", enrolments=ALL, closures=tuple(words)) == (True, None, None, 0, True)
 
 
 def test_what_is_unconfirmed_stands_apart() -> None:

@@ -126,6 +126,14 @@ def test_a_list_out_of_its_meals_hours_counts_and_is_flagged_as_a_tap_is(seen: s
     assert (one.pupil, one.meal, one.flags, one.confirmed) == ("st-be", "lunch", flags, True)
 
 
+@pytest.mark.parametrize(("seen", "flags"), [("10:40", ()), ("15:00", ("outside",))])
+def test_a_list_in_the_classroom_belongs_to_no_counter(seen: str, flags: tuple[str, ...]) -> None:
+    shifts = tuple(structs_replace(one, stations=("quay-1",)) for one in FIRST_PLAN.meals[0].shifts)
+    plans = {date.min: structs_replace(FIRST_PLAN, meals=(structs_replace(FIRST_PLAN.meals[0], shifts=shifts),))}
+    paper = ClassList("e" * 16 + ".1", "1A", DAY, "lunch", ("st-be",), "co-lan", at("16:00"), at(seen))
+    assert told(count(lists=[paper], plans=plans)) == [("st-be", 1, "list", flags)]
+
+
 def test_serving_ends_with_the_last_tray_at_a_counter_whenever_a_paper_list_was_entered() -> None:
     paper = ClassList("e" * 16 + ".1", "1A", DAY, "lunch", ("st-be",), "co-lan", at("15:00"), at("14:50"))
     lost = tap(2, "c-chi", "10:50", when=Moment(0, -EVER, EVER, anchored=False))
@@ -146,6 +154,18 @@ def test_a_clock_that_is_unsure_is_believed_as_far_as_it_goes() -> None:
     assert (night.flags, night.meal, night.confirmed) == (("outside",), "lunch", True)
     otherwise = count(tap(1, "c-an", "10:40", said=lunch(meal="dinner"))).servings[0]
     assert (otherwise.meal, otherwise.flags) == ("lunch", ("said-otherwise",))
+
+
+def test_a_time_that_may_be_of_two_meals_is_for_people_to_settle() -> None:
+    shifts = (PlannedShift(number=1, opens="14:30", closes="15:00"),)
+    snack = structs_replace(FIRST_PLAN.meals[0], meal="snack", half="pm", shifts=shifts)
+    plans = {date.min: structs_replace(FIRST_PLAN, meals=(*FIRST_PLAN.meals, snack))}
+    for best in ("10:40", "14:40"):
+        wide = Moment(at(best), at("10:00"), at("16:40"))
+        [one] = count(tap(1, "c-an", best, when=wide), plans=plans).servings
+        assert (one.flags[0], one.confirmed) == ("clock", False)
+    [one] = count(tap(1, "c-an", "10:40", when=Moment(at("10:40"), at("09:00"), at("12:55"))), plans=plans).servings
+    assert (one.meal, one.flags) == ("lunch", ()), "out of all hours it would be of no other meal"
 
 
 def test_a_card_that_changed_hands_within_the_error_is_nobodys_for_sure() -> None:

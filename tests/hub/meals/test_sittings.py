@@ -67,6 +67,28 @@ def test_where_no_clock_vouches_the_counter_is_believed() -> None:
     assert placed(PLANS, near, "quay-1", None).sure, "no other meal is within its bounds"
 
 
+def test_a_place_is_sure_only_where_each_moment_within_the_bounds_is_of_the_same_meal() -> None:
+    # Lunch until 11:50 and snack from 12:30: at 12:10 both are as near.
+    assert place("12:05", err_s=240) == ("lunch", 2, "time", True)
+    assert place("12:05", err_s=360) == ("lunch", 2, "time", False)
+    assert place("12:15", lunch(), err_s=150) == ("lunch", 2, "said", True), "its clock was sure, and it named the meal"
+    assert place("12:05", lunch(), err_s=240) == ("lunch", 2, "said", True)
+    assert place("12:05", lunch(), err_s=360) == ("lunch", 2, "said", False)
+    assert place("12:15", lunch(), err_s=151) == ("lunch", 2, "said", False)
+    # Ends that are both of lunch say nothing of a breakfast between two shifts of it.
+    shifts = tuple(
+        PlannedShift(number=n, opens=o, closes=c) for n, o, c in ((1, "10:30", "10:40"), (2, "11:30", "11:50"))
+    )
+    lunch_ = msgspec.structs.replace(FIRST_PLAN.meals[0], shifts=shifts)
+    between = msgspec.structs.replace(SNACK, shifts=(PlannedShift(number=1, opens="11:00", closes="11:10"),))
+    plans = {date.min: SchoolMeals(meals=(lunch_, between))}
+    assert place("11:05", plans=plans, err_s=1800) == ("snack", 1, "time", False)
+    assert place("11:31", plans=plans, err_s=5) == ("lunch", 2, "time", True)
+    # Out of all hours.
+    assert place("22:00", err_s=3600) == ("snack", 1, "outside", True)
+    assert place("22:00", err_s=4 * 3600)[2:] == ("outside", False), "the evening of one day, or the morning of another"
+
+
 def test_a_counter_of_one_hall_serves_what_is_served_there() -> None:
     halls = msgspec.structs.replace(
         FIRST_PLAN.meals[0],

@@ -31,7 +31,7 @@ def lived(canteen: Canteen) -> Canteen:
     gone = office.cut("co-lan", "st-chi", DAY, DAY, reason="nhầm")
     office.withdraw_cut("co-lan", gone.record, "bấm nhầm")
     store.office.leave("co-lan", "st-an", (date(2026, 11, 20), "am"), (date(2026, 11, 20), "pm"), "giấy viết tay")
-    office.serve_class("co-lan", "1A", date(2026, 11, 18), "lunch", ["st-an", "st-be"])
+    office.serve_class("co-lan", "1A", date(2026, 11, 18), "lunch", ["st-an", "st-be"], reason="giấy đến muộn")
     office.close("hieu-truong", date(2026, 11, 17), ["lunch"], "mất nước")
     office.portion("van-phong", "st-be", "vegetarian", date(2026, 11, 2), None, reason="phụ huynh đăng ký")
     office.lock("bep", DAY, "lunch")

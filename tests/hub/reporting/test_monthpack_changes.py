@@ -71,7 +71,9 @@ def random_month(canteen: Canteen, rng: random.Random) -> None:
         if rng.random() < 0.4:
             office.withdraw_cut("co-lan", one.record, "x")
         store.office.leave("co-lan", pupil, (day, "am"), (day, "pm"), "x")
-        office.serve_class("co-lan", "1A", day, "lunch", rng.sample(["st-an", "st-be"], rng.randrange(1, 3)))
+        office.serve_class(
+            "co-lan", "1A", day, "lunch", rng.sample(["st-an", "st-be"], rng.randrange(1, 3)), reason="x"
+        )
         store.kitchen.freeze("bep", day, "lunch", "final")
     office.close("hieu-truong", rng.choice(DAYS), ["lunch"], "x")
     canteen.read()

@@ -97,6 +97,34 @@ def test_a_retry_makes_no_further_record(entered: Entered) -> None:
     assert late["type"].endswith("entry-refused") and "read it again" in late["title"] + late.get("detail", "")
 
 
+def test_a_retry_of_a_late_cut_is_told_that_it_is_charged_too(hub: MealHub) -> None:
+    principal = program(hub, "principal")
+    body = {"student": "st-3-3-2", "first": "2026-11-25", "last": "2026-11-25", "meals": [], "reason": "gọi hôm qua"}
+    first = told(principal.post("/v1/meals/cuts", json=body))
+    assert (first["late"], first["charged"]) == (["lunch"], ["lunch"])
+    hub.settle()
+    assert told(principal.post("/v1/meals/cuts", json=body)) == first
+
+
+def test_who_enrols_late_is_told_what_is_charged(hub: MealHub) -> None:
+    principal = program(hub, "principal")
+    body = {"student": "st-3-3-3", "first": "2026-11-25", "meals": ["lunch"], "weekdays": [2], "reason": "quên ghi"}
+    first = told(principal.post("/v1/meals/enrolments", json=body))
+    assert (first["late"], first["over"]) == (["lunch"], []), "a day that was is corrected, with its reason"
+    assert told(principal.post("/v1/meals/enrolments", json=body)) == first
+    again = told(principal.post("/v1/meals/enrolments", json=body | {"weekdays": [0, 1, 2, 3, 4]}))
+    assert again["record"] != first["record"]
+
+
+def test_a_list_of_a_day_that_was_says_why(hub: MealHub) -> None:
+    principal = program(hub, "principal")
+    body = {"class": CLASS, "day": "2026-11-25", "served": ["st-3-2-3"]}
+    assert "why days that were" in str(told(principal.post("/v1/meals/lists", json=body), 422))
+    record = told(principal.post("/v1/meals/lists", json=body | {"reason": "quầy mất điện"}))["record"]
+    assert hub.store.mealoffice.reason_of_list(record) == "quầy mất điện"
+    assert told(principal.post("/v1/meals/lists", json=body | {"reason": "quầy mất điện"}))["record"] == record
+
+
 def test_a_retry_that_meets_its_first_try_makes_no_further_record_either(
     hub: MealHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ def test_a_month_is_stated_and_a_class_sees_its_own(hub: MealHub) -> None:
     assert teacher.get("/meals/month", params={"class": OTHER_CLASS}).status_code == 403
     assert accountant.get("/meals/month", params={"month": "2026-13"}).status_code == 422
     # Something that changes it must say why.
-    hub.store.mealoffice.serve_class("co.lan", "3/2", DAY, "lunch", ["st-3-2-2"])
+    hub.store.mealoffice.serve_class("co.lan", "3/2", DAY, "lunch", ["st-3-2-2"], reason="giấy đến muộn")
     hub.settle()
     assert send(accountant, "/meals/month/state", why=" ").status_code == 409
     assert send(accountant, "/meals/month/state", why="danh sách lớp đến muộn").status_code == 303

@@ -75,6 +75,11 @@ def test_enrolments_are_the_accountants_and_show_no_diet(hub: MealHub) -> None:
     assert answer.status_code == 303
     hub.settle()
     assert "Thứ Hai, Thứ Năm" in page(accountant, "/meals/enrolments")
+    answer = send(
+        accountant, "/meals/enrol", pupils=["st-3-2-3"], meals=["lunch"], weekdays=["0"], day="2026-11-25", why="quên"
+    )
+    assert "said=late-enrolled" in answer.headers["location"]
+    assert "bữa này vẫn tính tiền" in page(accountant, "/meals/enrolments", said="late-enrolled")
     assert send(accountant, "/meals/enrol", meals=["lunch"], weekdays=["0"]).status_code == 409, "nobody is ticked"
     assert send(accountant, "/meals/enrol", pupils=["st-3-2-2"]).status_code == 409, "no meal is named"
     assert send(accountant, "/meals/enrol", pupils=["st-3-3-0"], ends="1").status_code == 403
@@ -119,6 +124,16 @@ def test_who_ate_by_a_list_on_paper(hub: MealHub) -> None:
     assert send(canteen, "/meals/paper", None, served=["st-3-2-8"]).status_code == 409, "of no class"
     assert send(teacher, "/meals/paper", served=["st-3-3-0"]).status_code == 409
     assert send(hub.who("kitchen"), "/meals/paper", served=["st-3-2-8"]).status_code == 403
+
+
+def test_a_list_of_a_day_that_was_says_why_and_shows_it(hub: MealHub) -> None:
+    teacher = hub.who("teacher")
+    before = {"day": "2026-11-25", "served": ["st-3-2-6"]}
+    refused = send(teacher, "/meals/paper", **before)
+    assert refused.status_code == 409 and "đổi những ngày đã qua thì phải ghi lý do" in refused.text
+    assert send(teacher, "/meals/paper", why="quầy mất điện", **before).status_code == 303
+    assert "ghi sau ngày ăn: quầy mất điện" in page(teacher, "/meals/paper", day="2026-11-25")
+    assert "ghi sau ngày ăn" not in page(teacher, "/meals/paper")
 
 
 def test_the_menu_carries_lots_and_samples_and_pays_need_not_know_diets(hub: MealHub) -> None:
