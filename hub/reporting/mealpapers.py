@@ -56,7 +56,7 @@ class MealPapers:
         """The day's numbers as a paper to post, with what each counter served: the same as on the page."""
         events = meal_events(self._store, day, meal)
         sheet = shown_sheet(events, at_school(self._store, events).present)
-        return public_paper(sheet, counter_lines(day, meal, events.servings), self._language)
+        return public_paper(sheet, counter_lines(day, meal, events.servings), self._language, events.dark)
 
     def ratings(self, first: date, last: date) -> Paper:
         """How many touched each face, by meal, day and tray return. Raises EntryRefused."""

@@ -9,7 +9,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.days.office import REASON_CHARACTERS_MAX, EntryRefused
-from hub.dayview.mealevents import at_school, meal_events, shown_sheet
+from hub.dayview.mealevents import MealEvents, at_school, meal_events, shown_sheet
 from hub.meals.publicsheet import counter_lines
 from hub.meals.servings import Aside, Serving, newest_lists
 from hub.meals.wordorder import in_word_order
@@ -75,7 +75,7 @@ def _add_servings(web: Web) -> None:
     def servings(visit: Visitor, day: AskedDay = None, meal: AskedMeal = None, _class: Class = None) -> Any:
         """Every serving of a meal, of a class or of all, by time; records of counters that are none stand `aside`.
 
-        Of a class: its pupils' alone. `complete`: all counters have said everything.
+        Of a class: its pupils' alone. `complete`: all counters have said everything. `dark`: when one was off or blind.
         """
         when = day or visit.today
         found = meal_events(web.store, when, meal_asked(web, when, meal))
@@ -85,6 +85,7 @@ def _add_servings(web: Web) -> None:
             "meal": found.meal,
             "complete": found.complete(visit.now_ms),
             "waits": list(found.waits),
+            "dark": _dark(found),
             "items": [
                 _serving(one, found.classes)
                 for one in found.servings
@@ -104,6 +105,7 @@ def _add_servings(web: Web) -> None:
         return {
             **msgspec.to_builtins(sheet),
             "complete": found.complete(visit.now_ms),
+            "dark": _dark(found),
             "counters": [
                 {
                     **{name: getattr(one, name) for name in ("device", "point", "shift", "served", "seconds")},
@@ -113,6 +115,14 @@ def _add_servings(web: Web) -> None:
                 for one in counter_lines(when, found.meal, found.servings)
             ],
         }
+
+
+def _dark(events: MealEvents) -> list[dict[str, str]]:
+    return [
+        {"device": device, "why": why, "detail": detail}
+        for device, words in events.dark.items()
+        for why, detail in words
+    ]
 
 
 def _serving(one: Serving, classes: dict[str, str]) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from edge.pile import pile_of
+from hub.dayview.mealevents import meal_events
 from hub.incidents.asking import Scope
 from hub.incidents.journals import Found, known_of
 from hub.incidents.pack import Origin, Pack, incident_pack
 from hub.incidents.words import origin_text
 from hub.meals.sittings import DAY_MS, midnight_of
+from hub.reporting.mealpapers import MealPapers
 from k12edge.incident import volumes_of
 from protocol.envelope import rfc3339
 from protocol.records import DeviceWatermark, Unseeing
@@ -174,6 +176,29 @@ def test_a_counter_whose_reader_saw_no_cards_says_when(school: Lunch, tmp_path: 
         words = counters(pack)["quay-a"].words
         assert words == (("counter-blind", "quay-a-1 10:41:00–10:46:00 19/11/2026"),), words
         assert counters(pack)["quay-b"].complete and not pack.complete
+
+
+def test_the_days_numbers_say_it_too_and_wait_for_nobody(school: Lunch) -> None:
+    blind(school, "10:45", "10:41", "10:46")
+    second = begun_anew(school, 1, "11:10", after=school.runs[1])
+    for counter in (0, 1):
+        school.mark(counter)
+    school.bring()
+    events = meal_events(school.store, DAY, "lunch")
+    told = {next(one for one in COUNTERS if name.endswith(one)): words for name, words in events.dark.items()}
+    assert told == {
+        "quay-a": (("counter-blind", "quay-a-1 10:41:00–10:46:00 19/11/2026"),),
+        "quay-b": (("off", "10:31:00–11:10:00 19/11/2026"),),
+    }
+    assert second.lines and not events.waits and events.complete(events.ends_ms)
+    paper = MealPapers(school.store, "en").public(DAY, "lunch")
+    assert "quay-b: was off 10:31:00–11:10:00 19/11/2026: trays of that time may be on paper only" in paper.lines
+
+
+def test_of_a_meal_before_any_counter_nothing_is_called_complete(school: Lunch) -> None:
+    school.bring()
+    events = meal_events(school.store, BEFORE, "lunch")
+    assert not events.dark and not events.counters and not events.complete(events.ends_ms)
 
 
 def test_a_reader_that_never_saw_again_goes_on_and_a_gates_reader_is_none_of_a_counter(
