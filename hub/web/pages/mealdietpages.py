@@ -21,6 +21,7 @@ from hub.web.visits import Visit, Visitor
 ALERTS_CHARACTERS_MAX: Final = 1_200
 SAID: Final = {
     "kept": N_("Đã ghi. Các quầy biết trong vòng một phút, hoặc hiện danh sách cũ đến đâu."),
+    "looked": N_("Đã xác nhận. Từ giờ quầy chỉ theo danh sách này."),
     "admitted": N_("Đã cho phép đứng quầy."),
     "dismissed": N_("Từ giờ người này không mở được ca ở quầy."),
 }
@@ -38,6 +39,13 @@ def _add_diets(web: Web) -> None:
     @web.page("/meals/diets")
     def diets(visit: Visitor, day: AskedDay = None, said: AskedSaid = "") -> Response:
         return _diets(web, visit, day or visit.today, said=said)
+
+    @web.form("/meals/diets/confirm", "diets", "diets confirmed")
+    def confirm(visit: Visitor) -> Response:
+        """What came back after a loss was looked at: counters go by it alone from now on."""
+        with web.store.database.transaction():
+            web.store.notes.confirm_diets(visit.now_ms, name_of(visit))
+        return RedirectResponse("/meals/diets?said=looked", 303)
 
     @web.form("/meals/diet", "diets", "diet entered", of="class")
     def diet(
@@ -90,6 +98,7 @@ def _diets(web: Web, visit: Visit, day: date, *, said: str = "", problem: str = 
         known=known,
         names=shown_names(web, {one.by for one in known.values()}),
         classes=[] if own else classes_of(web, visit),
+        back=web.store.diets_in_doubt(),
         told=None if told is None else web.say(visit, told),
         problem=problem,
         words=meal_words(web, visit),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 
+from hub.store.notes import DietsBack
 from tests.hub.web.dayhub import DAY
 from tests.hub.web.mealhub import MealHub, meal_hub
 from tests.hub.web.pagehub import CLASS, OTHER_CLASS, csrf_in
@@ -102,6 +103,25 @@ def test_diets_are_for_nurse_and_principal_alone(hub: MealHub) -> None:
     for role in ("teacher", "accountant", "canteen", "kitchen", "auditor", "dpo", "it", "supervisor"):
         client = hub.who(role)  # type: ignore[arg-type]
         assert client.get("/meals/diets", params=MINE).status_code == 403, role
+
+
+def test_diets_that_came_back_after_a_loss_are_confirmed_by_who_may_see_them(hub: MealHub) -> None:
+    nurse, store = hub.who("nurse"), hub.store
+    now_ms = store.clock.now_ms()
+    assert "/meals/diets/confirm" not in page(nurse, "/meals/diets")
+    with store.database.transaction():
+        store.notes.write(DietsBack(now_ms, now_ms))
+    assert "/meals/diets/confirm" not in page(nurse, "/meals/diets"), "no counter was ever told anything"
+    with store.database.transaction():
+        store.counters.next_sheet(now_ms)
+    told = page(nurse, "/meals/diets")
+    assert "/meals/diets/confirm" in told and "là của bản sao lưu" in told
+    assert "là của bản sao lưu" in hub.who("it").get("/devices").text
+    assert send(hub.who("canteen"), "/meals/diets/confirm").status_code == 403
+    assert nurse.post("/meals/diets/confirm", data={"csrf": "0"}).status_code == 403 and store.diets_in_doubt()
+    assert send(nurse, "/meals/diets/confirm").status_code == 303 and store.diets_in_doubt() is None
+    assert "/meals/diets/confirm" not in page(nurse, "/meals/diets", said="looked")
+    assert any(one.what == "diets confirmed" and one.outcome == "allowed" for one in hub.audit())
 
 
 def test_who_ate_by_a_list_on_paper(hub: MealHub) -> None:
