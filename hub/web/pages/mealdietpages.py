@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from hub.days.office import EntryRefused
 from hub.dayview.mealclass import members_named
 from hub.meals.portions import portions_of
+from hub.store.notes import BackedUp
 from hub.web.dayforms import AskedDay, shown_names
 from hub.web.ground import Web
 from hub.web.mealforms import AskedSaid, FormPortion, FormWhy, MealDate, meal_words, meals_path
@@ -86,6 +87,8 @@ def _diets(web: Web, visit: Visit, day: date, *, said: str = "", problem: str = 
         with web.store.database.lock:
             cooked = portions_of(web.store.mealbook.said(day))
             known = web.store.counters.diets([one.key for one in people]) if people else {}
+    with web.store.database.lock:
+        backup = web.store.notes.read(BackedUp)
     own = visit.person is not None and visit.person.school_class
     told = SAID.get(said)
     return web.show(
@@ -99,6 +102,7 @@ def _diets(web: Web, visit: Visit, day: date, *, said: str = "", problem: str = 
         names=shown_names(web, {one.by for one in known.values()}),
         classes=[] if own else classes_of(web, visit),
         back=web.store.diets_in_doubt(),
+        backup_ms=0 if backup is None else backup.at_ms,
         told=None if told is None else web.say(visit, told),
         problem=problem,
         words=meal_words(web, visit),

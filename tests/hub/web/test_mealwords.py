@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 
-from hub.store.notes import DietsBack
+from hub.store.notes import BackedUp, DietsBack
 from tests.hub.web.dayhub import DAY
 from tests.hub.web.mealhub import MealHub, meal_hub
 from tests.hub.web.pagehub import CLASS, OTHER_CLASS, csrf_in
@@ -95,6 +95,10 @@ def test_diets_are_for_nurse_and_principal_alone(hub: MealHub) -> None:
     hub.settle()
     told = page(nurse, "/meals/diets")
     assert "lạc; tôm" in told and "nhà trường đã xác nhận" in told and "Suất riêng" in told
+    assert told.count("chỉ lưu ở đây") == 1, "only a backup holds it, too"
+    with hub.store.database.transaction():
+        hub.store.notes.write(BackedUp(hub.store.clock.now_ms() + 1, 1, "stick", False, {}))
+    assert "chỉ lưu ở đây" not in page(nurse, "/meals/diets")
     entered = len(list(hub.store.days.meals.portions(DAY, DAY)))
     assert send(nurse, "/meals/diet", pupil="st-3-2-5", portion="diet", alerts="").status_code == 303
     hub.settle()
