@@ -179,21 +179,38 @@ def test_what_a_counter_took_back_is_no_helping_that_it_knew_of(tmp_path: Path) 
     assert [(r[5], r[8], r[17]) for r in found["servings.csv"]] == [("1", "", "t2"), ("2", "apart", "t3")]
 
 
-def test_a_counters_window_runs_from_the_last_tray_that_counts(tmp_path: Path) -> None:
-    def lunch(seconds: tuple[int, ...], *words: str, counters: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
-        taps = [f"t{n},quay,quay-1,,{DAY}T10:31:{one:02}.000+07:00,,,c-{AN}\n" for n, one in enumerate(seconds, 1)]
-        said = [f"k{n},{at('10:32')},co,{one}\n" for n, one in enumerate(words, 1)]
-        files = written(tmp_path / "day", taps=taps, counters=[*counters], corrections=said)
-        return [(r[17], r[5], r[8]) for r in made(files)["servings.csv"]]
+def lunch(
+    folder: Path, seconds: tuple[int, ...], *words: tuple[str, str], counters: tuple[str, ...] = ()
+) -> list[tuple[str, str, str]]:
+    """One card at one counter so many seconds after 10:31: record, helping and flags of each serving."""
+    taps = [f"t{n},quay,quay-1,,{DAY}T10:31:{one:02}.000+07:00,,,c-{AN}\n" for n, one in enumerate(seconds, 1)]
+    said = [f"k{n},{DAY}T{clock}.000+07:00,co,{one}\n" for n, (clock, one) in enumerate(words, 1)]
+    files = written(folder / "day", taps=taps, counters=[*counters], corrections=said)
+    return [(r[17], r[5], r[8]) for r in made(files)["servings.csv"]]
 
+
+def test_a_counters_window_runs_from_the_last_tray_that_counts(tmp_path: Path) -> None:
     # It isn't prolonged by a repeat; what was taken back opens none; what was said to be a second helping does.
-    assert lunch((0, 13, 26, 39)) == [("t1", "1", ""), ("t3", "2", "")]
-    assert lunch((0, 5, 11), "t1,undone") == [("t2", "1", "")]
-    assert lunch((0, 5, 11), "t1,undone", counters=("t2,repeated,,,,,\n",)) == [("t3", "1", "")]
-    assert lunch((0, 5, 24), "t2,second") == [("t1", "1", ""), ("t2", "2", "")]
-    assert lunch((0, 25, 30, 46), "t2,repeat") == [("t1", "1", ""), ("t3", "2", "")]
+    assert lunch(tmp_path, (0, 13, 26, 39)) == [("t1", "1", ""), ("t3", "2", "")]
+    assert lunch(tmp_path, (0, 5, 11), ("10:31:03", "t1,undone")) == [("t2", "1", "")]
+    assert lunch(tmp_path, (0, 5, 11), ("10:31:03", "t1,undone"), counters=("t2,repeated,,,,,\n",)) == [("t3", "1", "")]
+    assert lunch(tmp_path, (0, 5, 24), ("10:31:07", "t2,second")) == [("t1", "1", ""), ("t2", "2", "")]
+    assert lunch(tmp_path, (0, 25, 30, 46), ("10:31:29", "t2,repeat")) == [("t1", "1", ""), ("t3", "2", "")]
     # A counter whose window is shorter says so itself.
-    assert lunch((0, 9), counters=("t2,accepted,2,,,,\n",)) == [("t1", "1", ""), ("t2", "2", "")]
+    assert lunch(tmp_path, (0, 9), counters=("t2,accepted,2,,,,\n",)) == [("t1", "1", ""), ("t2", "2", "")]
+
+
+def test_a_word_changes_nothing_of_what_a_counter_had_signalled_before_it(tmp_path: Path) -> None:
+    """It had called the card the same tray; no later word makes a serving of that which the hub would not."""
+    assert lunch(tmp_path, (0, 5), ("11:00:00", "t1,undone")) == []
+    assert lunch(tmp_path, (0, 5), ("11:00:00", "t1,undone"), counters=("t2,repeated,,,,,\n",)) == []
+    # The window of the first ran when the others came: the third is a helping, the second and the fourth are none.
+    assert lunch(tmp_path, (0, 15, 30, 45), ("12:00:00", "t1,undone")) == [("t3", "1", "")]
+    assert lunch(tmp_path, (0, 5, 24), ("10:32:00", "t2,second")) == [("t1", "1", ""), ("t2", "2", ""), ("t3", "3", "")]
+    assert lunch(tmp_path, (0, 25, 30, 46), ("10:32:00", "t2,repeat")) == [("t1", "1", ""), ("t4", "2", "")]
+    # Said at the very moment is not said before; taken back and given again before is a tray that counts.
+    assert lunch(tmp_path, (0, 5), ("10:31:05", "t1,undone")) == []
+    assert lunch(tmp_path, (0, 9), ("10:31:03", "t1,undone"), ("10:31:05", "t1,done")) == [("t1", "1", "")]
 
 
 def test_a_serving_by_name_is_the_pupils_whom_staff_chose_whatever_card_stands_there(tmp_path: Path) -> None:
