@@ -88,6 +88,8 @@ def test_the_pack_counts_again_as_the_hub_counted_and_is_the_same_bytes_each_tim
     made = MonthPack(canteen.store).make("ke-toan", MONTH)
     assert made.verdict.exit_code == VALID and unzipped(made.octets) == pack
     assert zipped(pack) == made.octets
+    others = unzipped(MonthPack(canteen.store).make("hieu-truong", MONTH).octets)
+    assert {name for name in pack if others[name] != pack[name]} == {MANIFEST, SIGNATURE}, "they say who asked"
     key = canteen.store.secrets.identity().key
     assert verify_contents(pack, key).exit_code == verify_contents(pack, fingerprint(key)).exit_code == VALID
     servings = pack[SERVINGS].splitlines()
