@@ -69,16 +69,23 @@ class Month(msgspec.Struct, frozen=True):
     evidence: str
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was stated or frozen otherwise than it counts now: `restate` a month, or a `sheet` after its lock.
 
-    It is no fault of the records: late words come, pupils move. But a pack says it, and so must its recount.
+    It is no fault of the records: late words come, pupils move. But a pack says it, and so must its recount; but for
+    `classes`, those of a sheet that differ, which packs of before don't have.
     """
 
     what: str
     meal: Meal
     about: str
     detail: str
+    classes: str = ""
+
+    @property
+    def told(self) -> str:
+        """All of it in words."""
+        return f"{self.detail}: {self.classes}" if self.classes else self.detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,14 +314,14 @@ def _sheet_notes(words: _Words, said: Said) -> Iterator[Note]:
         if sheet_digest(then) != first.digest or together(sheet_of(then)) != stated:
             counted = together(sheet_of(then))
             told = f"frozen, {_told(stated)}; what had been said comes to {_told(counted)}"
-            yield Note("sheet", meal, about, f"{told}: {_otherwise(stated, counted)}")
+            yield Note("sheet", meal, about, told, _otherwise(stated, counted))
         if first.lock == "final":
             mine = words.adjusted.get((day, meal), [])
             now = together(sheet_of(registered(said, meal, NOW)), *(one.classes for one in mine if one.why == "asked"))
             owed = difference(now, together(stated, *(one.classes for one in mine)))
             if owed:
                 more = _classes([f"{name} {_numbers(numbers, '+')}" for name, numbers in owed.items()])
-                yield Note("sheet", meal, about, f"frozen and adjusted; of what is said now stands nowhere: {more}")
+                yield Note("sheet", meal, about, f"frozen and adjusted, {_told(owed)} more are said now", more)
 
 
 def _told(sheet: Mapping[str, Portions]) -> str:

@@ -14,7 +14,18 @@ import pytest
 from hub.days.office import EntryRefused
 from hub.recount import counting
 from hub.recount.archive import unzipped, zipped
-from hub.recount.manifest import FACTS, INDEX, MANIFEST, MEALS, MONTHS, SERVINGS, SIGNATURE, listed, manifest_from
+from hub.recount.manifest import (
+    FACTS,
+    INDEX,
+    MANIFEST,
+    MEALS,
+    MONTHS,
+    NOTES,
+    SERVINGS,
+    SIGNATURE,
+    listed,
+    manifest_from,
+)
 from hub.recount.manifest import signed_manifest as signed
 from hub.recount.verdict import BAD, UNREADABLE, VALID, verify_contents
 from hub.reporting.monthpack import MonthPack
@@ -254,9 +265,15 @@ def test_a_note_of_a_sheet_names_each_class_that_is_otherwise_with_its_numbers(t
             f"NOTE {DAY} lunch final sheet, version 1: frozen, {same}; what had been said comes to {same}: "
             "1A frozen 2 registered, 1 cut, 1 regular, said 1 registered, 1 regular; "
             "1B frozen 1 registered, 1 regular, said 2 registered, 1 cut, 1 regular",
-            f"NOTE {DAY} lunch final sheet, version 1: frozen and adjusted; of what is said now stands nowhere: "
+            f"NOTE {DAY} lunch final sheet, version 1: frozen and adjusted, "
+            "0 registered, 0 cut, 0 cooked in 2 classes more are said now: "
             "1A -1 registered, -1 cut; 1B +1 registered, +1 cut",
         ]
+        # A pack of before has no classes in its notes; it is as good as it was.
+        files = unzipped(made.octets)
+        before = re.sub(rb',\n *"classes": "[^"]*"|"classes": "[^"]*",\n *', b"", files[NOTES])
+        assert b'classes":' not in before and before != files[NOTES]
+        assert verify_contents(resigned({**files, NOTES: before})).exit_code == VALID
     finally:
         canteen.room.close()
 
