@@ -188,7 +188,7 @@ class GatewayCounter:
             serving = self.hatch.serving(tap)
             if serving is None:
                 return Done("serving-unknown")
-            if not serving.counts:
+            if serving.undone or (serving.same and serving.again):
                 return Done()
             return self._correct(serving, "undone", by)
 
@@ -203,12 +203,12 @@ class GatewayCounter:
             return self._correct(serving, "done", by)
 
     def flip(self, tap: str, by: str) -> Done:
-        """See Counter.flip. A first helping is nobody's second, and stays one."""
+        """See Counter.flip. A first helping is nobody's second, and stays one; so is what stands for one taken back."""
         with self._correcting:
             serving = self.hatch.serving(tap)
             if serving is None:
                 return Done("serving-unknown")
-            if serving.same:
+            if serving.same and not (serving.stands or serving.undone):
                 return self._correct(serving, "second", by)
             if serving.undone or self.hatch.nth(serving) < 2:
                 return Done("no-second")
@@ -324,9 +324,13 @@ class GatewayCounter:
         """A signal that promises nothing was given."""
         self.hatch.warned(warning, self._clock.mono_ns() // 1_000_000)
 
-    def recall(self, tap: TapId, data: TapData, at_ms: int, corrected: str | None, *, late: bool) -> None:
+    def recall(self, tap: TapId, data: TapData, at_ms: int, *, late: bool) -> None:
         """Bring back a record from before a restart; `at_ms` on this boot's line. See Hatch.recall."""
-        self.hatch.recall(str(tap), data, at_ms, corrected, late=late)
+        self.hatch.recall(str(tap), data, at_ms, late=late)
+
+    def recall_word(self, tap: str, why: str, *, late: bool) -> None:
+        """Bring back a correction from before a restart. See Hatch.recall_word."""
+        self.hatch.recall_word(tap, why, late=late)
 
     def tend(self) -> None:
         """Every few seconds, on no lane: end shifts, write them down, tell of what changes by itself."""

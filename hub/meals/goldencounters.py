@@ -12,8 +12,9 @@ import msgspec
 from hub.attendance.csvcells import Cells
 from hub.attendance.evidence import record_order
 from hub.attendance.schoolday import Binding
-from hub.meals.servings import CounterTap, ServingWord, newest_words
+from hub.meals.servings import CounterTap, ServingWord
 from hub.meals.sittings import MealPlans, day_of, placed
+from hub.meals.traywords import newest_words
 from protocol.meals import ByHand, MealTap
 
 REPEAT_MS: Final = 20_000

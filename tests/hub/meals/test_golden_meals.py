@@ -200,6 +200,17 @@ def test_what_a_counter_took_back_is_no_helping_that_it_knew_of(tmp_path: Path) 
     assert [(r[5], r[8], r[17]) for r in found["servings.csv"]] == [("1", "", "t2"), ("2", "apart", "t3")]
 
 
+def test_a_same_tray_stands_in_a_replayed_day_where_the_other_counter_took_its_own_back(tmp_path: Path) -> None:
+    taps = [
+        f"t1,quay,quay-1,,{at('10:31')},,,c-{AN}\n",
+        f"t2,quay-khac,quay-2,,{at('10:33')},,,c-{AN}\n",
+        f"t3,quay,quay-1,,{at('10:45')},,,c-{BE}\n",
+    ]
+    words = [f"k1,{at('10:34')},co,t2,repeat\n", f"k2,{at('10:35')},co,t1,undone\n"]
+    found = made(written(tmp_path / "day", taps=taps, counters=["t2,,2,,,,\n"], corrections=words))
+    assert [(r[4], r[5], r[8], r[17]) for r in found["servings.csv"]] == [(AN, "1", "", "t2"), (BE, "1", "", "t3")]
+
+
 def lunch(
     folder: Path, seconds: tuple[int, ...], *words: tuple[str, str], counters: tuple[str, ...] = ()
 ) -> list[tuple[str, str, str]]:
