@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Lunch(School):
             mono_ms=self.at(counter, seconds),
         )
 
-    def mark(self, counter: int, clock: str = "14:00") -> None:
+    def mark(self, counter: int, clock: str = "14:00", days: int = 0) -> None:
         """The gateway says that all until then is written."""
         run = self.runs[counter]
         last = len(run.lines)
@@ -95,7 +96,7 @@ class Lunch(School):
         def data(at: ClockData) -> DeviceWatermark:
             return DeviceWatermark(last, at.wall, {name: "canteen"}, {name: "ready"}, [], at)
 
-        run.add("device.watermark", data, mono_ms=mono_at(clock))
+        run.add("device.watermark", data, mono_ms=mono_at(clock, DAY + timedelta(days=days)))
 
     def bring(self, *counters: int) -> None:
         """What these counters recorded comes to the hub."""
