@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from hub.incidents.asking import HOURS_MAX, Scope, hours_before, meals_between, meals_with_lot
 from hub.incidents.origins import counter_origins
-from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, hours_served, spans_of
+from hub.incidents.pack import KEYED, Asked, Diner, Known, Menu, Origin, Presence, hours_served, spans_of
 from hub.meals.servings import Counters
 from hub.meals.sittings import DAY_MS, day_of, midnight_of
+from protocol.cards import parse_card
 
 if TYPE_CHECKING:
     from hub.attendance.marks import Mark
@@ -48,7 +49,7 @@ class IncidentBook:
         """All that a pack of these meals is made of, as it is known now; nobody is ticked ill."""
         days = sorted({day for day, _ in asked})
         counters = self._counters(days)
-        known = Known(tuple(asked), counters)
+        known = Known(tuple(asked), counters, cards=self._keyed({tap.card for tap in counters.taps}))
         if not days:
             return known
         portions: dict[str, str] = {}
@@ -108,6 +109,11 @@ class IncidentBook:
             found[-1].bindings,
             found[-1].staff,
         )
+
+    def _keyed(self, cards: Iterable[str]) -> dict[str, str]:
+        """The ids of cards whose taps are kept by their numbers: those that no gateway knew."""
+        key = self._store.secrets.card_keys()[-1]
+        return {card: key.keyed(parse_card(card)) for card in cards if not card.startswith(KEYED)}
 
     def _roll(self, days: Sequence[date], portions: Mapping[str, str]) -> dict[str, Diner]:
         """Everybody who belonged to a class on one of the days, with the class of the last of them."""

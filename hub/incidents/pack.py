@@ -27,6 +27,8 @@ How = Literal["card", "name", "stranger", "list", "none"]
 Presence = Literal["present", "absent", "unknown"]
 LINES_MAX: Final = 60_000
 """Three days of the largest school; a pack beyond it is asked for meal by meal."""
+KEYED: Final = "hk"
+"""How a card's id begins, see protocol.cards.CardKey; its number never does."""
 Asked = tuple[date, Meal]
 
 
@@ -71,7 +73,8 @@ class Known:
 
     `asked`: the meals. `present`: by day, pupil -> whether they were there; who isn't in it is unknown. `expected`: of
     a meal the pupils who were to eat it; without an entry the whole roll was. `adults`: id of staff -> as people know
-    them. `ill`: pupil -> ticked ill, or well. `origins`: every source there is or should be.
+    them. `ill`: pupil -> ticked ill, or well. `origins`: every source there is or should be. `cards`: card that is kept
+    by its number -> the id that stands for it; a pack goes to outsiders, so no number is in it.
     """
 
     asked: tuple[Asked, ...]
@@ -83,6 +86,11 @@ class Known:
     adults: Mapping[str, str] = field(default_factory=dict)
     ill: Mapping[str, bool] = field(default_factory=dict)
     origins: tuple[Origin, ...] = ()
+    cards: Mapping[str, str] = field(default_factory=dict)
+
+    def shown_card(self, card: str) -> str:
+        """A card as a pack names it: its keyed id, empty where nobody made one."""
+        return card if card.startswith(KEYED) else self.cards.get(card, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +223,7 @@ def _serving(known: Known, asked: Asked, serving: Serving) -> Line:
         serving.nth,
         serving.how,
         serving.by,
-        serving.card,
+        known.shown_card(serving.card),
         adult,
         not serving.confirmed,
         ill=None if who is None else known.ill.get(who.key),
@@ -233,7 +241,7 @@ def _aside(known: Known, asked: Asked, aside: Aside) -> Line:
         aside.when,
         _counter(aside),
         how="card",
-        card=aside.card,
+        card=known.shown_card(aside.card),
         ill=None if who is None else known.ill.get(who.key),
     )
 

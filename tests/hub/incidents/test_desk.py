@@ -22,6 +22,7 @@ from hub.incidents.versions import kept_of, packed, unpacked
 from hub.store.counterrows import CounterStaff
 from hub.store.mealplanrows import Dish
 from k12edge.incident import unzipped
+from protocol.cards import parse_card
 from protocol.envelope import EVENT_BYTES_MAX, decode_data, decode_event
 from protocol.meals import ByHand
 from protocol.records import IncidentPack
@@ -147,6 +148,38 @@ def test_a_later_binding_makes_a_new_version_that_names_whose_the_card_was(schoo
     told = {(one.change, one.before, one.after) for one in second.issue.differences or ()}
     assert ("known", "unidentified ?", "eaten st-07") in told and second.issue.number == 2
     assert second.pack.counts()["unidentified"] == 0
+
+
+def everything_in(octets: bytes) -> str:
+    """All that a file holds as text: pages, and the parts of a workbook."""
+    if octets.startswith(b"%PDF"):
+        return "\n".join(texts(octets))
+    if octets.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(octets)) as whole:
+            return "\n".join(everything_in(whole.read(name)) for name in whole.namelist())
+    return octets.decode()
+
+
+def test_no_file_of_a_pack_says_the_number_of_a_card(school: Lunch) -> None:
+    # What no gateway knew comes with its number, and is kept by it: a card that was bound since, and a stranger's.
+    bound, other = "a:04FFEEDDCCBB80", "a:04FFEEDDCCBB81"
+    for number, card in enumerate((bound, other)):
+        shown = school.serve(0, card, 1200 + 60 * number, decision="refused", raw=True)
+        school.serve(0, f"x{number}", 1210 + 60 * number, hand=ByHand("stranger", "co-hoa", shown))
+        school.serve(0, card, 1230 + 60 * number, decision="refused", raw=True)
+    school.bring()
+    school.store.office.card("van-phong", "issued", bound, "st-07", None)
+    school.read()
+    made = school.store.incidentdesk.make(LUNCH, "co-hieu-truong", ill={"st-07": True})
+    assert {tap.card for tap in made.pack.known.counters.taps} >= {bound, other}
+    assert "st-07" in made.pack.keys("eaten") and made.pack.counts()["unidentified"] == 2
+    numbers = [card.removeprefix("a:") for card in (bound, other, STRANGE, *CARDS.values())]
+    for file in made.files:
+        whole = everything_in(file.octets).upper()
+        assert not [number for number in numbers if number in whole], file.name
+    keyed = school.store.secrets.card_keys()[-1].keyed(parse_card(bound))
+    rows = list(csv.reader(io.StringIO(made.files[1].octets.decode("utf-8-sig"))))
+    assert [row[-2] for row in rows if row[7] == "st-07" and row[0] == "Đã ăn"] == [keyed]
 
 
 def test_ill_and_well_are_compared_by_what_they_had(school: Lunch) -> None:
