@@ -73,14 +73,20 @@ class IncidentBook:
         return replace(known, origins=self.origins(first_ms, last_ms, now_ms, hours_served(known)))
 
     def origins(
-        self, first_ms: int, last_ms: int, now_ms: int, hours: Sequence[tuple[int, int]] | None = None
+        self,
+        first_ms: int,
+        last_ms: int,
+        now_ms: int,
+        hours: Sequence[tuple[int, int]] | None = None,
+        said_from_ms: int | None = None,
     ) -> tuple[Origin, ...]:
         """Every counter that gives evidence for a span, and whether all its records of it are here.
 
-        `hours`: when it must have been there, on, and seeing, to be complete; None: nobody asks that.
+        `hours`: when it must have been there, on, and seeing, to be complete; None: nobody asks that. `said_from_ms`:
+        from when on gateways' words of how far their records go are asked, where that isn't the whole span.
         """
         with self._store.database.lock:
-            facts = self._store.coverage.facts(first_ms, last_ms)
+            facts = self._store.coverage.facts(first_ms, last_ms, said_from_ms)
             waivers = self._store.coverage.waivers(first_ms)
             kinds = self._kinds(midnight_of(day_of(first_ms)), last_ms)
         return tuple(counter_origins(facts, kinds, waivers, first_ms, last_ms, now_ms, hours))

@@ -33,14 +33,15 @@ class CoverageRows:
         self._previous: dict[str, tuple[str, int] | None] = {}
         self._unread: dict[int, int] = {}
 
-    def facts(self, from_ms: int, until_ms: int) -> list[DeviceFacts]:
+    def facts(self, from_ms: int, until_ms: int, said_from_ms: int | None = None) -> list[DeviceFacts]:
         """Every device that a person accepted, for what is asked of the time from `from_ms` to `until_ms`.
 
-        One that was retired before that was written down was when it last spoke.
+        One that was retired before that was written down was when it last spoke. `said_from_ms`: of a long span only
+        the words, and taps' kinds, from then on are asked for; those of before prove nothing of its end.
         """
+        said_from_ms = from_ms if said_from_ms is None else said_from_ms
         self._unread = self._not_read()
-        claims = self._claims(from_ms, until_ms + LATER_MS)
-        tapped = self._tapped(from_ms, until_ms)
+        claims, tapped = self._claims(said_from_ms, until_ms + LATER_MS), self._tapped(said_from_ms, until_ms)
         rows = self._ledger.database.connection.execute(
             "SELECT device, state, first_seen_ms, retired_ms FROM devices WHERE state <> 'pending' ORDER BY device"
         ).fetchall()

@@ -115,7 +115,7 @@ def test_the_month_says_what_differs_from_what_was_stated(canteen: Canteen) -> N
 def test_every_paper_comes_in_every_form(canteen: Canteen, form: Any) -> None:
     papers = MealPapers(canteen.store)
     for paper in (papers.kitchen(DAY, "lunch"), papers.slip("st-an", MONTH), papers.food(DAY, DAY)):
-        octets = papers.file(paper, form, "bep", DAY, DAY)
+        octets = papers.file(paper, form, "bep")
         if form == "xlsx":
             with zipfile.ZipFile(io.BytesIO(octets)) as book:
                 sheets = [book.read(name).decode() for name in book.namelist() if "worksheets/sheet" in name]
