@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from hub.days.classbook import days_between, today_at
 from hub.days.incidentbook import IncidentBook
-from hub.meals.sittings import GRACE_AFTER_MS, midnight_of, plan_on, sittings_of
+from hub.meals.portions import is_had
+from hub.meals.sittings import GRACE_AFTER_MS, midnight_of, sittings_of
 
 if TYPE_CHECKING:
     from hub.parts import Store
+    from protocol.meals import Meal
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,12 @@ class CounterWaits:
 def counter_waits(store: Store, first: date, last: date) -> CounterWaits:
     """Of the days from `first` to `last`. What is still served, or lies ahead, isn't waited for."""
     now_ms = store.clock.now_ms()
-    with store.database.lock:
-        plans = store.mealbook.plans()
     last = min(last, today_at(now_ms))
     for day in reversed(list(days_between(first, last))) if first <= last else ():
-        ends: dict[str, int] = {}
-        for one in sittings_of(plan_on(plans, day), day):
-            planned = plan_on(plans, day).of(one.meal)
-            if planned is not None and day.weekday() in planned.weekdays:
+        said = store.mealbook.said(day)
+        ends: dict[Meal, int] = {}
+        for one in sittings_of(said.plan, day):
+            if is_had(said, one.meal):
                 ends[one.meal] = max(ends.get(one.meal, 0), one.closes_ms + GRACE_AFTER_MS)
         over = [at_ms for at_ms in ends.values() if at_ms <= now_ms]
         if over:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from hub.incidents.asking import HOURS_MAX, Scope, hours_before, meals_between, meals_with_lot
 from hub.incidents.origins import counter_origins
-from hub.incidents.pack import KEYED, Asked, Diner, Known, Menu, Origin, Presence, hours_served, spans_of
+from hub.incidents.pack import (
+    KEYED,
+    Asked,
+    Diner,
+    Known,
+    Menu,
+    Origin,
+    Presence,
+    hours_served,
+    meals_that_were,
+    spans_of,
+)
+from hub.meals.portions import is_had
 from hub.meals.servings import Counters
 from hub.meals.sittings import DAY_MS, day_of, midnight_of
 from protocol.cards import parse_card
@@ -43,7 +55,18 @@ class IncidentBook:
                 assert 0 < scope.hours <= HOURS_MAX
                 with self._store.database.lock:
                     plans = self._store.mealbook.plans()
-                return meals_between(plans, *hours_before(scope, now_ms))
+                return self._that_were(meals_between(plans, *hours_before(scope, now_ms)))
+
+    def _that_were(self, asked: Sequence[Asked]) -> list[Asked]:
+        """Those that there were; the days whose plan lacks one are looked through for servings."""
+        had = self._had(asked)
+        lacking = sorted({day for day, meal in asked if (day, meal) not in had})
+        return meals_that_were(Known(tuple(asked), self._counters(lacking)), had)
+
+    def _had(self, asked: Iterable[Asked]) -> set[Asked]:
+        """The meals that the plan had that day."""
+        said = {day: self._store.mealbook.said(day) for day in sorted({day for day, _ in asked})}
+        return {(day, meal) for day, meal in asked if is_had(said[day], meal)}
 
     def known(self, asked: Sequence[Asked], now_ms: int) -> Known:
         """All that a pack of these meals is made of, as it is known now; nobody is ticked ill."""
@@ -54,10 +77,11 @@ class IncidentBook:
             return known
         portions: dict[str, str] = {}
         expected: dict[Asked, frozenset[str]] = {}
+        had = self._had(asked)
         for day, meal in asked:
             registered = self._store.mealbook.registered(day, meal)
             portions |= {one.pupil: one.portion for one in registered}
-            if registered:
+            if registered or (day, meal) not in had:
                 expected[day, meal] = frozenset(one.pupil for one in registered if not one.cut)
         known = replace(
             known,

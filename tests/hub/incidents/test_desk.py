@@ -8,6 +8,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,29 @@ def test_a_lot_leads_to_its_meals_and_hours_to_all_meals_within_them(school: Lun
         school.store.incidentdesk.make(Scope("lot", DAY, lot="CA-78"), "co-hieu-truong")
     hours = school.store.incidentdesk.make(Scope("hours", DAY, hours=72), "co-hieu-truong")
     assert (DAY, "lunch") in hours.pack.known.asked and len(hours.pack.known.asked) == 3
+
+
+def test_hours_name_only_meals_that_were_by_the_plan_or_by_a_serving(school: Lunch) -> None:
+    monday, saturday = DAY + timedelta(days=4), DAY + timedelta(days=2)
+    desk = school.store.incidentdesk
+
+    def asked() -> list[tuple[date, str]]:
+        return list(desk.look(Scope("hours", monday, hours=72)).known.asked)
+
+    assert asked() == [(monday, "lunch")], "the plan has no lunch on Saturday and Sunday"
+    school.serve(0, CARDS["st-03"], 2 * 86_400, student="st-03")
+    school.bring()
+    assert asked() == [(saturday, "lunch"), (monday, "lunch")]
+    pack = desk.look(Scope("hours", monday, hours=72))
+    assert [(one.list, one.who and one.who.key) for one in pack.lines if one.day == saturday] == [("eaten", "st-03")]
+    # Whoever asks for a day without that meal isn't told that the whole school didn't eat it either.
+    assert not desk.look(Scope("meal", monday - timedelta(days=1), meal="lunch")).lines
+    # A meal that the school closed never was; hours in which there was none still name who is waited for.
+    school.store.mealoffice.close("hieu-truong", monday, ["lunch"], "mất nước")
+    school.read()
+    assert asked() == [(saturday, "lunch")]
+    closed = desk.look(Scope("hours", monday, hours=24))
+    assert closed.known.asked == ((monday, "lunch"),) and not closed.lines and closed.known.origins
 
 
 def test_a_command_hands_over_a_zip_and_each_look_stands_in_the_audit(school: Lunch) -> None:
