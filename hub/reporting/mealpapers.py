@@ -49,7 +49,7 @@ class MealPapers:
         frozen = None
         if sheet is not None:
             lock = cast(Literal["provisional", "final"], sheet.lock)
-            frozen = Frozen(lock, sheet.version, sheet.due_ms, sheet.frozen_ms, sheet.by, sheet.closed)
+            frozen = Frozen(lock, sheet.version, sheet.due_ms, sheet.frozen_ms, sheet.by, sheet.closed, sheet.classes)
         since = [Adjusted(one.number, one.at_ms, one.by, one.reason, one.classes) for one in adjustments]
         return kitchen_paper(day, meal, numbers, frozen, since, self._language)
 

@@ -116,6 +116,13 @@ def test_who_enrols_late_is_told_what_is_charged(hub: MealHub) -> None:
     assert again["record"] != first["record"]
 
 
+def test_an_enrolment_for_a_meal_that_no_plan_has_is_refused_by_its_name(hub: MealHub) -> None:
+    body = {"student": "st-3-3-3", "first": TODAY, "meals": ["breakfast"]}
+    assert "the school's plan has no breakfast" in str(
+        told(program(hub, "principal").post("/v1/meals/enrolments", json=body), 422)
+    )
+
+
 def test_a_list_of_a_day_that_was_says_why(hub: MealHub) -> None:
     principal = program(hub, "principal")
     body = {"class": CLASS, "day": "2026-11-25", "served": ["st-3-2-3"]}
