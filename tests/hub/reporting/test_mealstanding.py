@@ -14,7 +14,10 @@ from hub.days.classbook import midnight_ms
 from hub.days.counterwaits import counter_waits
 from hub.days.mealmonths import meal_days_told
 from hub.mealpapers.paper import Paper
+from hub.recount.archive import unzipped
+from hub.recount.verdict import VALID, verify_contents
 from hub.reporting.mealpapers import MealPapers
+from hub.reporting.monthpack import MonthPack
 from hub.reports.monthsheet import Standing
 from tests.hub.days.test_daybook import DAY
 from tests.hub.days.test_mealbook import SetClock
@@ -123,6 +126,12 @@ def test_a_month_that_is_stated_while_counters_are_waited_for_says_which(school:
     assert meal_days_told(school.store, {"month": MONTH}).endswith(told)
     stated = meal_days_told(school.store, {"month": MONTH, "meal": "lunch", "state": "True", "by": "ke-toan"})
     assert "version 1" in stated and stated.endswith(told)
+    # So does the pack that auditors get, to whoever counts it again.
+    note = "NOTE when it was made, records of these counters were waited for: quay-b"
+    pack = MonthPack(school.store).make("ke-toan", MONTH)
+    assert note in pack.verdict.lines and note in verify_contents(unzipped(pack.octets)).lines
+    assert verify_contents(unzipped(pack.octets)).exit_code == VALID
     school.mark(1, "14:00", days=11)
     school.bring()
     assert "còn chờ" not in meal_days_told(school.store, {"month": MONTH})
+    assert not any("waited for" in line for line in MonthPack(school.store).make("ke-toan", MONTH).verdict.lines)
