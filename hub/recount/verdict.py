@@ -109,6 +109,10 @@ def judged(
     verdict = Verdict([], problems[:BAD_MAX], BAD if problems else VALID)
     verdict.lines += [f"BAD {one.about}: {one.what}" for one in verdict.bad]
     verdict.lines += _told(manifest, recount, sum(records.unsigned.values()), len(records.events))
+    if facts.waits:
+        verdict.lines.append(
+            f"NOTE when it was made, records of these counters were waited for: {', '.join(facts.waits)}"
+        )
     verdict.lines.append(_whose(fingerprint(manifest.key), files, forged, known=hub_key is not None))
     return verdict
 

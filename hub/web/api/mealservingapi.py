@@ -8,6 +8,8 @@ import msgspec
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from hub.days.counterwaits import counter_waits
+from hub.days.mealmonths import month_days
 from hub.days.office import REASON_CHARACTERS_MAX, EntryRefused
 from hub.dayview.mealevents import MealEvents, at_school, meal_events, shown_sheet
 from hub.meals.publicsheet import counter_lines
@@ -201,18 +203,29 @@ def _seen_ms(text: str | None) -> int | None:
 def _add_months(web: Web) -> None:
     @web.api("GET", "/v1/meals/months", "reports", of="class")
     def months(visit: Visitor, month: AskedMonth = None, meal: AskedMeal = None, _class: Class = None) -> Any:
-        """A month of each pupil of a class or of all: registered, cut, eaten, chargeable; and the version stated."""
+        """A month of each pupil of a class or of all: registered, cut, eaten, chargeable; and the version stated.
+
+        `waits`: the counters whose records of that month aren't all here.
+        """
         asked = month or f"{visit.today:%Y-%m}"
         name = meal_asked(web, visit.today, meal)
         found = web.store.mealmonths.told(asked, (name,), visit.school_class)
         return {
             "month": asked,
             "meal": name,
+            "waits": _waits(web, asked),
             "items": found,
         }
 
     @web.api("POST", "/v1/meals/months", "meal-months")
     def state(said: MonthIn, visit: Visitor) -> Any:
-        """State a month. Where nothing changed since, the version of then stands, and no record is made."""
+        """State a month. Where nothing changed since, the version of then stands, and no record is made.
+
+        `waits`: the counters whose records of that month aren't all here: what they bring is in no version yet.
+        """
         version = web.store.mealmonths.state(name_of(visit), said.month, said.meal, said.reason)
-        return {"month": said.month, "meal": said.meal, "version": version}
+        return {"month": said.month, "meal": said.meal, "version": version, "waits": _waits(web, said.month)}
+
+
+def _waits(web: Web, month: str) -> list[str]:
+    return list(counter_waits(web.store, *month_days(month)).waits)

@@ -72,6 +72,8 @@ def test_enrolments_are_the_accountants_and_show_no_diet(hub: MealHub) -> None:
     hub.settle()
     told = page(accountant, "/meals/enrolments")
     assert told.count("không ăn ở trường") == 2 and "Cháo" not in told and "Suất riêng" not in told
+    answer = send(accountant, "/meals/enrol", pupils=["st-3-2-2"], meals=["breakfast"], weekdays=["0", "3"])
+    assert answer.status_code == 409 and "kế hoạch của trường không có" in answer.text
     answer = send(accountant, "/meals/enrol", pupils=["st-3-2-2"], meals=["lunch"], weekdays=["0", "3"])
     assert answer.status_code == 303
     hub.settle()
