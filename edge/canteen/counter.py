@@ -158,14 +158,18 @@ class GatewayCounter:
         """See Counter.serve_name."""
         if not self._index().knows(student):
             return Done("pupil-unknown")
-        return self._ask(station, ByHand("name", _by(by), _referred(of)), student, student)
+        return self._ask(station, ByHand("name", _by(by), self._referred(station, of)), student, student)
 
     def serve_stranger(self, station: str, of: str | None, by: str) -> Done:
         """See Counter.serve_stranger."""
-        of = _referred(of)
+        of = self._referred(station, of)
         # Without a card each is somebody else; the press's own name keeps them apart.
         whom = of or f"stranger:{station}:{self._clock.mono_ns()}"
         return self._ask(station, ByHand("stranger", _by(by), of), whom, None)
+
+    def _referred(self, station: str, of: str | None) -> str | None:
+        """The waiting card's newest record; whatever else that was, somebody stands there and eats."""
+        return None if of is None or parse_tap_id(of) is None else self.hatch.newest(station, of)
 
     def _ask(self, station: str, hand: ByHand, whom: str, student: str | None) -> Done:
         """Send it through the lane, and wait for what comes of it."""
@@ -359,11 +363,6 @@ class GatewayCounter:
 
 def _by(by: str) -> str:
     return by.strip()[:64] or NOBODY
-
-
-def _referred(of: str | None) -> str | None:
-    """A referred card's record; whatever else that was, somebody stands there and eats."""
-    return of if of is not None and parse_tap_id(of) is not None else None
 
 
 def _is_pin(hashed: str, pin: str) -> bool:

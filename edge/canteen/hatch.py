@@ -301,6 +301,11 @@ class Hatch:
                 return sitting.shift
         return 1
 
+    def newest(self, station: str, of: str) -> str:
+        """The newest record of the card that waits by this one: it may have been held again under a finger."""
+        with self._lock:
+            return self._places[station].slips.newest(of)
+
     # --- shown ----------------------------------------------------------------------------------------------------
 
     def look(self, station: str, clock: ClockReading) -> Look:

@@ -218,7 +218,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Wrong too often: type again in {wait}. Go on serving",
         ),
         "failed-pin-short": ("Mã PIN có từ {count} số. Gõ tiếp", "A PIN has {count} digits or more. Go on"),
-        "failed-gone": ("Lượt này vừa được xử lý rồi. Không ghi thêm gì", "This was done already. Nothing was added"),
+        "failed-gone": (
+            "Dòng này không còn nữa. Lần bấm này không ghi gì: xem lại danh sách",
+            "This line isn't there any more. This press recorded nothing: look at the lists",
+        ),
         "failed-shift-needed": (
             "Cần có người nhận ca để sửa (phím 6). Lượt phát vẫn giữ nguyên",
             "Somebody must have the shift to correct (key 6). Servings stay as they are",

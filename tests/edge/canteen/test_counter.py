@@ -55,7 +55,7 @@ def test_who_is_not_known_is_referred_waits_for_staff_and_is_served_with_one_tou
         event = events(canteen.data)[-1]
         assert event.name == "meal.referred" and "meal" not in data_of(event)
     canteen.tap(STRANGER)
-    waiting = canteen.view().waiting
+    newest, waiting = events(canteen.data)[-1].id, canteen.view().waiting
     assert [entry.reason for entry in waiting] == ["unknown", "lost"], "one card waits once"
     done = canteen.counter.serve_stranger("quay-1", waiting[0].tap, "u-7")
     assert done.code is None and done.tap is not None
@@ -63,7 +63,7 @@ def test_who_is_not_known_is_referred_waits_for_staff_and_is_served_with_one_tou
     event = events(canteen.data)[-1]
     data = data_of(event)
     assert (event.name, event.id) == ("meal.pickup", done.tap)
-    assert data["hand"] == {"how": "stranger", "by": "u-7", "of": waiting[0].tap} and data["student"] is None
+    assert data["hand"] == {"how": "stranger", "by": "u-7", "of": newest} and data["student"] is None
     view = canteen.view()
     assert [entry.reason for entry in view.waiting] == ["lost"]
     assert view.tally.strangers == 1 and view.tally.left == 2, "nobody expected came by it"

@@ -1,0 +1,82 @@
+"""Staff at the keypad of a gateway's own counter, while children hold cards again: what is said is what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.kiosk.screens import StationScreens
+from tests.edge.canteen.canteen import LOST, STRANGER, Canteen
+from tests.edge.room import data_of, events
+
+
+class Desk:
+    """The staff's screen of a canteen's first station, on real lanes."""
+
+    def __init__(self, canteen: Canteen) -> None:
+        self.canteen = canteen
+        clock = canteen.assembly.clock
+        self.screens = StationScreens(canteen.counter, "quay-1", lambda: clock.mono_ns() // 1_000_000)
+
+    def press(self, *keys: str) -> str:
+        for key in keys:
+            self.screens.press(key)
+        return self.screens.frames([("staff", "en")])[0]["staff", "en"].html
+
+    def records(self) -> list[tuple[str, str | None]]:
+        """What was signalled, and which record each answered."""
+        made = {event.id: data_of(event) for event in events(self.canteen.data)}
+        return [(one.signal, made[str(one.tap)].get("hand", {}).get("of")) for one in self.canteen.shown]
+
+
+@pytest.fixture
+def canteen(tmp_path: Path) -> Iterator[Canteen]:
+    made = Canteen(tmp_path)
+    made.roster()
+    made.lay()
+    made.run()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(canteen: Canteen) -> Desk:
+    return Desk(canteen)
+
+
+def test_a_line_serves_its_card_however_often_it_was_held_again(canteen: Canteen, desk: Desk) -> None:
+    canteen.tap(STRANGER)
+    desk.press("2")
+    canteen.tap(LOST)
+    canteen.tap(STRANGER)
+    newest = str(canteen.shown[-1].tap)
+    assert "Served: somebody not known by name" in desk.press("1")
+    assert desk.records()[-1] == ("accepted", newest)
+    (waits,) = canteen.view().waiting
+    assert waits.reason == "lost", "another card waits on"
+
+
+def test_a_buttons_card_is_served_however_often_it_was_held_again(canteen: Canteen, desk: Desk) -> None:
+    canteen.tap(STRANGER)
+    button = f"serve:{canteen.view().waiting[0].tap}"
+    for _ in range(3):
+        canteen.tap(STRANGER)
+    assert button in desk.press(), "the button keeps its name under a finger"
+    assert "Served: " in desk.press(button)
+    page = desk.press(button)
+    assert "[gone]" in page and [signal for signal, _ in desk.records()].count("accepted") == 1
+    assert "done already" not in page, "where a line is gone nobody may read that somebody was served"
+
+
+def test_a_card_held_again_in_the_midst_of_a_search_waits_no_more_once_its_pupil_is_served(
+    canteen: Canteen, desk: Desk
+) -> None:
+    canteen.tap(STRANGER)
+    desk.press("2", "/", "1", "d", "a", "n", "g", "Enter")
+    canteen.tap(STRANGER)
+    newest = str(canteen.shown[-1].tap)
+    page = desk.press("1")
+    assert "Served: Đặng Bình" in page and "No card is waiting" in page
+    assert desk.records()[-1] == ("accepted", newest) and canteen.view().waiting == ()
