@@ -55,20 +55,26 @@ class CardSeen:
     listed: str | None = None
 
 
+Came = Literal["served", "repeated", "pressed"]
+"""What a serving by hand came to: a tray; the same tray as one before, written and not counted; or nothing was written,
+since a press before it, or the card's own answer, is this one's."""
+
+
 @dataclass(frozen=True, slots=True)
 class HandSeen:
     """A sighting by hand: a person at a counter asks for a serving, which takes its turn like a card.
 
     `whom`: what stands for a card (CardKey.keyed_hand): the pupil's key, or a name of its own for a `stranger`.
-    `student`: the pupil, None for a stranger. `seen_mono_ns`: CLOCK_BOOTTIME when it was asked. `answered(code, tap)`
-    is called once, from any thread, and must not block: with the record's id, or the code of why there is none.
+    `student`: the pupil, None for a stranger. `seen_mono_ns`: CLOCK_BOOTTIME when it was asked. `answered(code, tap,
+    came)` is called once, from any thread, and must not block: with the record's id and what it came to, or the code of
+    why there is none.
     """
 
     hand: ByHand
     whom: str
     student: str | None
     seen_mono_ns: int
-    answered: Callable[[str | None, str | None], None]
+    answered: Callable[[str | None, str | None, Came], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import msgspec
 
 from edge.config import StationPlan
 from edge.decide import Judgement, RecentTaps, decide, is_named
-from edge.ports import CardRead, CardSeen, Clock, HandSeen, Journal, Meals, Plate, Sighting, Signals, Warning_
+from edge.ports import Came, CardRead, CardSeen, Clock, HandSeen, Journal, Meals, Plate, Sighting, Signals, Warning_
 from protocol.cards import CardKey, CardUid
 from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
@@ -149,7 +149,7 @@ class Station:
         assert self._meals is not None, "only a canteen's station serves by hand"
         before = self._meals.pressed(self.plan.name, asked)
         if before is not None:
-            asked.answered(None, before)
+            asked.answered(None, before, "pressed")
             return
         clock = self._clock.reading_at(asked.seen_mono_ns)
         release = self._roster(self.plan.kind)
@@ -170,7 +170,8 @@ class Station:
             meal=msgspec.UNSET if plate.meal is None else plate.meal,
             hand=asked.hand,
         )
-        asked.answered(*self._write(data, clock, asked))
+        came: Came = "repeated" if judged.outcome == "repeated" else "served"
+        asked.answered(*self._write(data, clock, asked), came)
 
     def _write(self, data: TapData, clock: ClockReading, asked: HandSeen | None) -> tuple[str | None, str | None]:
         """Commit, have it signalled, and remember it: the code of why it was not written, or the record's id."""

@@ -17,7 +17,7 @@ from edge.canteen.servings import Serving
 from edge.canteen.sheetstore import SheetStore
 from edge.canteen.shifts import Shifts
 from edge.canteen.sittings import made_ms
-from edge.ports import HandSeen, Warning_
+from edge.ports import Came, HandSeen, Warning_
 from protocol.countersheet import Eater
 from protocol.envelope import clock_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
@@ -176,8 +176,8 @@ class GatewayCounter:
         lane = self._lanes[station]
         answered, answer = threading.Event(), [Done("slow-storage")]
 
-        def hear(code: str | None, tap: str | None) -> None:
-            answer[0] = Done(code, tap)
+        def hear(code: str | None, tap: str | None, came: Came) -> None:
+            answer[0] = Done(code, tap, came=came)
             answered.set()
 
         lane.put(HandSeen(hand, whom, student, self._clock.mono_ns(), hear))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from edge.ports import Came
 from protocol.countersheet import Eater
 from protocol.meals import Face, Meal
 from protocol.served import Told
@@ -144,12 +145,13 @@ class Done:
     """What came of something asked at a screen: `code` None where it was done, else why not (docs/reference/errors.md).
 
     `tap`: the record that was made; of a serving that was asked for twice at once, the first one's. `wait_s`: with
-    `pin-wait`, in how many seconds a PIN is looked at again.
+    `pin-wait`, in how many seconds a PIN is looked at again. `came`: what a serving that was asked for came to.
     """
 
     code: str | None = None
     tap: str | None = None
     wait_s: int = 0
+    came: Came = "served"
 
 
 class Counter(Protocol):

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
+from edge.ports import Came
+
 Mode = Literal["home", "menu", "name", "waiting", "stranger", "undo", "flip", "shift", "classes"]
 Verb = Literal["serve", "undo", "redo", "flip", "name", "stranger", "login", "logout"]
 
@@ -73,7 +75,7 @@ class Act:
 class Notice:
     """What came of the last act: `code` None where it was done; `name`, `time`: of whom; `tap` to redo or undo.
 
-    `wait_s`: in how many seconds a PIN is looked at again.
+    `wait_s`: in how many seconds a PIN is looked at again. `came`: what a serving by hand came to.
     """
 
     verb: Verb | None
@@ -82,6 +84,7 @@ class Notice:
     time: str = ""
     tap: str | None = None
     wait_s: int = 0
+    came: Came = "served"
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class StationScreens:
             log.exception("kiosk-failed: %s could not be asked of station %s", act.verb, self._station)
             done = Done("kiosk-failed")
         tap = act.of if act.verb in ("undo", "redo") else done.tap
-        return Notice(act.verb, done.code, name, time, tap, done.wait_s)
+        return Notice(act.verb, done.code, name, time, tap, done.wait_s, done.came)
 
     def _ask(self, act: Act, by: str) -> Done:
         counter, station = self._counter, self._station

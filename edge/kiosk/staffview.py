@@ -320,6 +320,9 @@ def _notice(notice: Notice | None, language: Language) -> tuple[str, bool, Butto
     if notice is None:
         return "", False, None
     named = notice.name or say(language, "a-stranger")
+    if notice.code is None and notice.came != "served":
+        # What was asked for was not done where somebody else stands there: it is told as what failed is.
+        return say(language, f"came-{notice.came}", name=named), notice.came == "pressed", None
     if notice.code is None:
         verb = {"name": "serve", "stranger": "serve"}.get(str(notice.verb), notice.verb)
         words = say(language, f"done-{verb}", name=named, time=notice.time)

@@ -208,6 +208,14 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "done-flip": ("Đã đổi lượt của {name} lúc {time}", "Changed: {name} at {time}"),
         "done-login": ("Đã nhận ca", "The shift is yours"),
         "done-logout": ("Đã trả ca", "The shift has ended"),
+        "came-repeated": (
+            "{name}: đã ghi rồi, không tính thêm. Nếu là phần thêm: phím 5",
+            "{name}: recorded already, not counted again. If it is a second helping: key 5",
+        ),
+        "came-pressed": (
+            "{name}: đã ghi rồi, lần bấm này không ghi thêm. Người khác: 2 giây sau bấm lại",
+            "{name}: recorded already, this press added nothing. Somebody else: press again in 2 s",
+        ),
         "a-stranger": ("người chưa biết tên", "somebody not known by name"),
         "failed-pin-wrong": (
             "Mã PIN không đúng; cứ phát cơm. Gõ lại",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.kiosk.screens import StationScreens
-from tests.edge.canteen.canteen import LOST, STRANGER, Canteen
+from tests.edge.canteen.canteen import BINH, LOST, STRANGER, Canteen
 from tests.edge.room import data_of, events
 
 
@@ -24,6 +24,9 @@ class Desk:
         for key in keys:
             self.screens.press(key)
         return self.screens.frames([("staff", "en")])[0]["staff", "en"].html
+
+    def signals(self) -> list[str]:
+        return [one.signal for one in self.canteen.shown]
 
     def records(self) -> list[tuple[str, str | None]]:
         """What was signalled, and which record each answered."""
@@ -66,7 +69,7 @@ def test_a_buttons_card_is_served_however_often_it_was_held_again(canteen: Cante
     assert button in desk.press(), "the button keeps its name under a finger"
     assert "Served: " in desk.press(button)
     page = desk.press(button)
-    assert "[gone]" in page and [signal for signal, _ in desk.records()].count("accepted") == 1
+    assert "[gone]" in page and desk.signals().count("accepted") == 1
     assert "done already" not in page, "where a line is gone nobody may read that somebody was served"
 
 
@@ -80,3 +83,20 @@ def test_a_card_held_again_in_the_midst_of_a_search_waits_no_more_once_its_pupil
     page = desk.press("1")
     assert "Served: Đặng Bình" in page and "No card is waiting" in page
     assert desk.records()[-1] == ("accepted", newest) and canteen.view().waiting == ()
+
+
+def test_what_was_taken_for_one_press_says_that_nothing_was_added(canteen: Canteen, desk: Desk) -> None:
+    assert "Served: somebody not known by name" in desk.press("3", "Enter")
+    page = desk.press("3", "Enter")
+    assert "Served: somebody" not in page
+    assert "this press added nothing. Somebody else: press again in 2 s" in page and 'class="notice bad"' in page
+    assert desk.signals() == ["accepted"]
+
+
+def test_a_pupil_served_by_name_behind_their_card_is_said_to_be_recorded_already(canteen: Canteen, desk: Desk) -> None:
+    canteen.tap(BINH)
+    page = desk.press("1", "d", "a", "n", "g", "Enter", "1")
+    assert "Đặng Bình 3/2: recorded already, not counted again" in page and "Served: Đặng Bình" not in page
+    assert desk.signals() == ["accepted", "repeated"]
+    assert "this press added nothing" in desk.press("1", "d", "a", "n", "g", "Enter", "1")
+    assert desk.signals() == ["accepted", "repeated"]
