@@ -174,15 +174,19 @@ class GatewayCounter:
     def _ask(self, station: str, hand: ByHand, whom: str, student: str | None) -> Done:
         """Send it through the lane, and wait for what comes of it."""
         lane = self._lanes[station]
-        answered, answer = threading.Event(), [Done("slow-storage")]
+        answered, given_up, answer = threading.Event(), threading.Event(), list[Done]()
 
         def hear(code: str | None, tap: str | None, came: Came) -> None:
-            answer[0] = Done(code, tap, came=came)
+            answer.append(Done(code, tap, came=came))
             answered.set()
+            if given_up.is_set():
+                self.hatch.changed(station)
 
         lane.put(HandSeen(hand, whom, student, self._clock.mono_ns(), hear))
-        answered.wait(ANSWER_S)
-        return answer[0]
+        if answered.wait(ANSWER_S):
+            return answer[0]
+        given_up.set()
+        return Done("slow-storage", later=lambda: answer[0] if answer else None)
 
     # --- corrections ----------------------------------------------------------------------------------------------
 

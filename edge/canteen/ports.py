@@ -146,12 +146,14 @@ class Done:
 
     `tap`: the record that was made; of a serving that was asked for twice at once, the first one's. `wait_s`: with
     `pin-wait`, in how many seconds a PIN is looked at again. `came`: what a serving that was asked for came to.
+    `later`: with `slow-storage`, what came of it after all, None until then; listeners are told when it is there.
     """
 
     code: str | None = None
     tap: str | None = None
     wait_s: int = 0
     came: Came = "served"
+    later: Callable[[], Done | None] | None = None
 
 
 class Counter(Protocol):

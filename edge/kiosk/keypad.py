@@ -8,9 +8,11 @@ a key on the main screen but opening a step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
+from edge.canteen.ports import Done
 from edge.ports import Came
 
 Mode = Literal["home", "menu", "name", "waiting", "stranger", "undo", "flip", "shift", "classes"]
@@ -76,6 +78,7 @@ class Notice:
     """What came of the last act: `code` None where it was done; `name`, `time`: of whom; `tap` to redo or undo.
 
     `wait_s`: in how many seconds a PIN is looked at again. `came`: what a serving by hand came to.
+    `later`: of one that waits for the disk, what came of it, None until then; `late`: it came so.
     """
 
     verb: Verb | None
@@ -85,6 +88,8 @@ class Notice:
     tap: str | None = None
     wait_s: int = 0
     came: Came = "served"
+    later: Callable[[], Done | None] | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -26,6 +27,8 @@ FOUND_MAX: Final = 48
 """Pupils that a search offers, on pages of six: a class is no larger."""
 RATE_PAUSE_MS: Final = 1_500
 """Between two faces of one station: a child that drums on the glass takes no commit from those who tap."""
+SLOW_MAX: Final = 8
+"""Servings that wait for the disk and are followed; each took somebody 20 s to ask for."""
 Wanted = tuple[Page, Language]
 
 
@@ -45,6 +48,7 @@ class StationScreens:
         self._counter, self._station, self._mono_ms, self._pupil = counter, station, mono_ms, pupil
         self._desk = Desk()
         self._number = 0
+        self._slow: deque[Notice] = deque(maxlen=SLOW_MAX)
         self._rated_ms = -RATE_PAUSE_MS
         self._state = threading.Lock()
         self._turn = threading.Lock()
@@ -59,7 +63,8 @@ class StationScreens:
         try:
             view = self._counter.view(self._station)
             with self._state:
-                desk, classes = self._furnished(rested(self._desk, self._mono_ms()), view)
+                now_ms = self._mono_ms()
+                desk, classes = self._furnished(self._followed(rested(self._desk, now_ms), now_ms), view)
                 self._desk = desk
             made = {one: Frame(number, self._html(view, desk, classes, *one)) for one in wanted}
             return made, lasts_ms(view.shown, view.now_mono_ms) or None
@@ -97,6 +102,21 @@ class StationScreens:
             came = self._done(act, desk, view)
             with self._state:
                 self._desk = replace(home(self._desk, came), at_ms=self._mono_ms())
+                if came.later is not None:
+                    self._slow.append(came)
+
+    def _followed(self, desk: Desk, now_ms: int) -> Desk:
+        """What waits for the disk stands on the screen until it is known what came of it; then that does.
+
+        Whoever reads only that it waits, writes it on paper, and it is entered twice.
+        """
+        for notice in tuple(self._slow):
+            came = None if notice.later is None else notice.later()
+            if came is not None:
+                self._slow.remove(notice)
+                notice = replace(notice, code=came.code, tap=came.tap, came=came.came, later=None, late=True)
+                desk = replace(desk, notice=notice, at_ms=now_ms)
+        return replace(desk, notice=self._slow[-1]) if self._slow and desk.notice is None else desk
 
     def _found(self, typed: str, view: CounterView) -> tuple[Offer, ...]:
         meal = None if view.sitting is None else view.sitting.meal
@@ -124,7 +144,7 @@ class StationScreens:
             log.exception("kiosk-failed: %s could not be asked of station %s", act.verb, self._station)
             done = Done("kiosk-failed")
         tap = act.of if act.verb in ("undo", "redo") else done.tap
-        return Notice(act.verb, done.code, name, time, tap, done.wait_s, done.came)
+        return Notice(act.verb, done.code, name, time, tap, done.wait_s, done.came, done.later)
 
     def _ask(self, act: Act, by: str) -> Done:
         counter, station = self._counter, self._station

@@ -208,6 +208,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "done-flip": ("Đã đổi lượt của {name} lúc {time}", "Changed: {name} at {time}"),
         "done-login": ("Đã nhận ca", "The shift is yours"),
         "done-logout": ("Đã trả ca", "The shift has ended"),
+        "done-late": (
+            "{name}: cuối cùng đã ghi được. Đừng nhập lại",
+            "{name}: recorded after all. Don't enter it again",
+        ),
         "came-repeated": (
             "{name}: đã ghi rồi, không tính thêm. Nếu là phần thêm: phím 5",
             "{name}: recorded already, not counted again. If it is a second helping: key 5",
@@ -249,6 +253,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "failed-journal": (
             "Chưa ghi được. Vẫn phát cơm: ghi giấy, nhập lại sau",
             "It couldn't be recorded. Serve, write it on paper, enter it later",
+        ),
+        "failed-slow-storage": (
+            "Máy ghi chậm: lượt của {name} có thể vẫn được ghi. Cứ phát cơm; chờ đèn và tiếng bíp, đừng nhập lại ngay",
+            "The disk is slow: {name} may still be recorded. Serve; watch for light and beep before entering it again",
         ),
         "failed-other": ("Chưa làm được, không có gì thay đổi. Bấm lại", "Not done, nothing has changed. Press again"),
         # --- faces ----------------------------------------------------------------------------------------------------

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from edge.canteen import counter as room
 from edge.kiosk.screens import StationScreens
 from tests.edge.canteen.canteen import BINH, LOST, STRANGER, Canteen
+from tests.edge.canteen.test_staff import Slow
 from tests.edge.room import data_of, events
 
 
@@ -100,3 +103,35 @@ def test_a_pupil_served_by_name_behind_their_card_is_said_to_be_recorded_already
     assert desk.signals() == ["accepted", "repeated"]
     assert "this press added nothing" in desk.press("1", "d", "a", "n", "g", "Enter", "1")
     assert desk.signals() == ["accepted", "repeated"]
+
+
+def test_what_waits_for_a_slow_disk_may_still_come_and_is_said_to_have_come(
+    canteen: Canteen, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "ANSWER_S", 0.05)
+    slow, told = Slow(canteen), threading.Semaphore(0)
+    page = desk.press("1", "d", "a", "n", "g", "Enter", "1")
+    assert "Đặng Bình 3/2 may still be recorded" in page and "[slow-storage]" in page
+    assert "paper" not in page, "what is written on paper and entered later is entered twice"
+    assert "[slow-storage]" in desk.press("1", "a"), "it stands until it is known, whatever is pressed"
+    canteen.counter.listen(lambda _: told.release())
+    slow.go.set()
+    assert all(told.acquire(timeout=10) for _ in range(2)), "of the record, and of what came of the press"
+    page = desk.press()
+    assert desk.signals() == ["accepted"] and "[slow-storage]" not in page
+    assert "Đặng Bình 3/2: recorded after all." in page and 'class="notice"' in page
+    assert "recorded after all" not in desk.press("*") and canteen.view().tally.served == 1
+
+
+def test_what_failed_behind_a_slow_disk_is_said_to_have_failed(
+    canteen: Canteen, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "ANSWER_S", 0.05)
+    slow, told = Slow(canteen, 1), threading.Semaphore(0)
+    canteen.counter.listen(lambda _: told.release())
+    assert "[slow-storage]" in desk.press("3", "Enter")
+    slow.go.set()
+    assert all(told.acquire(timeout=10) for _ in range(2))
+    page = desk.press()
+    assert "enter it later [journal-full]" in page, "it is written on paper now"
+    assert "[slow-storage]" not in page and desk.signals() == []
