@@ -217,8 +217,13 @@ class Meals(Protocol):
     def pressed(self, station: str, asked: HandSeen) -> str | None:
         """The record that answers this press already: of the press just before, or of the card it is to answer."""
 
-    def judge(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
-        """What a touch that may be accepted is: which meal, which helping, or the same tray again."""
+    def judge(
+        self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int, of: str | None = None
+    ) -> Plate:
+        """What a touch that may be accepted is: which meal, which helping, or the same tray again.
+
+        `of`: the record of the card that a stranger showed, by which they are judged.
+        """
 
     def noted(self, tap: TapId, data: TapData, asked: HandSeen | None) -> None:
         """A record of this station is on the disk, and was signalled."""

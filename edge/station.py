@@ -135,11 +135,13 @@ class Station:
         meals = self._meals
         return meals is not None and not is_named(release, ids) and meals.takes_shift(self.plan.name, ids)
 
-    def _at_table(self, judged: Judgement, keyed: str, clock: ClockReading) -> tuple[Judgement, Plate]:
+    def _at_table(
+        self, judged: Judgement, keyed: str, clock: ClockReading, of: str | None = None
+    ) -> tuple[Judgement, Plate]:
         """What a touch is as a serving: another card of a pupil who just took a tray here is the same tray."""
         if self._meals is None or judged.outcome == "refused":
             return judged, Plate(None, False)
-        plate = self._meals.judge(self.plan.name, judged.student, keyed, clock, self.plan.repeat_window_ms)
+        plate = self._meals.judge(self.plan.name, judged.student, keyed, clock, self.plan.repeat_window_ms, of)
         if plate.again and judged.outcome == "accepted":
             return Judgement("repeated", "repeat", judged.student, judged.roster), plate
         return judged, plate
@@ -155,7 +157,8 @@ class Station:
         release = self._roster(self.plan.kind)
         name = None if release is None else release.release
         keyed = self.keyed_by_hand(asked)
-        judged, plate = self._at_table(Judgement("accepted", None, asked.student, name), keyed, clock)
+        shown = asked.hand.of if asked.hand.how == "stranger" else None
+        judged, plate = self._at_table(Judgement("accepted", None, asked.student, name), keyed, clock, shown)
         data = TapData(
             kind=self.plan.kind,
             point=self.plan.name,

@@ -10,6 +10,8 @@ import pytest
 
 from edge.canteen import counter as room
 from edge.kiosk.screens import StationScreens
+from edge.ports import HandSeen
+from protocol.meals import ByHand
 from tests.edge.canteen.canteen import BINH, LOST, STRANGER, Canteen
 from tests.edge.canteen.test_staff import Slow
 from tests.edge.room import data_of, events
@@ -135,3 +137,31 @@ def test_what_failed_behind_a_slow_disk_is_said_to_have_failed(
     page = desk.press()
     assert "enter it later [journal-full]" in page, "it is written on paper now"
     assert "[slow-storage]" not in page and desk.signals() == []
+
+
+def test_a_stranger_served_by_hand_again_is_judged_by_the_card_that_was_shown(canteen: Canteen, desk: Desk) -> None:
+    """Within the window it is the same tray, later the second helping, as with a card that is known."""
+
+    def serve(ago_s: float) -> str:
+        canteen.tap(STRANGER, ago_s)
+        waits = canteen.view().waiting[0].tap
+        lane, clock = canteen.assembly.lanes[0], canteen.assembly.clock
+        hand = ByHand("stranger", "-", waits)
+        answers: list[str] = []
+        asked_ns = clock.mono_ns() - int(ago_s * 1e9)
+        lane.station.take(HandSeen(hand, waits, None, asked_ns, lambda *answer: answers.append(answer[2])))
+        return answers[0]
+
+    assert serve(60) == "served" and serve(59) == "repeated" and serve(30) == "served"
+    made = [data_of(event) for event in events(canteen.data)]
+    by_hand = [data for data in made if "hand" in data]
+    assert [(data["decision"], data["meal"].get("nth", 1)) for data in by_hand] == [
+        ("accepted", 1),
+        ("repeated", 1),
+        ("accepted", 2),
+    ], "and the hub believes what is written"
+    assert [(one.nth, one.repeat is not None) for one in canteen.view().recent] == [(2, False), (1, True), (1, False)]
+    canteen.tap(STRANGER)
+    assert "recorded already, not counted again" not in desk.press("2", "1"), "30 s later, again"
+    assert data_of(events(canteen.data)[-1])["meal"]["nth"] == 3
+    assert canteen.view().tally.strangers == 1 and canteen.view().tally.seconds == 2
