@@ -184,7 +184,10 @@ class Counter(Protocol):
         """
 
     def find(self, words: str, limit: int = 8) -> Sequence[Eater]:
-        """Pupils whose name has these words, without accents, or whose class is one of them; expected ones first."""
+        """Pupils whose name has these words, without accents, or whose class is one of them.
+
+        Those of a class that is one of the words come first, then expected ones.
+        """
 
     def serve_name(self, station: str, student: str, by: str, of: str | None = None) -> Done:
         """Serve this pupil, whose card is not here; or is the referred one, whose record is `of`."""

@@ -33,6 +33,8 @@ OF_A_LINE: Final[tuple[Verb, ...]] = ("serve", "undo", "redo", "flip", "name")
 VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
 LINES_EACH: Final = 6
 """Numbered lines on one page of a list; with 64 px each they fit beside an on-screen keyboard at 1024x600."""
+FOUND_MAX: Final = 48
+"""Pupils that a search offers, on pages of six: a class is no larger. Where there are more it says so."""
 CLASSES_EACH: Final = 24
 """Classes on one page of their table, in two columns: nothing there is to be touched."""
 TYPED_MAX: Final = 24
@@ -98,7 +100,8 @@ class Desk:
     a finger. `choosing`: a search is typed, digits choose. `later`: the login was put off. `at_ms`: the last key.
 
     `naming`: of the waiting cards, the one that a digit chooses is served by name; `of`: its record, in the search.
-    `classes`: how many the table of classes has, whose numbers are the newest at every look.
+    `more`: the search found further ones. `classes`: how many the table of classes has, whose numbers are the newest at
+    every look.
     """
 
     mode: Mode = "home"
@@ -111,6 +114,7 @@ class Desk:
     at_ms: int = 0
     naming: bool = False
     of: str = ""
+    more: bool = False
     classes: int = 0
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from edge.canteen.ports import ClassTally, Counter, CounterView, Done, Entry
-from edge.kiosk.keypad import Act, Desk, Notice, Offer, home, press, rested
+from edge.kiosk.keypad import FOUND_MAX, Act, Desk, Notice, Offer, home, press, rested
 from edge.kiosk.pages import Page, failed_html, pupil_html, staff_html
 from edge.kiosk.staffview import furnished
 from edge.kiosk.view import lasts_ms
@@ -23,8 +23,6 @@ from protocol.meals import Face
 
 log = logging.getLogger("k12edge.kiosk")
 
-FOUND_MAX: Final = 48
-"""Pupils that a search offers, on pages of six: a class is no larger."""
 RATE_PAUSE_MS: Final = 1_500
 """Between two faces of one station: a child that drums on the glass takes no commit from those who tap."""
 SLOW_MAX: Final = 8
@@ -95,7 +93,8 @@ class StationScreens:
                 before, _ = self._furnished(rested(self._desk, now_ms), view)
                 desk, act = press(before, key, now_ms)
                 if desk.mode == "name" and desk.typed != before.typed:
-                    desk = replace(desk, offers=self._found(desk.typed, view))
+                    found = self._found(desk.typed, view)
+                    desk = replace(desk, offers=found[:FOUND_MAX], more=len(found) > FOUND_MAX)
                 self._desk = desk = self._furnished(desk, view)[0]
             if act is None:
                 return
@@ -119,13 +118,14 @@ class StationScreens:
         return replace(desk, notice=self._slow[-1]) if self._slow and desk.notice is None else desk
 
     def _found(self, typed: str, view: CounterView) -> tuple[Offer, ...]:
+        """The pupils of a search, and one more where there is one."""
         meal = None if view.sitting is None else view.sitting.meal
 
         def offer(eater: Eater) -> Offer:
             notes = () if meal is None or meal in eater.meals else ("not-expected",)
             return Offer(f"name:{eater.student}", eater.name, eater.school_class, "", notes)
 
-        return tuple(offer(eater) for eater in self._counter.find(typed, FOUND_MAX)[:FOUND_MAX])
+        return tuple(offer(eater) for eater in self._counter.find(typed, FOUND_MAX + 1))
 
     def _done(self, act: Act, desk: Desk, view: CounterView) -> Notice:
         """Ask the counter, and say what came of it."""

@@ -166,6 +166,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "name-none": ("Không thấy ai. Sửa chữ, hoặc * rồi 3: phát không thẻ", "Nobody found. Change it, or * then 3"),
         "name-choose": ("Bấm số của dòng để phát", "Press the line's number to serve"),
         "name-type": ("+ hoặc Enter rồi bấm số của dòng", "+ or Enter, then the line's number"),
+        "name-more": ("Hơn {count} em: gõ thêm", "More than {count}: type more"),
         "not-expected": ("không có suất hôm nay", "no portion today"),
         "waiting-title": ("Thẻ chờ cô: bấm số để phát", "Waiting cards: press a number to serve"),
         "waiting-naming": ("Bấm số của thẻ, rồi gõ tên", "Press the card's number, then type a name"),

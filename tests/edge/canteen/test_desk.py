@@ -11,8 +11,9 @@ import pytest
 from edge.canteen import counter as room
 from edge.kiosk.screens import StationScreens
 from edge.ports import HandSeen
+from protocol.countersheet import Eater
 from protocol.meals import ByHand
-from tests.edge.canteen.canteen import BINH, LOST, STRANGER, Canteen
+from tests.edge.canteen.canteen import BINH, LOST, STRANGER, Canteen, sheet
 from tests.edge.canteen.test_staff import Slow
 from tests.edge.room import data_of, events
 
@@ -165,3 +166,21 @@ def test_a_stranger_served_by_hand_again_is_judged_by_the_card_that_was_shown(ca
     assert "recorded already, not counted again" not in desk.press("2", "1"), "30 s later, again"
     assert data_of(events(canteen.data)[-1])["meal"]["nth"] == 3
     assert canteen.view().tally.strangers == 1 and canteen.view().tally.seconds == 2
+
+
+def test_a_class_that_is_typed_is_whole_and_first_and_a_list_that_was_cut_says_so(canteen: Canteen, desk: Desk) -> None:
+    class_of = {"2A": "Xuân", "2B": "Yến", "2C": "Vy"}
+    eaters = [
+        Eater(f"st-{name}-{n}", f"Trần {given} {n}", name, meals=["lunch"])
+        for name, given in class_of.items()
+        for n in range(39)
+    ]
+    # Names that the same keys begin stand before them in the alphabet.
+    eaters += [Eater(f"st-{n}", f"Lê Bảo {n}", "9/1", meals=["lunch"]) for n in range(300)]
+    canteen.lay(sheet(2, eaters=eaters))
+    page = desk.press("1", "2", "2", "Enter")
+    assert "More than 48: type more" in page
+    pages = page + "".join(desk.press("+") for _ in range(7))
+    assert [pages.count(f"</b> {name} ") for name in ("2A", "2B", "2C", "9/1")] == [39, 9, 0, 0]
+    page = desk.press("Backspace", " ", "8", "9", "Enter")
+    assert page.count("</b> 2C ") == 6 and "type more" not in page, "39 of one class are no more than 48"
