@@ -182,4 +182,5 @@ def _stands(act: Act, entry: Entry | None) -> bool:
         return False
     if act.verb == "serve":
         return entry.kind == "referred"
-    return True
+    # The same tray as another has nothing to take back, until it is called a second helping.
+    return act.verb == "flip" or entry.repeat is None

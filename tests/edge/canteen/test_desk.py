@@ -184,3 +184,18 @@ def test_a_class_that_is_typed_is_whole_and_first_and_a_list_that_was_cut_says_s
     assert [pages.count(f"</b> {name} ") for name in ("2A", "2B", "2C", "9/1")] == [39, 9, 0, 0]
     page = desk.press("Backspace", " ", "8", "9", "Enter")
     assert page.count("</b> 2C ") == 6 and "type more" not in page, "39 of one class are no more than 48"
+
+
+def test_a_line_that_became_a_repeat_is_neither_undone_nor_redone(canteen: Canteen, desk: Desk) -> None:
+    canteen.tap(BINH, ago_s=60)
+    canteen.tap(BINH, ago_s=30)
+    tap = canteen.view().recent[0].tap
+    desk.press("4")
+    assert canteen.counter.flip(tap, "-").code is None, "at another screen"
+    before = canteen.assembly.journal.last
+    for keys in (["1"], [f"undo:{tap}"], [f"redo:{tap}"]):
+        page = desk.press(*keys)
+        assert "isn&#39;t there any more" in page and "[gone]" in page
+        assert "Undone" not in page and "Redone" not in page
+    assert canteen.assembly.journal.last == before, "it says what was done: nothing"
+    assert "Changed: Đặng Bình" in desk.press(f"flip:{tap}") and "Undone: Đặng Bình" in desk.press(f"undo:{tap}")
