@@ -159,16 +159,22 @@ class Hatch:
             served = self._book.of(before[2])
             return before[2] if served is None or not served.undone else None
 
-    def judge(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
+    def judge(
+        self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int, of: str | None = None
+    ) -> Plate:
         """See Meals.judge. A fault of ours in counting costs the count, never the tray."""
         try:
-            return self._judged(station, student, card, clock, window_ms)
+            return self._judged(station, student, card, clock, window_ms, of)
         except Exception:
             log.exception("station %s: a touch could not be judged as a serving", station)
             return Plate(None, False)
 
-    def _judged(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
+    def _judged(
+        self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int, of: str | None
+    ) -> Plate:
         with self._lock:
+            # By hand: each press has a key of its own, the card is the same.
+            card = (self._places[station].slips.card_of(of) if of is not None else "") or card
             sitting = self._sittings.at(station, clock)
             key = _key(sitting)
             verdict = self._book.judge(key, student, card, station, clock.mono_ms, window_ms)
@@ -312,6 +318,11 @@ class Hatch:
             if sitting is not None and _key(sitting) == (told.day, told.meal):
                 return sitting.shift
         return 1
+
+    def newest(self, station: str, of: str) -> str:
+        """The newest record of the card that waits by this one: it may have been held again under a finger."""
+        with self._lock:
+            return self._places[station].slips.newest(of)
 
     # --- shown ----------------------------------------------------------------------------------------------------
 

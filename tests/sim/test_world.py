@@ -407,8 +407,8 @@ def _undone_for_show(monkeypatch: pytest.MonkeyPatch) -> None:
 def _refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter sends pupils away."""
 
-    def at_table(self: Station, judged: Any, keyed: str, clock: Any) -> Any:
-        judged, plate = real(self, judged, keyed, clock)
+    def at_table(self: Station, judged: Any, keyed: str, clock: Any, of: Any = None) -> Any:
+        judged, plate = real(self, judged, keyed, clock, of)
         return (Judgement("refused", "not-enrolled", None, judged.roster) if keyed[-1] in "05" else judged), plate
 
     real = Station._at_table

@@ -170,7 +170,7 @@ class Place:
         answers: list[tuple[str | None, str | None]] = []
         hand = ByHand("name" if student else "stranger", "u-7", of)
         whom = student or of or f"stranger:{self.mono_s}"
-        asked = HandSeen(hand, whom, student, int(self.mono_s * 1e9), lambda *answer: answers.append(answer))
+        asked = HandSeen(hand, whom, student, int(self.mono_s * 1e9), lambda code, tap, _: answers.append((code, tap)))
         self.station.take(asked)
         assert len(answers) == 1, "a press is answered once"
         return answers[0]
