@@ -106,7 +106,7 @@ class _Person:
     def settle(self) -> None:
         """Have the earliest that is lent stand where nothing else counts; not while others may count unheard."""
         lent = [] if self.counted else [one for one in self.servings if one.lent]
-        if lent and self.gone() >= max(one.elsewhere for one in lent):
+        if lent and not any(self.unheard(one) for one in lent):
             self.standing = min(lent, key=lambda one: (one.wall_ms, one.tap))
             self.standing.stands, self.counted = True, 1
 
@@ -115,9 +115,14 @@ class _Person:
         if self.standing is not None:
             self.standing.stands, self.standing, self.counted = False, None, 0
 
-    def gone(self) -> int:
-        """How many of other counters' servings don't count."""
-        return sum(1 for one in self.servings if one.device and not one.counts)
+    def unheard(self, serving: Serving) -> int:
+        """How many of those that its record knew of before it count, as far as we know: who isn't heard does."""
+        if not serving.elsewhere:
+            return 0
+        # After a restart other counters' servings come behind those that are recalled; so does what comes back late.
+        behind = self.servings[self.servings.index(serving) + 1 :]
+        known = [one.counts for one in behind if one.device or one.at_ms < serving.at_ms]
+        return max(min(serving.elsewhere, sum(known)), serving.elsewhere - known.count(False))
 
 
 class _MealBook:
@@ -168,17 +173,13 @@ class Book:
         if serving.key == NO_MEAL:
             return 1
         person = self._person(serving)
-        before, behind = 0, 0
+        before = 0
         for one in () if person is None else person.servings:
-            if behind:
-                behind += bool(one.device) and one.counts
-            else:
-                before += one.counts
-                behind = int(one is serving)
+            before += one.counts
+            if one is serving:
+                break
         if person is not None and serving.counts:
-            # After a restart other counters' servings come behind those that are recalled; unheard ones count.
-            unheard = serving.elsewhere - person.gone()
-            before += max(unheard, min(serving.elsewhere, behind - 1))
+            before += person.unheard(serving)
         return max(1, min(NTH_MAX, before))
 
     def before(self, serving: Serving) -> str:

@@ -158,3 +158,8 @@ def test_a_first_serving_is_no_repeat_and_a_referred_card_was_served_nothing(can
     settle("co", referred, "done")
     canteen.read()
     assert len(canteen.told()) == 1
+    settle("co", first, "undone")
+    canteen.read()
+    assert len(canteen.told()) == 1, "who called the second the same tray didn't take the child's meal"
+    with pytest.raises(EntryRefused, match="is the first serving"):
+        settle("co", second, "repeat")

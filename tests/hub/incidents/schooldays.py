@@ -146,6 +146,7 @@ def counted(runs: Iterable[Run], cards: dict[str, str]) -> dict[str, set[str]]:
                 newest[place] = max(newest.get(place, ("", "")), (one["time"], said["why"]))
     found: dict[str, set[str]] = defaultdict(set)
     ate: set[str] = set()
+    lent: dict[str, tuple[str, str]] = {}
     taps = [one for one in records if one["type"].split(".")[2:4] in (["meal", "pickup"], ["meal", "referred"])]
     answered = {
         one["data"]["hand"]["of"]
@@ -166,12 +167,19 @@ def counted(runs: Iterable[Run], cards: dict[str, str]) -> dict[str, set[str]]:
             if name not in answered:
                 found["referred"].add(name)
         elif tray == "repeat" or (data["decision"] == "repeated" and tray != "second"):
-            continue
+            if data["decision"] == "accepted":
+                called = "maybe" if "err" not in data["clock"] else "unidentified" if who is None else "eaten"
+                lent.setdefault(whom, (called, name))
         elif "err" not in data["clock"]:
             found["maybe"].add(name)
+            lent[whom] = "", ""
         else:
             found["unidentified" if who is None else "second" if whom in ate else "eaten"].add(name)
             ate.add(whom)
+    for whom, (called, name) in lent.items():
+        # Whoever has nothing else had the tray that people called another one's.
+        if called and whom not in ate:
+            found[called].add(name)
     return dict(found)
 
 
