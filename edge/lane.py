@@ -48,7 +48,7 @@ class Lane:
             self.overflowed += 1
             self._signals.warn(Warning_("alarm", self.station.plan.name, None, "lane-full"))
             if isinstance(seen, HandSeen):
-                seen.answered("lane-full", None)
+                seen.answered("lane-full", None, "served")
             return
         self._busy.set()
 
@@ -74,7 +74,7 @@ class Lane:
             log.exception("station %s: a sighting could not be handled", self.station.plan.name)
             self._signals.warn(Warning_("alarm", self.station.plan.name, None, "internal-fault"))
             if isinstance(seen, HandSeen):
-                seen.answered("internal-fault", None)
+                seen.answered("internal-fault", None, "served")
         finally:
             self._closed(number)
             self.done += 1

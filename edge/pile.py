@@ -58,6 +58,7 @@ class Book:
     """One journal of the pile. `near`: its records of interest; `files`: in which it was found.
 
     `opened`: its first record; `newest`: its last one; `before`: the journal before it and that one's last record then.
+    `later`: whether a word of long after the time asked about is among the near ones.
     """
 
     journal: str
@@ -70,6 +71,7 @@ class Book:
     head: str = ""
     near: list[Event] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    later: bool = False
 
     def holes(self) -> list[tuple[int, int]]:
         """What is missing between what was pruned and the last record."""
@@ -222,6 +224,10 @@ class _Laying:
             near = found is None or found.own is None
             if found is not None and not near:
                 near = self._from_ms - NEAR_MS <= found.stated_ms < self._until_ms + NEAR_MS
+                if event.name == "device.watermark" and found.stated_ms >= self._until_ms + NEAR_MS:
+                    # A gateway that was off since says with its next run's first word that nothing is to come. One word
+                    # of a journal is enough: a year's would fill the memory.
+                    near, book.later = not book.later, True
             if near:
                 book.near.append(event)
 

@@ -55,20 +55,26 @@ class CardSeen:
     listed: str | None = None
 
 
+Came = Literal["served", "repeated", "pressed"]
+"""What a serving by hand came to: a tray; the same tray as one before, written and not counted; or nothing was written,
+since a press before it, or the card's own answer, is this one's."""
+
+
 @dataclass(frozen=True, slots=True)
 class HandSeen:
     """A sighting by hand: a person at a counter asks for a serving, which takes its turn like a card.
 
     `whom`: what stands for a card (CardKey.keyed_hand): the pupil's key, or a name of its own for a `stranger`.
-    `student`: the pupil, None for a stranger. `seen_mono_ns`: CLOCK_BOOTTIME when it was asked. `answered(code, tap)`
-    is called once, from any thread, and must not block: with the record's id, or the code of why there is none.
+    `student`: the pupil, None for a stranger. `seen_mono_ns`: CLOCK_BOOTTIME when it was asked. `answered(code, tap,
+    came)` is called once, from any thread, and must not block: with the record's id and what it came to, or the code of
+    why there is none.
     """
 
     hand: ByHand
     whom: str
     student: str | None
     seen_mono_ns: int
-    answered: Callable[[str | None, str | None], None]
+    answered: Callable[[str | None, str | None, Came], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +217,13 @@ class Meals(Protocol):
     def pressed(self, station: str, asked: HandSeen) -> str | None:
         """The record that answers this press already: of the press just before, or of the card it is to answer."""
 
-    def judge(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
-        """What a touch that may be accepted is: which meal, which helping, or the same tray again."""
+    def judge(
+        self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int, of: str | None = None
+    ) -> Plate:
+        """What a touch that may be accepted is: which meal, which helping, or the same tray again.
+
+        `of`: the record of the card that a stranger showed, by which they are judged.
+        """
 
     def noted(self, tap: TapId, data: TapData, asked: HandSeen | None) -> None:
         """A record of this station is on the disk, and was signalled."""

@@ -9,7 +9,7 @@ import msgspec
 
 from edge.config import StationPlan
 from edge.decide import Judgement, RecentTaps, decide, is_named
-from edge.ports import CardRead, CardSeen, Clock, HandSeen, Journal, Meals, Plate, Sighting, Signals, Warning_
+from edge.ports import Came, CardRead, CardSeen, Clock, HandSeen, Journal, Meals, Plate, Sighting, Signals, Warning_
 from protocol.cards import CardKey, CardUid
 from protocol.envelope import Event, clock_data, decode_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
@@ -135,11 +135,13 @@ class Station:
         meals = self._meals
         return meals is not None and not is_named(release, ids) and meals.takes_shift(self.plan.name, ids)
 
-    def _at_table(self, judged: Judgement, keyed: str, clock: ClockReading) -> tuple[Judgement, Plate]:
+    def _at_table(
+        self, judged: Judgement, keyed: str, clock: ClockReading, of: str | None = None
+    ) -> tuple[Judgement, Plate]:
         """What a touch is as a serving: another card of a pupil who just took a tray here is the same tray."""
         if self._meals is None or judged.outcome == "refused":
             return judged, Plate(None, False)
-        plate = self._meals.judge(self.plan.name, judged.student, keyed, clock, self.plan.repeat_window_ms)
+        plate = self._meals.judge(self.plan.name, judged.student, keyed, clock, self.plan.repeat_window_ms, of)
         if plate.again and judged.outcome == "accepted":
             return Judgement("repeated", "repeat", judged.student, judged.roster), plate
         return judged, plate
@@ -149,13 +151,14 @@ class Station:
         assert self._meals is not None, "only a canteen's station serves by hand"
         before = self._meals.pressed(self.plan.name, asked)
         if before is not None:
-            asked.answered(None, before)
+            asked.answered(None, before, "pressed")
             return
         clock = self._clock.reading_at(asked.seen_mono_ns)
         release = self._roster(self.plan.kind)
         name = None if release is None else release.release
         keyed = self.keyed_by_hand(asked)
-        judged, plate = self._at_table(Judgement("accepted", None, asked.student, name), keyed, clock)
+        shown = asked.hand.of if asked.hand.how == "stranger" else None
+        judged, plate = self._at_table(Judgement("accepted", None, asked.student, name), keyed, clock, shown)
         data = TapData(
             kind=self.plan.kind,
             point=self.plan.name,
@@ -170,7 +173,8 @@ class Station:
             meal=msgspec.UNSET if plate.meal is None else plate.meal,
             hand=asked.hand,
         )
-        asked.answered(*self._write(data, clock, asked))
+        came: Came = "repeated" if judged.outcome == "repeated" else "served"
+        asked.answered(*self._write(data, clock, asked), came)
 
     def _write(self, data: TapData, clock: ClockReading, asked: HandSeen | None) -> tuple[str | None, str | None]:
         """Commit, have it signalled, and remember it: the code of why it was not written, or the record's id."""

@@ -159,6 +159,7 @@ class Hub:
                 else None
             ),
             "calendar": lambda: None if store.calendar_in_doubt() is None else "calendar-unconfirmed",
+            "diets": lambda: None if store.diets_in_doubt() is None else "diets-unconfirmed",
         }
         forwarder = assembly.forwarder
         if forwarder is not None:

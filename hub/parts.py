@@ -56,7 +56,7 @@ from hub.store.ledger import Ledger
 from hub.store.listrows import ListRows
 from hub.store.mealplanrows import MealPlanRows
 from hub.store.messagerows import MessageRows
-from hub.store.notes import CalendarBack, Notes, Regain
+from hub.store.notes import CalendarBack, DietsBack, Notes, Regain
 from hub.store.ownjournal import OwnJournal
 from hub.store.peoplerows import PeopleRows
 from hub.store.rosterrows import RosterRows
@@ -254,6 +254,11 @@ class Store:
         """See Notes.calendar_in_doubt."""
         with self.database.lock:
             return self.notes.calendar_in_doubt()
+
+    def diets_in_doubt(self) -> DietsBack | None:
+        """See Notes.diets_in_doubt; a school without counters has nobody to tell."""
+        with self.database.lock:
+            return self.notes.diets_in_doubt() if self.counters.sheet() else None
 
     def _own(self) -> OwnJournal:
         return self.own or self.open_own_journal()

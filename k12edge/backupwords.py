@@ -154,6 +154,11 @@ def _tell_calendar(*, from_backup: bool) -> None:
         " / Look at them and confirm on the calendar page, or bring the document again: until then the city is told"
         " no marks"
     )
+    print(f"dị ứng, người đứng quầy, giờ ăn / what must not be eaten, counter staff, meal plan: {what}")
+    print(
+        "  Quầy giữ lời nhắc dị ứng của danh sách trước cho đến khi có người xem lại và xác nhận ở trang dị ứng"
+        " / Counters keep the alerts of their list before until somebody has looked and confirmed on the diets page"
+    )
 
 
 def _tell_roster(store: Store) -> None:

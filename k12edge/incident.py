@@ -18,11 +18,11 @@ from hub.incidents.asking import HOURS, IncidentRefused, Scope, hours_before, me
 from hub.incidents.files import FORMS, File, Form, files_of
 from hub.incidents.journals import Found, Volume, known_of, plans_in
 from hub.incidents.manifest import Manifest, manifest_bytes, manifest_from, manifest_of
-from hub.incidents.pack import Asked, Pack, incident_pack
+from hub.incidents.pack import Asked, Pack, incident_pack, meals_that_were
 from hub.incidents.tables import Issue
 from hub.incidents.versions import difference, kept_of
 from hub.incidents.words import WORDS, origin_text
-from hub.meals.sittings import DAY_MS, day_of, midnight_of
+from hub.meals.sittings import DAY_MS, WEEK, day_of, midnight_of
 from hub.papers import PaperRefused, read_paper, write_paper
 from protocol.countersheet import CounterSheet
 from protocol.errors import BadMessage
@@ -94,7 +94,11 @@ def _meals(scope: Scope, found: Found, from_ms: int, until_ms: int) -> list[Aske
     if scope.kind == "meal":
         assert scope.meal is not None
         return [(scope.day, scope.meal)]
-    return meals_between(plans_in(found), from_ms, until_ms)
+    asked = meals_between(plans_in(found), from_ms, until_ms)
+    known = known_of(found, asked)
+    # No journal says on which weekdays a school eats: on others, and of none of whom a sheet tells, only by a serving.
+    had = {one for one in asked if one[0].weekday() in WEEK or known.expected.get(one)}
+    return meals_that_were(known, had)
 
 
 def _sheets(paths: Sequence[Path]) -> tuple[list[CounterSheet], list[tuple[str, str, str]]]:

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from hub.lists.telling import Document
 
 LISTS: Final = ("pupils", "staff", "leave", "boarding", "diet", "consent", "calendar", "timetable", "menus")
-"""Every list of hub.lists.templates, which is loaded only where one is read."""
-TAKEN: Final = ("pupils", "staff", "leave", "consent", "calendar", "timetable")
-"""Those that a hub takes; the others are checked."""
+"""Every list of hub.lists.templates, which is loaded only where one is read; a hub takes each of them."""
 VIETNAM: Final = timezone(timedelta(hours=7))
 """Indochina time, without summer time (tz database, Asia/Ho_Chi_Minh)."""
 
@@ -36,7 +34,7 @@ def add_lists(roster: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     take.add_argument("file", type=Path, metavar="FILE", help="what `roster check` finds nothing against")
     add_confirm(take)
     take.add_argument(
-        "--as", dest="list", choices=TAKEN, default=LISTS[0], metavar="LIST", help=f"another list: {', '.join(TAKEN)}"
+        "--as", dest="list", choices=LISTS, default=LISTS[0], metavar="LIST", help=f"another list: {', '.join(LISTS)}"
     )
     _add_how(take)
     add_config(take, _apply)

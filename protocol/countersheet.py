@@ -74,6 +74,8 @@ class CounterSheet(msgspec.Struct, frozen=True, omit_defaults=True):
     `counters`: device -> its public key, of every gateway with a counter, this one included: whose word on servings
     counts. `pins`: who may take a shift, id -> argon2id hash of the PIN (RFC 9106, as text). `cards`: keyed card -> id,
     of those who take their shift by a card. `staff`: id -> their name for the staff's screen; no record has it.
+    `keep_alerts`: the hub lost what was entered since a backup, and nobody has looked at the diets yet: what a
+    counter's own sheet said before that a pupil must not eat stays beside what this one says.
     """
 
     version: Annotated[int, msgspec.Meta(ge=1)]
@@ -87,6 +89,7 @@ class CounterSheet(msgspec.Struct, frozen=True, omit_defaults=True):
     pins: dict[str, Text] = {}
     cards: dict[str, Text] = {}
     staff: dict[str, Text] = {}
+    keep_alerts: bool = False
 
 
 class SealedSheet(msgspec.Struct, frozen=True):

@@ -31,7 +31,9 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `tap`: the record's name; `card`: keyed; `student`: as believed, or None; `day`, `meal`: which it counts for;
     `taken_back`: it didn't happen after all. `shift`: of the moment at the teller's, which counts wherever and whenever
-    it is heard; a counter of an earlier version says none, and then the hearer's own moment has to do.
+    it is heard; a counter of an earlier version says none, and then the hearer's own moment has to do. `same_ms`: it is
+    taken back since a person said that it was the tray of another record, and by that alone: when it was served, Unix
+    ms; a counter of an earlier version says none, and such a serving never stands for the other.
     """
 
     place: Place
@@ -42,6 +44,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     meal: Meal
     taken_back: bool = False
     shift: Annotated[int, msgspec.Meta(ge=1, le=SHIFTS_MAX)] | None = None
+    same_ms: Annotated[int, msgspec.Meta(ge=0, le=PLACE_MAX)] | None = None
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):

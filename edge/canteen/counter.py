@@ -17,7 +17,7 @@ from edge.canteen.servings import Serving
 from edge.canteen.sheetstore import SheetStore
 from edge.canteen.shifts import Shifts
 from edge.canteen.sittings import made_ms
-from edge.ports import HandSeen, Warning_
+from edge.ports import Came, HandSeen, Warning_
 from protocol.countersheet import Eater
 from protocol.envelope import clock_data, unix_ms_of
 from protocol.errors import BadMessage, K12EdgeError
@@ -158,27 +158,35 @@ class GatewayCounter:
         """See Counter.serve_name."""
         if not self._index().knows(student):
             return Done("pupil-unknown")
-        return self._ask(station, ByHand("name", _by(by), _referred(of)), student, student)
+        return self._ask(station, ByHand("name", _by(by), self._referred(station, of)), student, student)
 
     def serve_stranger(self, station: str, of: str | None, by: str) -> Done:
         """See Counter.serve_stranger."""
-        of = _referred(of)
+        of = self._referred(station, of)
         # Without a card each is somebody else; the press's own name keeps them apart.
         whom = of or f"stranger:{station}:{self._clock.mono_ns()}"
         return self._ask(station, ByHand("stranger", _by(by), of), whom, None)
 
+    def _referred(self, station: str, of: str | None) -> str | None:
+        """The waiting card's newest record; whatever else that was, somebody stands there and eats."""
+        return None if of is None or parse_tap_id(of) is None else self.hatch.newest(station, of)
+
     def _ask(self, station: str, hand: ByHand, whom: str, student: str | None) -> Done:
         """Send it through the lane, and wait for what comes of it."""
         lane = self._lanes[station]
-        answered, answer = threading.Event(), [Done("slow-storage")]
+        answered, given_up, answer = threading.Event(), threading.Event(), list[Done]()
 
-        def hear(code: str | None, tap: str | None) -> None:
-            answer[0] = Done(code, tap)
+        def hear(code: str | None, tap: str | None, came: Came) -> None:
+            answer.append(Done(code, tap, came=came))
             answered.set()
+            if given_up.is_set():
+                self.hatch.changed(station)
 
         lane.put(HandSeen(hand, whom, student, self._clock.mono_ns(), hear))
-        answered.wait(ANSWER_S)
-        return answer[0]
+        if answered.wait(ANSWER_S):
+            return answer[0]
+        given_up.set()
+        return Done("slow-storage", later=lambda: answer[0] if answer else None)
 
     # --- corrections ----------------------------------------------------------------------------------------------
 
@@ -188,7 +196,7 @@ class GatewayCounter:
             serving = self.hatch.serving(tap)
             if serving is None:
                 return Done("serving-unknown")
-            if not serving.counts:
+            if serving.undone or (serving.same and serving.again):
                 return Done()
             return self._correct(serving, "undone", by)
 
@@ -203,12 +211,12 @@ class GatewayCounter:
             return self._correct(serving, "done", by)
 
     def flip(self, tap: str, by: str) -> Done:
-        """See Counter.flip. A first helping is nobody's second, and stays one."""
+        """See Counter.flip. A first helping is nobody's second, and stays one; so is what stands for one taken back."""
         with self._correcting:
             serving = self.hatch.serving(tap)
             if serving is None:
                 return Done("serving-unknown")
-            if serving.same:
+            if serving.same and not (serving.stands or serving.undone):
                 return self._correct(serving, "second", by)
             if serving.undone or self.hatch.nth(serving) < 2:
                 return Done("no-second")
@@ -324,9 +332,13 @@ class GatewayCounter:
         """A signal that promises nothing was given."""
         self.hatch.warned(warning, self._clock.mono_ns() // 1_000_000)
 
-    def recall(self, tap: TapId, data: TapData, at_ms: int, corrected: str | None, *, late: bool) -> None:
+    def recall(self, tap: TapId, data: TapData, at_ms: int, *, late: bool) -> None:
         """Bring back a record from before a restart; `at_ms` on this boot's line. See Hatch.recall."""
-        self.hatch.recall(str(tap), data, at_ms, corrected, late=late)
+        self.hatch.recall(str(tap), data, at_ms, late=late)
+
+    def recall_word(self, tap: str, why: str, *, late: bool) -> None:
+        """Bring back a correction from before a restart. See Hatch.recall_word."""
+        self.hatch.recall_word(tap, why, late=late)
 
     def tend(self) -> None:
         """Every few seconds, on no lane: end shifts, write them down, tell of what changes by itself."""
@@ -359,11 +371,6 @@ class GatewayCounter:
 
 def _by(by: str) -> str:
     return by.strip()[:64] or NOBODY
-
-
-def _referred(of: str | None) -> str | None:
-    """A referred card's record; whatever else that was, somebody stands there and eats."""
-    return of if of is not None and parse_tap_id(of) is not None else None
 
 
 def _is_pin(hashed: str, pin: str) -> bool:

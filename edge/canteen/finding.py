@@ -51,15 +51,22 @@ class Finder:
         return student in self._students
 
     def find(self, words: str, limit: int, first: Callable[[Eater], bool]) -> Sequence[Eater]:
-        """Up to `limit` pupils for whom each word begins one of the name or is the class; those of `first` first."""
+        """Up to `limit` pupils for whom each word begins one of the name or is the class.
+
+        Those of a class that was typed come first, class by class: a keypad's digits begin many names besides. Then,
+        and within a class, those of `first`.
+        """
         asked = spelled(words[:CHARACTERS_MAX]).split(" ")[:WORDS_MAX]
         plain = [(folded(word), word) for word in asked if word]
         if not plain:
             return ()
-        found = [known.eater for known in self._known if all(_fits(known, *word) for word in plain)]
-        ahead = [eater for eater in found if first(eater)]
-        behind = [eater for eater in found if not first(eater)]
-        return tuple((ahead + behind)[: max(1, min(LIMIT_MAX, limit))])
+        found = [known for known in self._known if all(_fits(known, *word) for word in plain)]
+
+        def place(known: _Known) -> tuple[bool, tuple[object, ...], bool]:
+            of_class = any(word in known.classes for word, _ in plain)
+            return not of_class, class_order(known.eater.school_class) if of_class else (), not first(known.eater)
+
+        return tuple(known.eater for known in sorted(found, key=place)[: max(1, min(LIMIT_MAX, limit))])
 
 
 def as_keys(plain: str) -> str:

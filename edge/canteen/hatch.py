@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,7 @@ from edge.canteen.classes import class_tallies
 from edge.canteen.others import Others
 from edge.canteen.ports import ClassTally, Entry, Neighbours, Shown, Sitting, Tally
 from edge.canteen.servings import Book, Serving
-from edge.canteen.showing import Look, hand_of, meal_of, served_entry, shown_of, slip_of, waiting_entry
+from edge.canteen.showing import Look, hand_of, meal_of, served_entry, shown_of, slip_of, waiting_entry, wall_ms_of
 from edge.canteen.sittings import Sittings, local_day
 from edge.canteen.slips import Slip, Slips
 from edge.config import StationPlan
@@ -34,8 +34,13 @@ log = logging.getLogger("k12edge.canteen")
 PRESS_NS: Final = 2 * 10**9
 """The same serving asked for again so soon is a finger that touched twice, wet or waiting for a slow disk."""
 DAY_MS: Final = 86_400_000
-COUNTS_BY: Final = {"undone": (True, False), "done": (False, False), "second": (False, False), "repeat": (False, True)}
-"""What the newest correction of a serving makes of it: whether it is undone, whether it is the same tray."""
+COUNTS_BY: Final[Mapping[str, tuple[bool, bool | None]]] = {
+    "undone": (True, None),
+    "done": (False, None),
+    "second": (False, False),
+    "repeat": (False, True),
+}
+"""What a correction of a serving makes of it: whether it is undone, whether it is the same tray; None: as it was."""
 
 
 @dataclass(slots=True)
@@ -104,7 +109,8 @@ class Hatch:
         with self._lock:
             self.others.join(neighbours)
             for serving in self._book.ours(local_day(clock.best_ms)):
-                if not serving.same:
+                # A repeat by our own window was never told; what a person called one is.
+                if not (serving.same and serving.again):
                     self.others.say(serving)
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None]:
@@ -153,16 +159,22 @@ class Hatch:
             served = self._book.of(before[2])
             return before[2] if served is None or not served.undone else None
 
-    def judge(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
+    def judge(
+        self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int, of: str | None = None
+    ) -> Plate:
         """See Meals.judge. A fault of ours in counting costs the count, never the tray."""
         try:
-            return self._judged(station, student, card, clock, window_ms)
+            return self._judged(station, student, card, clock, window_ms, of)
         except Exception:
             log.exception("station %s: a touch could not be judged as a serving", station)
             return Plate(None, False)
 
-    def _judged(self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int) -> Plate:
+    def _judged(
+        self, station: str, student: str | None, card: str, clock: ClockReading, window_ms: int, of: str | None
+    ) -> Plate:
         with self._lock:
+            # By hand: each press has a key of its own, the card is the same.
+            card = (self._places[station].slips.card_of(of) if of is not None else "") or card
             sitting = self._sittings.at(station, clock)
             key = _key(sitting)
             verdict = self._book.judge(key, student, card, station, clock.mono_ms, window_ms)
@@ -191,8 +203,8 @@ class Hatch:
             self._enter(name, data, data.clock.mono, label, school_class, tell=True)
             place.slips.show(shown_of(name, data, eater, label, school_class))
 
-    def recall(self, tap: str, data: TapData, at_ms: int, corrected: str | None, *, late: bool = False) -> None:
-        """Bring back a record of a station of ours from before a restart; `corrected`: the newest word on it.
+    def recall(self, tap: str, data: TapData, at_ms: int, *, late: bool = False) -> None:
+        """Bring back a record of a station of ours from before a restart.
 
         `late`: others came since; it is counted and told, and stands in no list of the last ones.
         """
@@ -201,10 +213,17 @@ class Hatch:
                 return
             _, label, school_class = self._named(data)
             self._enter(tap, data, at_ms, label, school_class, tell=late, lists=not late)
+
+    def recall_word(self, tap: str, why: str, *, late: bool = False) -> None:
+        """Bring back a correction from before a restart, in its place among the records."""
+        with self._lock:
             serving = self._book.of(tap)
-            if serving is not None and corrected in COUNTS_BY:
-                undone, same = COUNTS_BY[corrected]
-                self._book.set_state(serving, undone=undone, same=same)
+            if serving is None or serving.device or why not in COUNTS_BY:
+                return
+            undone, same = COUNTS_BY[why]
+            self._book.set_state(serving, undone=undone, same=same)
+            if late:
+                self.others.say(serving)
 
     def failed(self, code: str) -> None:
         """See Meals.failed; it stands until anything is written."""
@@ -235,6 +254,7 @@ class Hatch:
         again = data.decision == "repeated"
         said = 1 if meal is None else meal.nth
         serving = Serving(tap, key, data.student, data.card, "", data.point, shift, at_ms, same=again, said=said)
+        serving.again, serving.wall_ms = again, wall_ms_of(data)
         if hand is not None and hand.how == "stranger" and hand.of is not None:
             serving.shown = slips.card_of(hand.of)
         if self._book.note(serving) and tell and serving.counts:
@@ -269,10 +289,8 @@ class Hatch:
         undone, same = COUNTS_BY[why]
         with self._lock:
             self._failed = None
-            counted = serving.counts
             self._book.set_state(serving, undone=undone, same=same)
-            if serving.counts != counted:
-                self.others.say(serving)
+            self.others.say(serving)
             if not serving.counts:
                 self._places[serving.station].forget(serving.card)
         self.changed()
@@ -300,6 +318,11 @@ class Hatch:
             if sitting is not None and _key(sitting) == (told.day, told.meal):
                 return sitting.shift
         return 1
+
+    def newest(self, station: str, of: str) -> str:
+        """The newest record of the card that waits by this one: it may have been held again under a finger."""
+        with self._lock:
+            return self._places[station].slips.newest(of)
 
     # --- shown ----------------------------------------------------------------------------------------------------
 
@@ -348,7 +371,7 @@ class Hatch:
         serving = self._book.of(slip.tap)
         if serving is None:
             return served_entry(slip, 1, undone=False, repeat=None)
-        repeat = self._book.before(serving) if serving.same else None
+        repeat = self._book.before(serving) if serving.same and not (serving.stands or serving.undone) else None
         return served_entry(slip, self._book.nth(serving), undone=serving.undone, repeat=repeat)
 
 

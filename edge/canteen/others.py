@@ -61,11 +61,12 @@ class Others:
         """Tell them of a serving of ours as it stands now; never fails. Outside of every meal there is no word."""
         if self._neighbours is None or serving.key == NO_MEAL:
             return
-        day, meal = serving.key
+        (day, meal), same_ms = serving.key, serving.wall_ms if serving.lent else None
+        back = serving.undone or serving.same
         try:
-            # Its place is the exchange's to give.
+            # Its place is the exchange's to give. What stands for another one each counter finds for itself.
             self._neighbours.said(
-                Told(1, serving.tap, serving.held, serving.student, day, meal, not serving.counts, serving.shift)  # type: ignore[arg-type]  # A key's meal came from a MealTap.
+                Told(1, serving.tap, serving.held, serving.student, day, meal, back, serving.shift, same_ms)  # type: ignore[arg-type]  # A key's meal came from a MealTap.
             )
         except Exception:
             log.exception("serving %s could not be told to other counters", serving.tap)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from edge.ports import Came
 from protocol.countersheet import Eater
 from protocol.meals import Face, Meal
 from protocol.served import Told
@@ -144,12 +145,15 @@ class Done:
     """What came of something asked at a screen: `code` None where it was done, else why not (docs/reference/errors.md).
 
     `tap`: the record that was made; of a serving that was asked for twice at once, the first one's. `wait_s`: with
-    `pin-wait`, in how many seconds a PIN is looked at again.
+    `pin-wait`, in how many seconds a PIN is looked at again. `came`: what a serving that was asked for came to.
+    `later`: with `slow-storage`, what came of it after all, None until then; listeners are told when it is there.
     """
 
     code: str | None = None
     tap: str | None = None
     wait_s: int = 0
+    came: Came = "served"
+    later: Callable[[], Done | None] | None = None
 
 
 class Counter(Protocol):
@@ -180,7 +184,10 @@ class Counter(Protocol):
         """
 
     def find(self, words: str, limit: int = 8) -> Sequence[Eater]:
-        """Pupils whose name has these words, without accents, or whose class is one of them; expected ones first."""
+        """Pupils whose name has these words, without accents, or whose class is one of them.
+
+        Those of a class that is one of the words come first, then expected ones.
+        """
 
     def serve_name(self, station: str, student: str, by: str, of: str | None = None) -> Done:
         """Serve this pupil, whose card is not here; or is the referred one, whose record is `of`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from protocol.envelope import Event, decode_data, decode_event, unix_ms_of
@@ -36,20 +37,16 @@ def recall(
     `late`: a damaged file's records came back while others were written. What is known already stays as it is.
     """
     events = list(_events(_of_the_day(reader, count)))
-    words = {}
+    words = dict(_words(events))
+    newest = {word.tap: word.why for word in words.values()}
     for event in events:
-        if event.name == "meal.correction":
-            try:
-                word = decode_data(event, TapCorrection)
-            except BadMessage:
-                continue
-            if word.source == event.source:
-                words[word.tap] = word.why
-    for event in events:
+        if event.id in words:
+            # In its place: which helping a record was is of what counted then.
+            word = words[event.id]
+            counter.recall_word(word.tap, word.why, late=late)
         if event.name not in TAP_TYPES:
             continue
-        word_on_it = words.get(event.id)
-        if word_on_it not in ("undone", "repeat"):
+        if newest.get(event.id) not in ("undone", "repeat"):
             # What was taken back leaves no window: the next touch counts.
             for station in stations:
                 station.remember(event, now.mono_ms, now.best_ms, now.boot)
@@ -59,7 +56,17 @@ def recall(
             continue
         same_boot = data.clock.boot == now.boot
         at_ms = data.clock.mono if same_boot else now.mono_ms - (now.best_ms - unix_ms_of(event.time))
-        counter.recall(event.tap, data, at_ms, word_on_it, late=late)
+        counter.recall(event.tap, data, at_ms, late=late)
+
+
+def _words(events: Sequence[Event]) -> Iterator[tuple[str, TapCorrection]]:
+    """Our corrections of servings, by their own records."""
+    for event in events:
+        if event.name == "meal.correction":
+            with suppress(BadMessage):
+                word = decode_data(event, TapCorrection)
+                if word.source == event.source:
+                    yield event.id, word
 
 
 def _of_the_day(reader: BookReader, count: int) -> list[bytes]:

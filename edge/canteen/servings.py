@@ -1,6 +1,8 @@
 """The book of servings: who was served what at a day's meals, here and, as they tell, at other counters. Pure.
 
-A serving counts unless it was taken back or was the same tray again. Whatever is told twice changes nothing.
+A serving counts unless it was taken back or was the same tray again. A person's "same tray" says that it was the tray
+of another record: where none of the pupil's counts any more, the earliest that only such a word sets aside is the
+serving. Whatever is told twice changes nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class Serving:
 
     `at_ms`: of CLOCK_BOOTTIME. `undone`: taken back. `same`: the same tray as one before it. `shift`: of the moment.
     `who`: the book's own name for the person. `said`: the helping that its record names, of what was known then.
-    `shown`: the card that was referred, where a stranger was served by hand of it.
+    `shown`: the card that was referred, where a stranger was served by hand of it. `again`: its counter itself saw the
+    same tray in it. `wall_ms`: Unix ms by its counter's clock. `stands`: it counts though a person said `same`, since
+    nothing else of theirs does. `elsewhere`: how many counted before it that weren't known yet when it came in.
     """
 
     tap: str
@@ -44,6 +48,10 @@ class Serving:
     who: str = ""
     said: int = 1
     shown: str = ""
+    again: bool = False
+    wall_ms: int = 0
+    stands: bool = False
+    elsewhere: int = 0
 
     @property
     def held(self) -> str:
@@ -53,7 +61,12 @@ class Serving:
     @property
     def counts(self) -> bool:
         """Whether somebody got a tray by it."""
-        return not (self.undone or self.same)
+        return not self.undone and (not self.same or self.stands)
+
+    @property
+    def lent(self) -> bool:
+        """Whether only a person's word says that it was another one's tray."""
+        return self.same and not (self.again or self.undone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,28 @@ class _Person:
     student: str | None
     servings: list[Serving] = field(default_factory=list)
     counted: int = 0
+    standing: Serving | None = None
+
+    def settle(self) -> None:
+        """Have the earliest that is lent stand where nothing else counts; not while others may count unheard."""
+        lent = [] if self.counted else [one for one in self.servings if one.lent]
+        if lent and not any(self.unheard(one) for one in lent):
+            self.standing = min(lent, key=lambda one: (one.wall_ms, one.tap))
+            self.standing.stands, self.counted = True, 1
+
+    def unsettle(self) -> None:
+        """Before anything changes: as if nothing stood."""
+        if self.standing is not None:
+            self.standing.stands, self.standing, self.counted = False, None, 0
+
+    def unheard(self, serving: Serving) -> int:
+        """How many of those that its record knew of before it count, as far as we know: who isn't heard does."""
+        if not serving.elsewhere:
+            return 0
+        # After a restart other counters' servings come behind those that are recalled; so does what comes back late.
+        behind = self.servings[self.servings.index(serving) + 1 :]
+        known = [one.counts for one in behind if one.device or one.at_ms < serving.at_ms]
+        return max(min(serving.elsewhere, sum(known)), serving.elsewhere - known.count(False))
 
 
 class _MealBook:
@@ -143,8 +178,9 @@ class Book:
             before += one.counts
             if one is serving:
                 break
-        # After a restart other counters' servings come behind those that are recalled.
-        return max(serving.said if serving.counts else 1, min(NTH_MAX, before))
+        if person is not None and serving.counts:
+            before += person.unheard(serving)
+        return max(1, min(NTH_MAX, before))
 
     def before(self, serving: Serving) -> str:
         """The record of the person's serving before this one; its own where there is none."""
@@ -181,27 +217,30 @@ class Book:
         person = meal.people.get(who)
         if person is None:
             person = meal.people[who] = _Person(serving.student)
-        self._share(meal, serving.key, person, -1)
+        if not serving.device:
+            serving.elsewhere = max(0, serving.said - 1 - person.counted)
+        self._leave(meal, serving.key, person)
         person.servings.append(serving)
         person.student = person.student or serving.student
         person.counted += serving.counts
-        self._share(meal, serving.key, person, 1)
+        self._enter(meal, serving.key, person)
         if not serving.device and serving.counts:
             self._remember(serving)
         return True
 
     def heard(self, device: str, told: Told, shift: int) -> Serving | None:
         """Take another counter's word in; what changed by it, None where nothing did."""
-        known = self._taps.get(told.tap)
+        known, same = self._taps.get(told.tap), told.same_ms is not None
+        undone = told.taken_back and not same
         if known is None:
-            made = Serving(
-                told.tap, (told.day, told.meal), told.student, told.card, device, "", shift, 0, told.taken_back
-            )
+            made = Serving(told.tap, (told.day, told.meal), told.student, told.card, device, "", shift, 0, undone, same)
+            made.wall_ms = told.same_ms or 0
             return made if self.note(made) else None
-        if known.device != device or known.undone == told.taken_back:
+        if known.device != device or (known.undone, known.same) == (undone, same):
             # Nobody speaks for another's servings.
             return None
-        self.set_state(known, undone=told.taken_back)
+        known.wall_ms = told.same_ms or known.wall_ms
+        self.set_state(known, undone=undone, same=same)
         return known
 
     def of(self, tap: str) -> Serving | None:
@@ -213,12 +252,12 @@ class Book:
         meal, person = self._meals.get(serving.key), self._person(serving)
         if meal is None or person is None:
             return
-        self._share(meal, serving.key, person, -1)
+        self._leave(meal, serving.key, person)
         person.counted -= serving.counts
         serving.undone = serving.undone if undone is None else undone
         serving.same = serving.same if same is None else same
         person.counted += serving.counts
-        self._share(meal, serving.key, person, 1)
+        self._enter(meal, serving.key, person)
         if serving.device:
             return
         if serving.counts:
@@ -298,19 +337,31 @@ class Book:
             nameless = meal.people.pop(card, None)
             if nameless is None:
                 continue
-            self._share(meal, key, nameless, -1)
+            self._leave(meal, key, nameless)
             person = meal.people.get(student)
             if person is None:
                 person = meal.people[student] = _Person(student)
             else:
-                self._share(meal, key, person, -1)
+                self._leave(meal, key, person)
             for serving in nameless.servings:
                 serving.who = student
             person.servings[:0] = nameless.servings
             person.counted += nameless.counted
             person.student = student
-            self._share(meal, key, person, 1)
+            self._enter(meal, key, person)
         self._whose[card] = student
+
+    def _leave(self, meal: _MealBook, key: MealKey, person: _Person) -> None:
+        """Take a person out of the numbers, before anything of theirs changes."""
+        self._share(meal, key, person, -1)
+        person.unsettle()
+
+    def _enter(self, meal: _MealBook, key: MealKey, person: _Person) -> None:
+        """Count a person anew."""
+        person.settle()
+        self._share(meal, key, person, 1)
+        if person.standing is not None and not person.standing.device:
+            self._remember(person.standing)
 
     def _share(self, meal: _MealBook, key: MealKey, person: _Person, sign: int) -> None:
         """Take what a person makes of the numbers in, or out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from edge.canteen.ports import Entry, Shape, Shown, Sitting, Tally
 from edge.canteen.slips import Slip
 from protocol.countersheet import Eater
+from protocol.envelope import unix_ms_of
+from protocol.errors import BadMessage
 from protocol.meals import ByHand, MealTap
 from protocol.taps import TapData
 
@@ -33,6 +36,13 @@ def meal_of(data: TapData) -> MealTap | None:
 def hand_of(data: TapData) -> ByHand | None:
     """Who entered it, None where a card did."""
     return None if data.hand is msgspec.UNSET else data.hand
+
+
+def wall_ms_of(data: TapData) -> int:
+    """When it was by its counter's clock, Unix ms; 0 where that is no time, which must stop no start."""
+    with suppress(BadMessage):
+        return max(0, unix_ms_of(data.clock.wall))
+    return 0
 
 
 def shown_of(tap: str, data: TapData, eater: Eater | None, name: str, school_class: str) -> Shown:

@@ -35,7 +35,7 @@ class Telling:
         So servings of the day may be said again at a start, while others are said.
         """
         known = self._last.get(told.tap)
-        if known is not None and known.taken_back == told.taken_back:
+        if known is not None and (known.taken_back, known.same_ms) == (told.taken_back, told.same_ms):
             return False
         self.through += 1
         placed = msgspec.structs.replace(told, place=self.through)

@@ -8,8 +8,12 @@ a key on the main screen but opening a step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
+
+from edge.canteen.ports import Done
+from edge.ports import Came
 
 Mode = Literal["home", "menu", "name", "waiting", "stranger", "undo", "flip", "shift", "classes"]
 Verb = Literal["serve", "undo", "redo", "flip", "name", "stranger", "login", "logout"]
@@ -29,6 +33,8 @@ OF_A_LINE: Final[tuple[Verb, ...]] = ("serve", "undo", "redo", "flip", "name")
 VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
 LINES_EACH: Final = 6
 """Numbered lines on one page of a list; with 64 px each they fit beside an on-screen keyboard at 1024x600."""
+FOUND_MAX: Final = 48
+"""Pupils that a search offers, on pages of six: a class is no larger. Where there are more it says so."""
 CLASSES_EACH: Final = 24
 """Classes on one page of their table, in two columns: nothing there is to be touched."""
 TYPED_MAX: Final = 24
@@ -73,7 +79,8 @@ class Act:
 class Notice:
     """What came of the last act: `code` None where it was done; `name`, `time`: of whom; `tap` to redo or undo.
 
-    `wait_s`: in how many seconds a PIN is looked at again.
+    `wait_s`: in how many seconds a PIN is looked at again. `came`: what a serving by hand came to.
+    `later`: of one that waits for the disk, what came of it, None until then; `late`: it came so.
     """
 
     verb: Verb | None
@@ -82,6 +89,9 @@ class Notice:
     time: str = ""
     tap: str | None = None
     wait_s: int = 0
+    came: Came = "served"
+    later: Callable[[], Done | None] | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,8 @@ class Desk:
     a finger. `choosing`: a search is typed, digits choose. `later`: the login was put off. `at_ms`: the last key.
 
     `naming`: of the waiting cards, the one that a digit chooses is served by name; `of`: its record, in the search.
-    `classes`: how many the table of classes has, whose numbers are the newest at every look.
+    `more`: the search found further ones. `classes`: how many the table of classes has, whose numbers are the newest at
+    every look.
     """
 
     mode: Mode = "home"
@@ -103,6 +114,7 @@ class Desk:
     at_ms: int = 0
     naming: bool = False
     of: str = ""
+    more: bool = False
     classes: int = 0
 
     @property

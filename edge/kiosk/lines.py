@@ -13,8 +13,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 LINES_MAX: Final = 64
 """Connections at once; a browser takes six. One more ends the one that has waited longest with nothing asked, or else
 the longest of all: a process may have 1,024 descriptors, and journal and readers need theirs."""
-BACKLOG: Final = 64
+BACKLOG: Final = 32
 """Connections that wait in the kernel to be taken; further ones wait at their own end."""
+UNSEEN_MAX: Final = 3 * BACKLOG
+"""Connections beside those of LINES_MAX that have a descriptor: asyncio takes a backlog of them in each round, looks at
+them in the second one behind it, and closes in the third."""
 HEAD_BYTES_MAX: Final = 16 * 1024
 """Of a request's line and headers."""
 LOOK_S: Final = 5.0

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edge.canteen.ports import ClassTally, CounterView
-from edge.kiosk.keypad import CLASSES_EACH, LINES_EACH, PIN_MIN, Desk
+from edge.kiosk.keypad import CLASSES_EACH, FOUND_MAX, LINES_EACH, PIN_MIN, Desk
 from edge.kiosk.signs import shift_by
 from edge.kiosk.staffview import key_table, menu, staff_screen
 from edge.kiosk.view import pupil_screen
@@ -52,6 +52,7 @@ def staff_html(view: CounterView, desk: Desk, language: Language, classes: Seque
         each=LINES_EACH,
         half=CLASSES_EACH // 2,
         pin_min=PIN_MIN,
+        found_max=FOUND_MAX,
         shift_by=shift_by(view),
         of_time=next((one.time for one in view.waiting if one.tap == desk.of), ""),
         **more,

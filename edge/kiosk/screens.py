@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from edge.canteen.ports import ClassTally, Counter, CounterView, Done, Entry
-from edge.kiosk.keypad import Act, Desk, Notice, Offer, home, press, rested
+from edge.kiosk.keypad import FOUND_MAX, Act, Desk, Notice, Offer, home, press, rested
 from edge.kiosk.pages import Page, failed_html, pupil_html, staff_html
 from edge.kiosk.staffview import furnished
 from edge.kiosk.view import lasts_ms
@@ -22,10 +23,10 @@ from protocol.meals import Face
 
 log = logging.getLogger("k12edge.kiosk")
 
-FOUND_MAX: Final = 48
-"""Pupils that a search offers, on pages of six: a class is no larger."""
 RATE_PAUSE_MS: Final = 1_500
 """Between two faces of one station: a child that drums on the glass takes no commit from those who tap."""
+SLOW_MAX: Final = 8
+"""Servings that wait for the disk and are followed; each took somebody 20 s to ask for."""
 Wanted = tuple[Page, Language]
 
 
@@ -45,6 +46,7 @@ class StationScreens:
         self._counter, self._station, self._mono_ms, self._pupil = counter, station, mono_ms, pupil
         self._desk = Desk()
         self._number = 0
+        self._slow: deque[Notice] = deque(maxlen=SLOW_MAX)
         self._rated_ms = -RATE_PAUSE_MS
         self._state = threading.Lock()
         self._turn = threading.Lock()
@@ -59,7 +61,8 @@ class StationScreens:
         try:
             view = self._counter.view(self._station)
             with self._state:
-                desk, classes = self._furnished(rested(self._desk, self._mono_ms()), view)
+                now_ms = self._mono_ms()
+                desk, classes = self._furnished(self._followed(rested(self._desk, now_ms), now_ms), view)
                 self._desk = desk
             made = {one: Frame(number, self._html(view, desk, classes, *one)) for one in wanted}
             return made, lasts_ms(view.shown, view.now_mono_ms) or None
@@ -90,22 +93,39 @@ class StationScreens:
                 before, _ = self._furnished(rested(self._desk, now_ms), view)
                 desk, act = press(before, key, now_ms)
                 if desk.mode == "name" and desk.typed != before.typed:
-                    desk = replace(desk, offers=self._found(desk.typed, view))
+                    found = self._found(desk.typed, view)
+                    desk = replace(desk, offers=found[:FOUND_MAX], more=len(found) > FOUND_MAX)
                 self._desk = desk = self._furnished(desk, view)[0]
             if act is None:
                 return
             came = self._done(act, desk, view)
             with self._state:
                 self._desk = replace(home(self._desk, came), at_ms=self._mono_ms())
+                if came.later is not None:
+                    self._slow.append(came)
+
+    def _followed(self, desk: Desk, now_ms: int) -> Desk:
+        """What waits for the disk stands on the screen until it is known what came of it; then that does.
+
+        Whoever reads only that it waits, writes it on paper, and it is entered twice.
+        """
+        for notice in tuple(self._slow):
+            came = None if notice.later is None else notice.later()
+            if came is not None:
+                self._slow.remove(notice)
+                notice = replace(notice, code=came.code, tap=came.tap, came=came.came, later=None, late=True)
+                desk = replace(desk, notice=notice, at_ms=now_ms)
+        return replace(desk, notice=self._slow[-1]) if self._slow and desk.notice is None else desk
 
     def _found(self, typed: str, view: CounterView) -> tuple[Offer, ...]:
+        """The pupils of a search, and one more where there is one."""
         meal = None if view.sitting is None else view.sitting.meal
 
         def offer(eater: Eater) -> Offer:
             notes = () if meal is None or meal in eater.meals else ("not-expected",)
             return Offer(f"name:{eater.student}", eater.name, eater.school_class, "", notes)
 
-        return tuple(offer(eater) for eater in self._counter.find(typed, FOUND_MAX)[:FOUND_MAX])
+        return tuple(offer(eater) for eater in self._counter.find(typed, FOUND_MAX + 1))
 
     def _done(self, act: Act, desk: Desk, view: CounterView) -> Notice:
         """Ask the counter, and say what came of it."""
@@ -124,7 +144,7 @@ class StationScreens:
             log.exception("kiosk-failed: %s could not be asked of station %s", act.verb, self._station)
             done = Done("kiosk-failed")
         tap = act.of if act.verb in ("undo", "redo") else done.tap
-        return Notice(act.verb, done.code, name, time, tap, done.wait_s)
+        return Notice(act.verb, done.code, name, time, tap, done.wait_s, done.came, done.later)
 
     def _ask(self, act: Act, by: str) -> Done:
         counter, station = self._counter, self._station
@@ -162,4 +182,5 @@ def _stands(act: Act, entry: Entry | None) -> bool:
         return False
     if act.verb == "serve":
         return entry.kind == "referred"
-    return True
+    # The same tray as another has nothing to take back, until it is called a second helping.
+    return act.verb == "flip" or entry.repeat is None

@@ -86,7 +86,7 @@ def make_server(site: Site, port: int) -> uvicorn.Server:
     config = uvicorn.Config(
         Door(app, port, site.secret),
         http=BoundedLine,
-        # So many are accepted at once before the first of them is looked at.
+        # So many are accepted at once; see UNSEEN_MAX.
         backlog=BACKLOG,
         h11_max_incomplete_event_size=HEAD_BYTES_MAX,
         ws="none",

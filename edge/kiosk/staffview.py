@@ -28,7 +28,7 @@ KEY_WORDS: Final = (
     "key-back",
     "key-time",
 )
-JOURNAL_CODES: Final = ("journal-full", "journal-failed", "journal-damaged", "lane-full", "slow-storage")
+JOURNAL_CODES: Final = ("journal-full", "journal-failed", "journal-damaged", "lane-full")
 KNOWN_FAILURES: Final = (
     "pin-wrong",
     "pin-wait",
@@ -38,6 +38,7 @@ KNOWN_FAILURES: Final = (
     "shift-needed",
     "no-second",
     "stray-digits",
+    "slow-storage",
 )
 
 
@@ -320,16 +321,19 @@ def _notice(notice: Notice | None, language: Language) -> tuple[str, bool, Butto
     if notice is None:
         return "", False, None
     named = notice.name or say(language, "a-stranger")
+    if notice.code is None and notice.came != "served":
+        # What was asked for was not done where somebody else stands there: it is told as what failed is.
+        return say(language, f"came-{notice.came}", name=named), notice.came == "pressed", None
     if notice.code is None:
         verb = {"name": "serve", "stranger": "serve"}.get(str(notice.verb), notice.verb)
-        words = say(language, f"done-{verb}", name=named, time=notice.time)
+        words = say(language, "done-late" if notice.late else f"done-{verb}", name=named, time=notice.time)
         back = {"undo": "redo", "redo": "undo"}.get(str(notice.verb))
         if back is None or notice.tap is None:
             return words, False, None
         label = say(language, f"{back}-of", name=named, time=notice.time)
         return words, False, Button(f"{back}:{notice.tap}", say(language, back), label)
     kind = notice.code if notice.code in KNOWN_FAILURES else "journal" if notice.code in JOURNAL_CODES else "other"
-    words = say(language, f"failed-{kind}", count=PIN_MIN, wait=age(language, notice.wait_s))
+    words = say(language, f"failed-{kind}", name=named, count=PIN_MIN, wait=age(language, notice.wait_s))
     return f"{words} [{notice.code}]", True, None
 
 

@@ -166,6 +166,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "name-none": ("Không thấy ai. Sửa chữ, hoặc * rồi 3: phát không thẻ", "Nobody found. Change it, or * then 3"),
         "name-choose": ("Bấm số của dòng để phát", "Press the line's number to serve"),
         "name-type": ("+ hoặc Enter rồi bấm số của dòng", "+ or Enter, then the line's number"),
+        "name-more": ("Hơn {count} em: gõ thêm", "More than {count}: type more"),
         "not-expected": ("không có suất hôm nay", "no portion today"),
         "waiting-title": ("Thẻ chờ cô: bấm số để phát", "Waiting cards: press a number to serve"),
         "waiting-naming": ("Bấm số của thẻ, rồi gõ tên", "Press the card's number, then type a name"),
@@ -208,6 +209,18 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "done-flip": ("Đã đổi lượt của {name} lúc {time}", "Changed: {name} at {time}"),
         "done-login": ("Đã nhận ca", "The shift is yours"),
         "done-logout": ("Đã trả ca", "The shift has ended"),
+        "done-late": (
+            "{name}: cuối cùng đã ghi được. Đừng nhập lại",
+            "{name}: recorded after all. Don't enter it again",
+        ),
+        "came-repeated": (
+            "{name}: đã ghi rồi, không tính thêm. Nếu là phần thêm: phím 5",
+            "{name}: recorded already, not counted again. If it is a second helping: key 5",
+        ),
+        "came-pressed": (
+            "{name}: đã ghi rồi, lần bấm này không ghi thêm. Người khác: 2 giây sau bấm lại",
+            "{name}: recorded already, this press added nothing. Somebody else: press again in 2 s",
+        ),
         "a-stranger": ("người chưa biết tên", "somebody not known by name"),
         "failed-pin-wrong": (
             "Mã PIN không đúng; cứ phát cơm. Gõ lại",
@@ -218,7 +231,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Wrong too often: type again in {wait}. Go on serving",
         ),
         "failed-pin-short": ("Mã PIN có từ {count} số. Gõ tiếp", "A PIN has {count} digits or more. Go on"),
-        "failed-gone": ("Lượt này vừa được xử lý rồi. Không ghi thêm gì", "This was done already. Nothing was added"),
+        "failed-gone": (
+            "Dòng này không còn nữa. Lần bấm này không ghi gì: xem lại danh sách",
+            "This line isn't there any more. This press recorded nothing: look at the lists",
+        ),
         "failed-shift-needed": (
             "Cần có người nhận ca để sửa (phím 6). Lượt phát vẫn giữ nguyên",
             "Somebody must have the shift to correct (key 6). Servings stay as they are",
@@ -238,6 +254,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "failed-journal": (
             "Chưa ghi được. Vẫn phát cơm: ghi giấy, nhập lại sau",
             "It couldn't be recorded. Serve, write it on paper, enter it later",
+        ),
+        "failed-slow-storage": (
+            "Máy ghi chậm: lượt của {name} có thể vẫn được ghi. Cứ phát cơm; chờ đèn và tiếng bíp, đừng nhập lại ngay",
+            "The disk is slow: {name} may still be recorded. Serve; watch for light and beep before entering it again",
         ),
         "failed-other": ("Chưa làm được, không có gì thay đổi. Bấm lại", "Not done, nothing has changed. Press again"),
         # --- faces ----------------------------------------------------------------------------------------------------

@@ -273,13 +273,13 @@ def _along(
         for one in _at_gates(claim)
         if one.until_ms is None or one.until_ms > awake_ms
     ]
-    best = max((claim for claim in sound if claim.error_ms is not None), key=_proves, default=None)
-    through_ms = None if best is None else _proves(best)
+    best = max((claim for claim in sound if claim.error_ms is not None), key=proves, default=None)
+    through_ms = None if best is None else proves(best)
     why, what = _waits(device, sound, best, blocked)
     return Reach(device.device, gates, through_ms, why, what, best, None, held, flaws=tuple(flaws))
 
 
-def _proves(claim: Claim) -> int:
+def proves(claim: Claim) -> int:
     """Until when a claim says who came: no further than its gates' readers looked."""
     assert claim.sure_ms is not None
     unsure_ms = claim.error_ms or 0

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from hub.backups.regaining import Piece, Strand, cited, lost, piece_of, previous_named
 from hub.store.ledger import Row
-from hub.store.notes import CalendarBack, Regain, Regained
+from hub.store.notes import CalendarBack, DietsBack, Regain, Regained
 from protocol.envelope import Event, decode_data, decode_event, digest_bytes
 from protocol.errors import BadMessage, CityUnreachable, K12EdgeError
 from protocol.records import JournalOpened
@@ -295,7 +295,7 @@ class _Walk:
         if own:
             counted.update(piece.event.name for piece in pieces)
             if not note.own:
-                self._doubt_calendar(note)
+                self._doubt(note)
         self._store.notes.write(
             replace(
                 note,
@@ -305,11 +305,13 @@ class _Walk:
             )
         )
 
-    def _doubt_calendar(self, note: Regain) -> None:
-        """A ledger that lacks the hub's own records is an older one, or a new one; so is the calendar in it."""
-        known = self._store.notes.read(CalendarBack)
-        if known is None or (known.confirmed_ms is not None and known.confirmed_ms < note.asked_ms):
-            self._store.notes.doubt_calendar(self._store.clock.now_ms())
+    def _doubt(self, note: Regain) -> None:
+        """A ledger that lacks the hub's own records is an older one, or a new one; so is what no city gives back."""
+        kinds: tuple[type[CalendarBack] | type[DietsBack], ...] = (CalendarBack, DietsBack)
+        for kind in kinds:
+            known = self._store.notes.read(kind)
+            if known is None or (known.confirmed_ms is not None and known.confirmed_ms < note.asked_ms):
+                self._store.notes.doubt(kind, self._store.clock.now_ms())
 
     def _refuse(self, strand: Strand) -> None:
         note = self._store.notes.read(Regain) or Regain(self._store.clock.now_ms())

@@ -39,7 +39,7 @@ from hub.backups.manifest import (
 from hub.config import HubConfig
 from hub.parts import COPY_NAME, FILE_NAME
 from hub.store.database import SUSPECT_NAME
-from hub.store.notes import NAMES, BackedUp, CalendarBack, Regain, encoded
+from hub.store.notes import NAMES, BackedUp, CalendarBack, DietsBack, Regain, encoded
 from hub.store.secrets import Export, read_export
 from hub.tls import CA_KEY_NAME, CA_NAME, FOLDER
 from protocol.envelope import text_of
@@ -208,7 +208,7 @@ def _check_journals(ready: Path, manifest: Manifest) -> None:
 def _note(ready: Path, chosen: Chosen, now_ms: int) -> None:
     """Have the restored hub know of this backup, and regain from the city what was entered after it.
 
-    Calendar and timetable are the backup's: a person is to look at them.
+    Calendar and timetable are the backup's, and so is what children must not eat: a person is to look at them.
     Nobody is logged in any more, and no link opens: what was ended or used after the backup must not come back.
     """
     with closing(open_copy(ready)) as reader:
@@ -228,7 +228,7 @@ def _note(ready: Path, chosen: Chosen, now_ms: int) -> None:
     with closing(sqlite3.connect(ready, isolation_level=None)) as writer:
         writer.execute("PRAGMA synchronous = FULL")
         writer.execute("BEGIN IMMEDIATE")
-        for one in (note, Regain(now_ms), CalendarBack(now_ms, manifest.made_ms)):
+        for one in (note, Regain(now_ms), *(kind(now_ms, manifest.made_ms) for kind in (CalendarBack, DietsBack))):
             writer.execute(
                 "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (NAMES[type(one)], encoded(one))
             )

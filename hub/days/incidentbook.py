@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING, Final
 
 from hub.incidents.asking import HOURS_MAX, Scope, hours_before, meals_between, meals_with_lot
 from hub.incidents.origins import counter_origins
-from hub.incidents.pack import Asked, Diner, Known, Menu, Origin, Presence, hours_served, spans_of
+from hub.incidents.pack import (
+    KEYED,
+    Asked,
+    Diner,
+    Known,
+    Menu,
+    Origin,
+    Presence,
+    hours_served,
+    meals_that_were,
+    spans_of,
+)
+from hub.meals.portions import is_had
 from hub.meals.servings import Counters
 from hub.meals.sittings import DAY_MS, day_of, midnight_of
+from protocol.cards import parse_card
 
 if TYPE_CHECKING:
     from hub.attendance.marks import Mark
@@ -42,21 +55,33 @@ class IncidentBook:
                 assert 0 < scope.hours <= HOURS_MAX
                 with self._store.database.lock:
                     plans = self._store.mealbook.plans()
-                return meals_between(plans, *hours_before(scope, now_ms))
+                return self._that_were(meals_between(plans, *hours_before(scope, now_ms)))
+
+    def _that_were(self, asked: Sequence[Asked]) -> list[Asked]:
+        """Those that there were; the days whose plan lacks one are looked through for servings."""
+        had = self._had(asked)
+        lacking = sorted({day for day, meal in asked if (day, meal) not in had})
+        return meals_that_were(Known(tuple(asked), self._counters(lacking)), had)
+
+    def _had(self, asked: Iterable[Asked]) -> set[Asked]:
+        """The meals that the plan had that day."""
+        said = {day: self._store.mealbook.said(day) for day in sorted({day for day, _ in asked})}
+        return {(day, meal) for day, meal in asked if is_had(said[day], meal)}
 
     def known(self, asked: Sequence[Asked], now_ms: int) -> Known:
         """All that a pack of these meals is made of, as it is known now; nobody is ticked ill."""
         days = sorted({day for day, _ in asked})
         counters = self._counters(days)
-        known = Known(tuple(asked), counters)
+        known = Known(tuple(asked), counters, cards=self._keyed({tap.card for tap in counters.taps}))
         if not days:
             return known
         portions: dict[str, str] = {}
         expected: dict[Asked, frozenset[str]] = {}
+        had = self._had(asked)
         for day, meal in asked:
             registered = self._store.mealbook.registered(day, meal)
             portions |= {one.pupil: one.portion for one in registered}
-            if registered:
+            if registered or (day, meal) not in had:
                 expected[day, meal] = frozenset(one.pupil for one in registered if not one.cut)
         known = replace(
             known,
@@ -72,14 +97,20 @@ class IncidentBook:
         return replace(known, origins=self.origins(first_ms, last_ms, now_ms, hours_served(known)))
 
     def origins(
-        self, first_ms: int, last_ms: int, now_ms: int, hours: Sequence[tuple[int, int]] | None = None
+        self,
+        first_ms: int,
+        last_ms: int,
+        now_ms: int,
+        hours: Sequence[tuple[int, int]] | None = None,
+        said_from_ms: int | None = None,
     ) -> tuple[Origin, ...]:
         """Every counter that gives evidence for a span, and whether all its records of it are here.
 
-        `hours`: when it must have been there, on, and seeing, to be complete; None: nobody asks that.
+        `hours`: when it must have been there, on, and seeing, to be complete; None: nobody asks that. `said_from_ms`:
+        from when on gateways' words of how far their records go are asked, where that isn't the whole span.
         """
         with self._store.database.lock:
-            facts = self._store.coverage.facts(first_ms, last_ms)
+            facts = self._store.coverage.facts(first_ms, last_ms, said_from_ms)
             waivers = self._store.coverage.waivers(first_ms)
             kinds = self._kinds(midnight_of(day_of(first_ms)), last_ms)
         return tuple(counter_origins(facts, kinds, waivers, first_ms, last_ms, now_ms, hours))
@@ -108,6 +139,11 @@ class IncidentBook:
             found[-1].bindings,
             found[-1].staff,
         )
+
+    def _keyed(self, cards: Iterable[str]) -> dict[str, str]:
+        """The ids of cards whose taps are kept by their numbers: those that no gateway knew."""
+        key = self._store.secrets.card_keys()[-1]
+        return {card: key.keyed(parse_card(card)) for card in cards if not card.startswith(KEYED)}
 
     def _roll(self, days: Sequence[date], portions: Mapping[str, str]) -> dict[str, Diner]:
         """Everybody who belonged to a class on one of the days, with the class of the last of them."""

@@ -11,6 +11,7 @@ import msgspec
 
 from hub.attendance.knowndays import beyond
 from hub.days.classbook import today_at
+from hub.days.counterwaits import counter_waits
 from hub.days.mealchecks import MealChecks
 from hub.days.office import EntryRefused
 from hub.meals.mealdays import PupilMeal, evidence_digest, meals_of, month_of, restated
@@ -185,7 +186,7 @@ def meal_days_told(store: Store, words: Mapping[str, str | None]) -> str:
         stated = months.stated(month, meal).values()
         registered, ate = sum(one.registered > 0 for one in stated), sum(one.eaten > 0 for one in stated)
         told = f"{registered} học sinh đăng ký / pupils registered, {ate} có ăn / ate"
-        return f"{month}: phiên bản / version {version}: {told}"
+        return "\n".join((f"{month}: phiên bản / version {version}: {told}", *_waits_told(store, month)))
     found = months.told(month, meals)
     if words.get("json") == "True":
         return msgspec.json.encode(found).decode("utf-8")
@@ -194,4 +195,12 @@ def meal_days_told(store: Store, words: Mapping[str, str | None]) -> str:
     for one in found:
         counts = ", ".join(f"{one[name]} {name}" for name in shown if one[name])
         lines.append(f"{one['meal']} {one['class']} {one['student']}: {counts}")
-    return "\n".join(lines) or f"{month}: không có bữa ăn / no meals"
+    lines = lines or [f"{month}: không có bữa ăn / no meals"]
+    return "\n".join((*lines, *_waits_told(store, month)))
+
+
+def _waits_told(store: Store, month: str) -> Iterator[str]:
+    """A line where counters' records of the month aren't all here: it may be stated all the same."""
+    waits = counter_waits(store, *month_days(month)).waits
+    if waits:
+        yield f"CHƯA ĐỦ, còn chờ quầy / INCOMPLETE, waiting for counters: {', '.join(waits)}"

@@ -60,10 +60,13 @@ class MealOffice(MealChecks):
         weekdays: Sequence[int] = (0, 1, 2, 3, 4),
         meals: Sequence[str] = ("lunch",),
         reason: str = "",
+        *,
+        listed: bool = False,
     ) -> TapId:
         """A pupil eats at school from a day on; without meals: doesn't any more. The past needs a reason.
 
-        Raises EntryRefused.
+        Each meal must be in the school's plan; of those that a list names (`listed`), which may come before the plan,
+        one. Raises EntryRefused.
         """
         self._check(by, reason)
         self._check_span(first, last, reason)
@@ -71,6 +74,9 @@ class MealOffice(MealChecks):
             raise EntryRefused("weekdays: each a number from 0 (Monday) to 6, once")
         if meals and not weekdays:
             raise EntryRefused("weekdays: on which days they eat must be said")
+        missing = self._not_planned(self._meals(meals), first, last)
+        if missing and not (listed and len(missing) < len(meals)):
+            raise EntryRefused("the school's plan has no {meal}", meal=missing[0])
         data: dict[str, Any] = {
             "student": student,
             "first": first.isoformat(),
@@ -81,6 +87,14 @@ class MealOffice(MealChecks):
         }
         data |= {"reason": reason} if reason else {}
         return self._of_pupil("meal.enrolled", data, student)
+
+    def _not_planned(self, meals: Sequence[Meal], first: date, last: date | None) -> list[Meal]:
+        """Those that are in no plan of these days: an enrolment for them alone would end what was eaten so far."""
+        with self._store.database.lock:
+            plans = self._store.mealplans.plans()
+        later = [plan for since, plan in plans.items() if first < since and (last is None or since <= last)]
+        known = {planned.meal for plan in (plan_on(plans, first), *later) for planned in plan.meals}
+        return [meal for meal in meals if meal not in known]
 
     def joined(self, word: Enrolment) -> EnrolmentTaken:
         """What an enrolment comes to for the meals of its first day, as of the moment of its record."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from hub.attendance.marks import THERE
 from hub.days.incidentbook import IncidentBook
 from hub.dayview.board import GateDevice, device_now
+from hub.incidents.origins import NOBODY
+from hub.incidents.stood import DARK
 from hub.meals.mealdays import PupilMeal, meals_of
 from hub.meals.portions import Expected, is_closed, registered
 from hub.meals.publicsheet import PublicSheet, public_sheet
@@ -19,6 +21,7 @@ from hub.meals.sittings import GRACE_AFTER_MS, GRACE_BEFORE_MS, PlannedMeal, mid
 
 if TYPE_CHECKING:
     from hub.attendance.marks import Mark
+    from hub.incidents.pack import Origin
     from hub.parts import Store
     from hub.road.fleet import Fleet
     from protocol.meals import Meal
@@ -30,7 +33,9 @@ AWAY: Final[tuple[Mark, ...]] = ("absent", "excused", "unexcused")
 class MealEvents:
     """See the room. `servings` and `aside` of this meal alone; `ends_ms`: when the last shift is over, with its grace.
 
-    `waits`: the counters whose records to then aren't all here; empty: the counts are complete.
+    `waits`: the counters whose records to then aren't all here; empty: the counts are complete. `dark`: counter -> when
+    in the meal's hours it wasn't there, was off, or saw no cards, as codes of ORIGIN_WORDS and their details: who was
+    served then may stand on paper alone.
     """
 
     day: date
@@ -44,6 +49,7 @@ class MealEvents:
     classes: dict[str, str]
     ends_ms: int
     waits: tuple[str, ...]
+    dark: dict[str, tuple[tuple[str, str], ...]]
     counters: tuple[str, ...]
     position: int
 
@@ -74,14 +80,23 @@ def meal_events(store: Store, day: date, meal: Meal) -> MealEvents:
     begins_ms = min((one.opens_ms - GRACE_BEFORE_MS for one in sittings), default=midnight_of(day))
     ends_ms = max((one.closes_ms + GRACE_AFTER_MS for one in sittings), default=midnight_of(day))
     # Asked as of its end: whether that has come is for whoever shows it to say.
-    origins = IncidentBook(store).origins(begins_ms, ends_ms, ends_ms)
+    hours = [(one.opens_ms, one.closes_ms) for one in sittings]
+    known = IncidentBook(store).origins(begins_ms, ends_ms, ends_ms, hours)
+    # One that came only after the meal says nothing of it.
+    origins = [one for one in known if one.name != NOBODY and not one.late]
+    dark = {one.name: tuple(word for word in one.words if word[0] in DARK) for one in origins}
     mine = tuple(one for one in served.servings if one.meal == meal)
     return MealEvents(
         day, meal, plan.of(meal), is_closed(said, meal), tuple(registered(said, meal)),
         tuple(meals_of(said, meal, served.servings)), mine, tuple(one for one in served.aside if one.meal == meal),
-        dict(said.classes), ends_ms, tuple(one.name for one in origins if not one.complete),
-        tuple(one.name for one in origins), position,
+        dict(said.classes), ends_ms, tuple(one.name for one in origins if _lacks(one)),
+        {name: words for name, words in dark.items() if words}, tuple(one.name for one in origins), position,
     )  # fmt: skip
+
+
+def _lacks(origin: Origin) -> bool:
+    """Whether records that a counter wrote, or may have written, aren't here; of what it didn't see there are none."""
+    return any(code not in DARK for code, _ in origin.words)
 
 
 def at_school(store: Store, events: MealEvents, school_class: str | None = None) -> AtSchool:

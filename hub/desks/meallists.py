@@ -46,7 +46,7 @@ class MealLists:
         for pupil, line in new if kind != "menus" else ():
             if kind == "boarding":
                 why = LISTED if line.first < day else ""
-                store.mealoffice.enrol(by, pupil, line.first, line.last, line.weekdays, line.meals, why)
+                store.mealoffice.enrol(by, pupil, line.first, line.last, line.weekdays, line.meals, why, listed=True)
             else:
                 self._take_diet(by, pupil, line, day)
         return len(new)

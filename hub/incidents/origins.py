@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Final
 
 from hub.attendance.coverage import DeviceFacts, Waiver, reach
 from hub.incidents.pack import Origin
 from hub.incidents.stood import CANTEEN, Running, Span, began_of, came_between, may_count, moment, unseen
 from hub.reports.words import moment_text
+
+NOBODY: Final = "*"
+"""Named where there is no gateway that has, or may have, a counter."""
 
 
 def counter_origins(
@@ -57,7 +61,7 @@ def counter_origins(
                 words.append(("clock-unsure", ""))
         yield Origin(device.device, not words, told.through_ms, tuple(dict.fromkeys(words)), late)
     if nobody and hours is not None:
-        yield Origin("*", False, None, (("none-accepted", ""),))
+        yield Origin(NOBODY, False, None, (("none-accepted", ""),))
 
 
 def _runs(device: DeviceFacts) -> list[Running]:

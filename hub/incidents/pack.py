@@ -8,12 +8,12 @@ of each meal that its bounds touch: of an illness too many are asked rather than
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, Literal, get_args
 
-from hub.meals.servings import Aside, Counters, Serving, served, serving_spans
+from hub.meals.servings import Aside, Counters, Served, Serving, served, serving_spans
 from hub.meals.sittings import GRACE_AFTER_MS, GRACE_BEFORE_MS, Moment, plan_on, shift_of, sittings_of
 from protocol.meals import MEALS, Meal
 from protocol.names import class_order, name_order
@@ -27,6 +27,8 @@ How = Literal["card", "name", "stranger", "list", "none"]
 Presence = Literal["present", "absent", "unknown"]
 LINES_MAX: Final = 60_000
 """Three days of the largest school; a pack beyond it is asked for meal by meal."""
+KEYED: Final = "hk"
+"""How a card's id begins, see protocol.cards.CardKey; its number never does."""
 Asked = tuple[date, Meal]
 
 
@@ -70,8 +72,10 @@ class Known:
     """All that a pack is made of.
 
     `asked`: the meals. `present`: by day, pupil -> whether they were there; who isn't in it is unknown. `expected`: of
-    a meal the pupils who were to eat it; without an entry the whole roll was. `adults`: id of staff -> as people know
-    them. `ill`: pupil -> ticked ill, or well. `origins`: every source there is or should be.
+    a meal the pupils who were to eat it: nobody where there was none; without an entry the whole roll was. `adults`: id
+    of staff -> as people know them. `ill`: pupil -> ticked ill, or well. `origins`: every source there is or should be.
+    `cards`: card that is kept by its number -> the id that stands for it; a pack goes to outsiders, so no number is in
+    it.
     """
 
     asked: tuple[Asked, ...]
@@ -83,6 +87,11 @@ class Known:
     adults: Mapping[str, str] = field(default_factory=dict)
     ill: Mapping[str, bool] = field(default_factory=dict)
     origins: tuple[Origin, ...] = ()
+    cards: Mapping[str, str] = field(default_factory=dict)
+
+    def shown_card(self, card: str) -> str:
+        """A card as a pack names it: its keyed id, empty where nobody made one."""
+        return card if card.startswith(KEYED) else self.cards.get(card, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,23 @@ def incident_pack(known: Known) -> Pack:
     return Pack(known, tuple(sorted(lines, key=_order)), serving_spans(result.servings))
 
 
+def meals_that_were(known: Known, had: Set[Asked]) -> list[Asked]:
+    """Of the meals that may be asked about those that there were: by the plan (`had`), or by any record of one.
+
+    Where there was none, all of them: who is waited for may have served one all the same.
+    """
+    if all(asked in had for asked in known.asked):
+        return list(known.asked)
+    result = served(known.counters)
+    found = [one for one in known.asked if one in had or any(_recorded(known, one, result))]
+    return found or list(known.asked)
+
+
+def _recorded(known: Known, asked: Asked, result: Served) -> Iterator[Line]:
+    """The lines of a meal that rest on a record."""
+    return (line for line in _of_meal(known, asked, result.servings, result.aside) if line.record)
+
+
 def _of_meal(known: Known, asked: Asked, servings: Iterable[Serving], asides: Iterable[Aside]) -> list[Line]:
     spans = spans_of(known, asked)
     ate: set[str] = set()
@@ -215,7 +241,7 @@ def _serving(known: Known, asked: Asked, serving: Serving) -> Line:
         serving.nth,
         serving.how,
         serving.by,
-        serving.card,
+        known.shown_card(serving.card),
         adult,
         not serving.confirmed,
         ill=None if who is None else known.ill.get(who.key),
@@ -233,7 +259,7 @@ def _aside(known: Known, asked: Asked, aside: Aside) -> Line:
         aside.when,
         _counter(aside),
         how="card",
-        card=aside.card,
+        card=known.shown_card(aside.card),
         ill=None if who is None else known.ill.get(who.key),
     )
 

@@ -22,6 +22,8 @@ OFF_MS: Final = 30_000
 """A counter that was away for no longer was begun anew; a reader that is away for no longer isn't named either."""
 NAMED_MAX: Final = 20
 """Spans of one gateway that are named one by one."""
+DARK: Final = ("not-yet", "off", "counter-blind")
+"""Why what was handed out stands in no record: codes of ORIGIN_WORDS."""
 Span = tuple[int, int]
 Words = list[tuple[str, str]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -360,7 +360,7 @@ def bounds_text(when: Moment, language: Language) -> str:
     return "–".join("…" if moment is None else clock_text(moment) for moment in ends)
 
 
-def origin_text(words: tuple[tuple[str, str], ...], language: Language) -> str:
+def origin_text(words: Sequence[tuple[str, str]], language: Language) -> str:
     """What is missing of a source."""
     phrases = ORIGIN_WORDS[language]
     return "; ".join(phrases[code].format(about) for code, about in words)

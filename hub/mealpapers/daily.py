@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from hub.incidents.tables import Table
+from hub.incidents.words import origin_text
 from hub.mealpapers.paper import Paper
 from hub.mealpapers.words import MEALS, WORDS
 from hub.meals.publicsheet import CounterLine, PublicSheet
@@ -20,8 +21,16 @@ PUBLIC = (
 )  # fmt: skip
 
 
-def public_paper(sheet: PublicSheet, counters: Sequence[CounterLine], language: Language = "vi") -> Paper:
-    """A meal of a day in numbers that a school posts at its door: no names, and nothing about money."""
+def public_paper(
+    sheet: PublicSheet,
+    counters: Sequence[CounterLine],
+    language: Language = "vi",
+    dark: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+) -> Paper:
+    """A meal of a day in numbers that a school posts at its door: no names, and nothing about money.
+
+    `dark`: see MealEvents; that a counter recorded nothing for a while stands above the numbers.
+    """
     words = WORDS[language]
     numbers = ((words[name], getattr(sheet, name)) for name in PUBLIC)
     meal = MEALS[language][sheet.meal]
@@ -41,7 +50,8 @@ def public_paper(sheet: PublicSheet, counters: Sequence[CounterLine], language: 
             (one.point, one.shift, one.served, one.seconds, one.strangers, moment_text(one.last_ms)) for one in counters
         ),
     )
-    lines = (f"{meal}, {day_text(sheet.day)}", *((words["closed"],) if sheet.closed else ()))
+    unseen = (f"{counter}: {origin_text(why, language)}" for counter, why in (dark or {}).items())
+    lines = (f"{meal}, {day_text(sheet.day)}", *((words["closed"],) if sheet.closed else ()), *unseen)
     return Paper(words["public"], lines, (first, second), (words["sign-head"],))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from hub.incidents.tables import Table
 from hub.mealpapers.paper import Paper
@@ -16,10 +16,19 @@ from protocol.mealrecords import Portions
 from protocol.meals import Meal
 from protocol.names import class_order
 
+KINDS: Final = ("regular", "vegetarian", "porridge", "diet")
+COLUMNS: Final = ("class", "registered", "cut", *KINDS, "total")
+WIDTHS: Final = (61.0, 32.0, 32.0, 30.0, 30.0, 30.0, 30.0, 32.0)
+FROZEN_WIDTHS: Final = (37.0, 30.0, 30.0, 30.0, 30.0, 30.0, 30.0, 30.0, 30.0)
+"""With the totals as they were when the sheet was locked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """When a sheet froze: which lock, its version, when it was due and did (Unix ms), by whom (`-`: by itself)."""
+    """When a sheet froze: which lock, its version, when it was due and did (Unix ms), by whom (`-`: by itself).
+
+    `classes`: what it said then.
+    """
 
     lock: Literal["provisional", "final"]
     version: int
@@ -27,6 +36,7 @@ class Frozen:
     frozen_ms: int
     by: str
     closed: bool = False
+    classes: Mapping[str, Portions] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +60,17 @@ def kitchen_paper(
 ) -> Paper:
     """`numbers`: class -> what is cooked now, adjustments among it. `frozen` None: a draft. No names stand in it."""
     words = WORDS[language]
-    names = ("class", "registered", "cut", "regular", "vegetarian", "porridge", "diet", "total")
-    rows = [_row(school_class, numbers[school_class]) for school_class in sorted(numbers, key=class_order)]
-    rows.append(_row(words["whole"], total(numbers)))
+    was = frozen.classes if frozen is not None and frozen.lock == "final" else None
+    rows = [
+        _row(name, numbers[name], None if was is None else was.get(name, Portions()))
+        for name in sorted(numbers, key=class_order)
+    ]
+    rows.append(_row(words["whole"], total(numbers), None if was is None else total(was)))
     table = Table(
         MEALS[language][meal],
         f"{MEALS[language][meal]} {day_text(day)}",
-        tuple(words[name] for name in names),
-        (61.0, 32.0, 32.0, 30.0, 30.0, 30.0, 30.0, 32.0),
+        tuple(words[name] for name in (COLUMNS if was is None else (*COLUMNS, "frozen"))),
+        WIDTHS if was is None else FROZEN_WIDTHS,
         tuple(rows),
     )
     lines = [f"{MEALS[language][meal]}, {day_text(day)}", _standing(frozen, language)]
@@ -69,17 +82,9 @@ def kitchen_paper(
     )
 
 
-def _row(name: str, numbers: Portions) -> tuple[str | int, ...]:
-    return (
-        name,
-        numbers.registered,
-        numbers.cut,
-        numbers.regular,
-        numbers.vegetarian,
-        numbers.porridge,
-        numbers.diet,
-        numbers.total,
-    )
+def _row(name: str, now: Portions, was: Portions | None) -> tuple[str | int, ...]:
+    row = (name, now.registered, now.cut, *(getattr(now, kind) for kind in KINDS), now.total)
+    return row if was is None else (*row, was.total)
 
 
 def _standing(frozen: Frozen | None, language: Language) -> str:
@@ -94,5 +99,13 @@ def _adjustment(one: Adjusted, language: Language) -> str:
     words = WORDS[language]
     reason = one.reason or words["follows"]
     told = words["adjusted"].format(number=one.number, moment=moment_text(one.at_ms), by=one.by, reason=reason)
-    changes = ", ".join(f"{name} {numbers.total:+d}" for name, numbers in sorted(one.classes.items()))
+    changes = "; ".join(
+        f"{name} {_change(one.classes[name], language)}" for name in sorted(one.classes, key=class_order)
+    )
     return f"{told} ({changes})"
+
+
+def _change(numbers: Portions, language: Language) -> str:
+    """What was put on or taken off a class, kind by kind; a cut that no portion follows from stands there alone."""
+    kinds = ((kind, getattr(numbers, kind)) for kind in (*KINDS, "cut"))
+    return ", ".join(f"{WORDS[language][kind]} {count:+d}" for kind, count in kinds if count) or "+0"

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 from hub.incidents.pages import write_pages
 from hub.incidents.tables import Table
-from hub.reports.monthsheet import Stamp
+from hub.reports.monthsheet import Stamp, Standing
 from hub.reports.tables import csv_bytes, json_bytes
 from hub.reports.words import Language, stamp_text, standing_text
 from hub.reports.workbook import A4, close_book, new_book, sheet_name
@@ -25,12 +25,16 @@ WIDE_MM: Final = 277.0
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """Every text ready. `lines` stand below the title; `signs`: who signs, from the left."""
+    """Every text ready. `lines` stand below the title; `signs`: who signs, from the left.
+
+    `standing`: how far counters' records reach; None where nothing on it depends on any.
+    """
 
     title: str
     lines: tuple[str, ...]
     tables: tuple[Table, ...]
     signs: tuple[str, ...] = ()
+    standing: Standing | None = None
 
 
 def paper_bytes(paper: Paper, form: PaperForm, stamp: Stamp, language: Language = "vi") -> bytes:
@@ -61,8 +65,8 @@ def paper_values(paper: Paper) -> dict[str, Any]:
 
 
 def _heads(paper: Paper, stamp: Stamp, language: Language) -> tuple[str, ...]:
-    told = standing_text(stamp.standing, language)
-    return (*paper.lines, stamp_text(stamp, language), *((told,) if told else ()))
+    told = () if paper.standing is None else (standing_text(paper.standing, language),)
+    return (*paper.lines, stamp_text(stamp, language), *told)
 
 
 def _pages(paper: Paper, stamp: Stamp, language: Language) -> bytes:

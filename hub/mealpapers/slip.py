@@ -129,7 +129,7 @@ def _complaints(complaints: Sequence[Complaint], language: Language) -> Sequence
         if one.answered_ms is not None:
             answer = f"{one.answer} ({one.answered_by}, {moment_text(one.answered_ms)})"
         rows.append((moment_text(one.at_ms), about or words["none"], one.says, answer))
-    names = (words["time"], words["what"], words["says"], words["answer"])
+    names = (words["entered"], words["what"], words["says"], words["answer"])
     return (Table(words["complaints"], words["complaints"], names, (35.0, 42.0, 100.0, 100.0), tuple(rows)),)
 
 

@@ -26,7 +26,7 @@ class Told:
     """What counters are told beside who eats. `names`: pupil -> name; `menus`: meal -> its dishes in words.
 
     `counters`: device -> public key; `pins`: who may take a shift -> hash of the PIN; `cards`: keyed card -> who;
-    `staff`: who -> their name.
+    `staff`: who -> their name. `keep_alerts`: see CounterSheet.
     """
 
     names: Mapping[str, str]
@@ -36,6 +36,7 @@ class Told:
     pins: Mapping[str, str]
     cards: Mapping[str, str]
     staff: Mapping[str, str]
+    keep_alerts: bool = False
 
 
 def counter_sheet(school: str, said: Said, told: Told, version: int, made: str) -> CounterSheet:
@@ -76,6 +77,7 @@ def counter_sheet(school: str, said: Said, told: Told, version: int, made: str) 
         pins=dict(sorted(told.pins.items())),
         cards=dict(sorted(told.cards.items())),
         staff={who: name[:TEXT_CHARACTERS_MAX] for who, name in sorted(told.staff.items())},
+        keep_alerts=told.keep_alerts,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Final, Literal, cast
 
 import msgspec
@@ -13,9 +12,10 @@ import msgspec
 from hub.attendance.csvcells import Cells
 from hub.attendance.evidence import record_order
 from hub.attendance.schoolday import Binding
-from hub.meals.servings import CounterTap, ServingWord, newest_words
+from hub.meals.servings import CounterTap, ServingWord
 from hub.meals.sittings import MealPlans, day_of, placed
-from protocol.meals import ByHand, Meal, MealTap
+from hub.meals.traywords import newest_words
+from protocol.meals import ByHand, MealTap
 
 REPEAT_MS: Final = 20_000
 """A card again so soon at the same counter is the same tray; counters have it as `repeat_window_s`."""
@@ -70,32 +70,43 @@ def as_counted(
     """Taps as their own counter would have counted them: which are the same tray, but for those `decided`, and which
     helping the others were, where nobody said it.
 
-    A counter knows what it served itself, and nothing of another one. Its window runs from the last tray that counts.
+    A counter knows what it served itself, and nothing of another one; and of what people say, what they had said when
+    the card came. What it signalled then stays signalled. Its window runs from the last tray that counted then.
     """
-    known = newest_words(words)
-    counts: dict[tuple[str, str, str, date, Meal], int] = defaultdict(int)
-    last_ms: dict[tuple[str, str, str], int] = {}
+    said_of: dict[str, list[ServingWord]] = defaultdict(list)
+    for word in words:
+        said_of[word.tap].append(word)
+    before: dict[tuple[str, str, str], list[CounterTap]] = defaultdict(list)
     for tap in sorted(taps, key=lambda one: (one.when.best_ms, record_order(one.id))):
         eater = _eater(tap, bindings)
-        if tap.decision == "refused" or tap.id in known.undone or eater is None:
+        if tap.decision == "refused" or eater is None:
             yield tap
             continue
-        here = tap.device, tap.point, eater
-        before_ms = last_ms.get(here)
+        mine = before[tap.device, tap.point, eater]
+        trays = _counting(mine, said_of, tap.when.best_ms)
         # Only where a clock vouches for the time is the time between them known.
-        same = before_ms is not None and tap.when.anchored and tap.when.best_ms - before_ms < REPEAT_MS
+        same = bool(trays) and tap.when.anchored and tap.when.best_ms - trays[-1].when.best_ms < REPEAT_MS
         if same and tap.id not in decided:
             tap = msgspec.structs.replace(tap, decision="repeated", reason="repeat")
-        if known.tray.get(tap.id, "repeat" if tap.decision == "repeated" else "second") == "repeat":
-            yield tap
-            continue
-        last_ms[here] = tap.when.best_ms
-        place = placed(plans, tap.when, tap.point, tap.said)
-        counts[*here, place.day, place.meal] += 1
-        nth = counts[*here, place.day, place.meal]
-        if tap.said is None and nth > 1:
-            tap = msgspec.structs.replace(tap, said=MealTap(place.day.isoformat(), place.meal, place.shift, nth))
+        if tap.decision != "repeated" and tap.said is None:
+            place = placed(plans, tap.when, tap.point, None)
+            others = [placed(plans, one.when, one.point, one.said) for one in trays]
+            nth = 1 + sum(1 for one in others if (one.day, one.meal) == (place.day, place.meal))
+            if nth > 1:
+                tap = msgspec.structs.replace(tap, said=MealTap(place.day.isoformat(), place.meal, place.shift, nth))
+        mine.append(tap)
         yield tap
+
+
+def _counting(taps: Iterable[CounterTap], said_of: Mapping[str, Sequence[ServingWord]], at_ms: int) -> list[CounterTap]:
+    """Those of a counter's records of one eater, in their order, that were trays by what was said before a moment."""
+    found = []
+    for tap in taps:
+        known = newest_words(word for word in said_of.get(tap.id, ()) if word.at_ms < at_ms)
+        tray = known.tray.get(tap.id, "repeat" if tap.decision == "repeated" else "second")
+        if tap.id not in known.undone and tray == "second":
+            found.append(tap)
+    return found
 
 
 def _eater(tap: CounterTap, bindings: Mapping[str, Sequence[Binding]]) -> str | None:

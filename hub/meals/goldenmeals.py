@@ -19,9 +19,9 @@ from hub.attendance.goldenday import ERRORS_SHOWN, FILES
 from hub.attendance.schoolday import SchoolDay
 from hub.attendance.timetable import minute_of
 from hub.meals.goldencounters import as_counted, detail_from, detailed
-from hub.meals.goldenfaults import disagreements
+from hub.meals.goldenfaults import disagreements, unserved
 from hub.meals.mealdays import PupilMeal, meals_of
-from hub.meals.portions import Cut, Enrolment, Excuse, PortionWord, Said, registered, sheet_of
+from hub.meals.portions import Closure, Cut, Enrolment, Excuse, PortionWord, Said, registered, sheet_of
 from hub.meals.servings import ClassList, Counters, CounterTap, Served, ServingWord, Why, served
 from hub.meals.sittings import MealPlans, Moment, PlannedMeal, PlannedShift, SchoolMeals, plan_on
 from hub.meals.wordorder import NOW, Until
@@ -32,6 +32,7 @@ MEAL_FILES: Final[Mapping[str, tuple[str, ...]]] = {
     "menus.csv": ("date", "meal", "shift", "opens", "closes", "classes", "stations", "menu", "lot"),
     "enrolment.csv": ("id", "at", "by", "pupil_key", "from", "to", "weekdays", "meals", "portion"),
     "cuts.csv": ("id", "at", "by", "pupil_key", "from", "to", "meals", "withdraws"),
+    "closures.csv": ("id", "at", "by", "date", "meals", "closed"),
     "locks.csv": ("date", "meal", "lock", "at"),
     "counters.csv": ("id", "decision", "nth", "hand", "by", "of", "pupil_key"),
     "corrections.csv": ("id", "at", "by", "tap", "why"),
@@ -104,7 +105,11 @@ def parse_meals(folder: str, files: Mapping[str, bytes], day: SchoolDay) -> Gold
             errors.append(f"locks.csv: {place[0]} {place[1]} {place[2]} stands on two lines")
         locks[place] = at_ms
     lists = tuple(rows("class-lists.csv", _class_list))
+    closures = rows("closures.csv", _closure)
     errors += disagreements(day, known, [one for one, _ in enrolled], cut_lines, detail_lines, words, lists)
+    planned = {(one.day, one.meal) for one in menus}
+    days = {on for on, _ in planned} | {on for on, _, _ in day.sessions}
+    errors += unserved(planned, days, locks, cut_lines, closures, lists)
     if errors:
         more = f"\n  and {len(errors) - ERRORS_SHOWN} more" if len(errors) > ERRORS_SHOWN else ""
         raise DayRefused(f"{folder}: {len(errors)} faults\n  " + "\n  ".join(errors[:ERRORS_SHOWN]) + more)
@@ -127,7 +132,7 @@ def parse_meals(folder: str, files: Mapping[str, bytes], day: SchoolDay) -> Gold
         day.watermarks,
         day.now_ms,
     )
-    said = tuple(_said(day, plans, one, enrolled, cuts) for one in sorted({one.day for one in menus}))
+    said = tuple(_said(day, plans, one, enrolled, cuts, closures) for one in sorted({one.day for one in menus}))
     return GoldenMeals(menus, said, locks, counters, gates)
 
 
@@ -306,6 +311,11 @@ def _cut(row: Cells) -> tuple[Cut, str]:
     return Cut(name, at_ms, row.text("pupil_key"), first, last, _meals(row), by=by), ""
 
 
+def _closure(row: Cells) -> Closure:
+    closed = not row.maybe("closed") or row.one_of("closed", ("yes", "no")) == "yes"
+    return Closure(row.text("id"), row.moment("at"), row.day("date"), _meals(row), closed, row.text("by"))
+
+
 def _with_withdrawals(rows: Iterable[tuple[Cut, str]], errors: list[str]) -> list[Cut]:
     lines = list(rows)
     found = {cut.id: cut for cut, withdraws in lines if not withdraws}
@@ -346,6 +356,7 @@ def _said(
     at: date,
     enrolled: Iterable[tuple[Enrolment, PortionWord | None]],
     cuts: Iterable[Cut],
+    closures: Iterable[Closure],
 ) -> Said:
     words = list(enrolled)
     return Said(
@@ -357,6 +368,7 @@ def _said(
         tuple(portion for _, portion in words if portion is not None),
         tuple(cuts),
         tuple(Excuse(one) for one in day.leaves),
+        tuple(closures),
     )
 
 

@@ -159,6 +159,14 @@ def is_closed(said: Said, meal: Meal, until: Until = NOW) -> bool:
     return bool(ordered) and ordered[-1].closed
 
 
+def is_had(said: Said, meal: Meal) -> bool:
+    """Whether the school meant to serve a meal that day: by the plan's weekdays, as classes are taught, not closed."""
+    planned = said.plan.of(meal)
+    if planned is None or is_closed(said, meal):
+        return False
+    return any(weekday in planned.weekdays for weekday in said.taught.values())
+
+
 def registered(said: Said, meal: Meal, until: Until = NOW) -> list[Expected]:
     """Everybody who is registered for a meal, by class and pupil key, by what had been said; see the table above."""
     planned = said.plan.of(meal)

@@ -4,7 +4,7 @@
 | --- | --- |
 | taken back (`undone`, and nobody said `done` since) | `undone`: nobody was served |
 | what its counter took for the same tray again (`repeated`), and nobody said `second` | `repeat` |
-| a second helping of which staff said `repeat` | `repeat` |
+| a second helping of which staff said `repeat` | `repeat`; the earliest such one is a serving where none other counts |
 | a card that was referred, and staff served by hand `of` it | `answered`: that serving counts, for whose the card is |
 | a card that was referred, and nobody answered | `referred`: as far as is written nobody was served |
 | all else | a serving: the first of its pupil at its meal by time, or a second helping |
@@ -30,6 +30,7 @@ import msgspec
 from hub.attendance.evidence import record_order
 from hub.attendance.schoolday import NEVER_MS, Binding
 from hub.meals.sittings import MealPlans, Moment, Place, placed
+from hub.meals.traywords import Standing, newest_words, standing
 from hub.meals.wordorder import in_word_order
 from protocol.meals import ByHand, Meal, MealTap
 
@@ -37,6 +38,7 @@ Flag = Literal["clock", "holder", "apart", "outside", "said-otherwise"]
 UNCONFIRMED: Final[frozenset[Flag]] = frozenset({"clock", "holder", "apart"})
 Why = Literal["undone", "done", "second", "repeat"]
 How = Literal["card", "name", "stranger", "list"]
+Besides = Literal["repeat", "undone", "answered", "referred"]
 
 
 class CounterTap(msgspec.Struct, frozen=True):
@@ -119,7 +121,7 @@ class Aside(msgspec.Struct, frozen=True):
     """A record at a counter that is no serving, and why. `pupil`: whose card it is known to be."""
 
     tap: str
-    what: Literal["repeat", "undone", "answered", "referred"]
+    what: Besides
     day: date
     meal: Meal
     shift: int
@@ -183,8 +185,7 @@ class _Counting:
         self._aside: list[Aside] = []
 
     def result(self) -> Served:
-        answers = self._answers()
-        live = [tap for tap in self._taps if not self._set_aside(tap, answers)]
+        live = self._live()
         servings = self._numbered(live)
         at_counters = {(one.pupil, one.day, one.meal) for one in servings}
         servings += self._listed(at_counters)
@@ -219,35 +220,49 @@ class _Counting:
                 found.setdefault(tap.hand.of, tap.id)
         return found
 
-    def _set_aside(self, tap: CounterTap, answers: Mapping[str, str]) -> bool:
-        """Whether a record is no serving; then it stands aside. Records come in the order of their times."""
-        undone, said = tap.id in self._words.undone, self._words.tray.get(tap.id)
-        what: Literal["repeat", "undone", "answered", "referred"] | None = None
-        if tap.decision == "refused":
-            what = "undone" if undone else "answered" if tap.id in answers else "referred"
-        elif undone:
-            what = "undone"
-        elif said == "repeat" or (said is None and self._repeats(tap, answers)):
-            what = "repeat"
+    def _live(self) -> list[CounterTap]:
+        """The records that are servings, by time; the others are set aside."""
+        answers = self._answers()
+        whats = {tap.id: self._what(tap, answers) for tap in self._taps}
+        stands = standing((self._whose_meal(tap), tap.id, self._stands(tap, whats[tap.id])) for tap in self._taps)
+        live = []
+        for tap in self._taps:
+            what = whats[tap.id]
+            if what is None or tap.id in stands:
+                live.append(tap)
+            else:
+                self._set_aside(tap, what)
+        return live
+
+    def _whose_meal(self, tap: CounterTap) -> tuple[str, date, Meal]:
+        place = self._places[tap.id]
+        return self._eaters[tap.id].key, place.day, place.meal
+
+    def _stands(self, tap: CounterTap, what: Besides | None) -> Standing:
         if what is None:
-            return False
+            return "counts"
+        by_person = what == "repeat" and tap.decision == "accepted" and self._words.tray.get(tap.id) == "repeat"
+        return "lent" if by_person else "none"
+
+    def _what(self, tap: CounterTap, answers: Mapping[str, str]) -> Besides | None:
+        """What a record is by itself, None where it counts."""
+        undone, said = tap.id in self._words.undone, self._words.tray.get(tap.id)
+        if tap.decision == "refused":
+            return "undone" if undone else "answered" if tap.id in answers else "referred"
+        if undone:
+            return "undone"
+        if said == "repeat" or (said is None and self._repeats(tap, answers)):
+            return "repeat"
+        return None
+
+    def _set_aside(self, tap: CounterTap, what: Besides) -> None:
         place, eater = self._places[tap.id], self._eaters[tap.id]
         self._aside.append(
             Aside(
-                tap.id,
-                what,
-                place.day,
-                place.meal,
-                place.shift,
-                tap.when,
-                tap.device,
-                tap.point,
-                eater.pupil,
-                tap.card,
-                tap.reason,
+                *(tap.id, what, place.day, place.meal, place.shift, tap.when),
+                *(tap.device, tap.point, eater.pupil, tap.card, tap.reason),
             )
         )
-        return True
 
     def _repeats(self, tap: CounterTap, answers: Mapping[str, str]) -> bool:
         """Whether a record is of the same tray as one before, by itself.
@@ -266,8 +281,9 @@ class _Counting:
         found = []
         for tap in live:
             place, eater = self._places[tap.id], self._eaters[tap.id]
-            counts[eater.key, place.day, place.meal] += 1
-            found.append(self._serving(tap, place, eater, counts[eater.key, place.day, place.meal]))
+            whose = self._whose_meal(tap)
+            counts[whose] += 1
+            found.append(self._serving(tap, place, eater, counts[whose]))
         return found
 
     def _serving(self, tap: CounterTap, place: Place, eater: _Eater, nth: int) -> Serving:
@@ -338,35 +354,6 @@ def serving_spans(servings: Iterable[Serving]) -> dict[tuple[date, Meal], tuple[
             first_ms, last_ms = found.get((one.day, one.meal), (at_ms, at_ms))
             found[one.day, one.meal] = min(first_ms, at_ms), max(last_ms, at_ms)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What counts of people's words: the records that were taken back, and of which tray others are.
-
-    `vouched`: records of which somebody said `done` beside their counter, and nobody `undone` since.
-    """
-
-    undone: frozenset[str]
-    tray: Mapping[str, Literal["second", "repeat"]]
-    vouched: frozenset[str]
-
-
-def newest_words(words: Iterable[ServingWord]) -> Words:
-    """The words that count: by time, within a journal by its order. Whatever is said after `undone` says `done` too."""
-    newest: dict[str, Why] = {}
-    tray: dict[str, Literal["second", "repeat"]] = {}
-    vouched: set[str] = set()
-    for word in in_word_order(words, lambda one: (one.record, one.at_ms)):
-        newest[word.tap] = word.why
-        if word.why in ("second", "repeat"):
-            tray[word.tap] = word.why
-        # A counter's own `done` takes its `undone` back; what its clock couldn't tell it can't vouch for.
-        if word.why == "done" and record_order(word.record)[0] != record_order(word.tap)[0]:
-            vouched.add(word.tap)
-        elif word.why == "undone":
-            vouched.discard(word.tap)
-    return Words(frozenset(tap for tap, why in newest.items() if why == "undone"), tray, frozenset(vouched))
 
 
 def newest_lists(lists: Iterable[ClassList]) -> list[ClassList]:

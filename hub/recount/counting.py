@@ -17,6 +17,7 @@ import msgspec
 from hub.attendance.bounds import bounds_of
 from hub.meals.mealdays import PupilMeal, evidence_digest, meals_of, month_of
 from hub.meals.portions import (
+    NOTHING,
     Closure,
     Cut,
     Enrolment,
@@ -56,6 +57,8 @@ from protocol.time import Effective
 HOUR_MS: Final = 3_600_000
 WHYS: Final[tuple[Why, ...]] = get_args(Why)
 DAY_TAPS_MAX: Final = 200_000
+CLASSES_TOLD: Final = 12
+"""Of a note on a sheet; the others are counted."""
 """Records of counters around one day; the largest school makes a twentieth of it."""
 
 
@@ -66,16 +69,23 @@ class Month(msgspec.Struct, frozen=True):
     evidence: str
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was stated or frozen otherwise than it counts now: `restate` a month, or a `sheet` after its lock.
 
-    It is no fault of the records: late words come, pupils move. But a pack says it, and so must its recount.
+    It is no fault of the records: late words come, pupils move. But a pack says it, and so must its recount; but for
+    `classes`, those of a sheet that differ, which packs of before don't have.
     """
 
     what: str
     meal: Meal
     about: str
     detail: str
+    classes: str = ""
+
+    @property
+    def told(self) -> str:
+        """All of it in words."""
+        return f"{self.detail}: {self.classes}" if self.classes else self.detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +312,16 @@ def _sheet_notes(words: _Words, said: Said) -> Iterator[Note]:
         if {part.part for _, _, part in parts} != set(range(1, first.parts + 1)):
             yield Note("sheet", meal, about, "a part of it is missing")
         if sheet_digest(then) != first.digest or together(sheet_of(then)) != stated:
-            yield Note(
-                "sheet", meal, about, f"frozen, {_told(stated)}; what had been said comes to {_told(sheet_of(then))}"
-            )
+            counted = together(sheet_of(then))
+            told = f"frozen, {_told(stated)}; what had been said comes to {_told(counted)}"
+            yield Note("sheet", meal, about, told, _otherwise(stated, counted))
         if first.lock == "final":
             mine = words.adjusted.get((day, meal), [])
             now = together(sheet_of(registered(said, meal, NOW)), *(one.classes for one in mine if one.why == "asked"))
             owed = difference(now, together(stated, *(one.classes for one in mine)))
             if owed:
-                yield Note("sheet", meal, about, f"frozen and adjusted, {_told(owed)} more are said now")
+                more = _classes([f"{name} {_numbers(numbers, '+')}" for name, numbers in owed.items()])
+                yield Note("sheet", meal, about, f"frozen and adjusted, {_told(owed)} more are said now", more)
 
 
 def _told(sheet: Mapping[str, Portions]) -> str:
@@ -318,6 +329,26 @@ def _told(sheet: Mapping[str, Portions]) -> str:
     for numbers in sheet.values():
         whole = whole.plus(numbers)
     return f"{whole.registered} registered, {whole.cut} cut, {whole.total} cooked in {len(sheet)} classes"
+
+
+def _otherwise(stated: Mapping[str, Portions], counted: Mapping[str, Portions]) -> str:
+    """The classes that differ: the whole school's numbers are the same where a pupil moved from one to another."""
+    names = [name for name in sorted({*stated, *counted}) if stated.get(name) != counted.get(name)]
+    if not names:
+        return "of each class the same numbers, of other pupils"
+    before, now = ([_numbers(sheet.get(name, NOTHING)) for name in names] for sheet in (stated, counted))
+    return _classes([f"{name} frozen {old}, said {new}" for name, old, new in zip(names, before, now, strict=True)])
+
+
+def _classes(told: list[str]) -> str:
+    more = len(told) - CLASSES_TOLD
+    return "; ".join([*told[:CLASSES_TOLD], f"and {more} more classes"] if more > 0 else told)
+
+
+def _numbers(one: Portions, sign: str = "") -> str:
+    """What of a class isn't nothing, in words; `sign` before what is more."""
+    told = [(name, getattr(one, name)) for name in Portions.__struct_fields__]
+    return ", ".join(f"{sign if count > 0 else ''}{count} {name}" for name, count in told if count) or "nothing"
 
 
 def _month_notes(words: _Words, months: Mapping[Meal, Month]) -> Iterator[Note]:

@@ -83,7 +83,8 @@ class Facts(msgspec.Struct, frozen=True):
     `plans`: by the ISO day from which each holds. `taught`: ISO day -> class -> the weekday it is taught as. `cards`:
     record -> the text its card is kept under, where that isn't the record's own. `bindings`, `staff`: by that text.
     `received`: record -> when it came to the hub, Unix ms, of those that no clock bounds. `devices`: source -> name.
-    `keys`: source -> the public keys it signed with.
+    `keys`: source -> the public keys it signed with. `waits`: counters whose records, to the last meal that was over,
+    weren't all at the hub when the pack was made.
     """
 
     school: Text
@@ -101,6 +102,7 @@ class Facts(msgspec.Struct, frozen=True):
     devices: dict[str, Text]
     keys: dict[str, list[str]]
     clocks: dict[str, Boots]
+    waits: list[Text] = []
 
     def of_cards(self, held: Mapping[str, Sequence[Held]]) -> dict[str, list[Binding]]:
         """Bindings as servings are attributed by."""

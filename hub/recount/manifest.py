@@ -1,6 +1,6 @@
 """The manifest: what a pack holds, file by file and journal by journal, signed by the hub that made it. Pure.
 
-It says no time at which it was made: the same records make the same bytes.
+It says who asked and no time at which it was made: the same records, asked for by the same person, make the same bytes.
 """
 
 from __future__ import annotations

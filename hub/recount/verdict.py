@@ -109,6 +109,10 @@ def judged(
     verdict = Verdict([], problems[:BAD_MAX], BAD if problems else VALID)
     verdict.lines += [f"BAD {one.about}: {one.what}" for one in verdict.bad]
     verdict.lines += _told(manifest, recount, sum(records.unsigned.values()), len(records.events))
+    if facts.waits:
+        verdict.lines.append(
+            f"NOTE when it was made, records of these counters were waited for: {', '.join(facts.waits)}"
+        )
     verdict.lines.append(_whose(fingerprint(manifest.key), files, forged, known=hub_key is not None))
     return verdict
 
@@ -175,7 +179,7 @@ def _told(manifest: Manifest, recount: Count, unsigned: int, records: int) -> It
         yield f"{meal}: {len(month.pupils)} pupils, {eaten} eaten, {unsure} unconfirmed, {charged} chargeable"
     if unsigned:
         yield f"NOTE {unsigned} records are proven by the hub's signature alone, by none of their counters"
-    yield from (f"NOTE {note.about}: {note.detail}" for note in recount.notes[:BAD_MAX])
+    yield from (f"NOTE {note.about}: {note.told}" for note in recount.notes[:BAD_MAX])
 
 
 # --- differences ------------------------------------------------------------------------------------------------------
@@ -328,6 +332,7 @@ def _notes_differ(octets: bytes, mine: Sequence[Note]) -> Iterator[Problem]:
     except (msgspec.DecodeError, RecursionError, ValueError) as problem:
         yield Problem(NOTES, f"it can't be read: {str(problem)[:200]}")
         return
+    theirs, mine = ([msgspec.structs.replace(one, classes="") for one in notes] for notes in (theirs, mine))
     for one in theirs:
         if one not in mine:
             yield Problem(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from hub.days.classbook import days_between, today_at
-from hub.days.incidentbook import IncidentBook
+from hub.days.counterwaits import counter_waits
 from hub.days.mealmonths import month_days
 from hub.days.office import EntryRefused
 from hub.dayview.mealevents import at_school, meal_events, shown_sheet
@@ -20,7 +21,7 @@ from hub.meals.mealdays import PupilMeal, meals_of, month_of
 from hub.meals.portions import said_of_pupils
 from hub.meals.publicsheet import counter_lines
 from hub.meals.servings import Serving
-from hub.meals.sittings import DAY_MS, clock_ms, midnight_of
+from hub.meals.sittings import clock_ms
 from hub.reporting.making import Reporting
 from hub.reports.monthsheet import Stamp, Standing
 from hub.reports.words import Language
@@ -48,7 +49,7 @@ class MealPapers:
         frozen = None
         if sheet is not None:
             lock = cast(Literal["provisional", "final"], sheet.lock)
-            frozen = Frozen(lock, sheet.version, sheet.due_ms, sheet.frozen_ms, sheet.by, sheet.closed)
+            frozen = Frozen(lock, sheet.version, sheet.due_ms, sheet.frozen_ms, sheet.by, sheet.closed, sheet.classes)
         since = [Adjusted(one.number, one.at_ms, one.by, one.reason, one.classes) for one in adjustments]
         return kitchen_paper(day, meal, numbers, frozen, since, self._language)
 
@@ -56,14 +57,17 @@ class MealPapers:
         """The day's numbers as a paper to post, with what each counter served: the same as on the page."""
         events = meal_events(self._store, day, meal)
         sheet = shown_sheet(events, at_school(self._store, events).present)
-        return public_paper(sheet, counter_lines(day, meal, events.servings), self._language)
+        paper = public_paper(sheet, counter_lines(day, meal, events.servings), self._language, events.dark)
+        reaches = events.ends_ms if events.complete(self._store.clock.now_ms()) else None
+        return replace(paper, standing=Standing(reaches, events.waits))
 
     def ratings(self, first: date, last: date) -> Paper:
         """How many touched each face, by meal, day and tray return. Raises EntryRefused."""
         _hold(first, last)
         with self._store.database.lock:
             found = {day: self._store.days.meals.ratings(day) for day in days_between(first, last)}
-        return ratings_paper({day: some for day, some in found.items() if some}, self._language)
+        paper = ratings_paper({day: some for day, some in found.items() if some}, self._language)
+        return self._rests_on(paper, first, last)
 
     def food(self, first: date, last: date) -> Paper:
         """Menu ids, lots, sample labels and ends of serving. Raises EntryRefused."""
@@ -74,7 +78,8 @@ class MealPapers:
             FoodLine(one.day, one.meal, one.portion, one.menu, one.dish, one.lot, one.supplier, one.sample)
             for one in dishes
         ]
-        return food_paper(lines, self._servings(sorted({one.day for one in dishes})), self._language)
+        paper = food_paper(lines, self._servings(sorted({one.day for one in dishes})), self._language)
+        return self._rests_on(paper, first, last)
 
     def _servings(self, days: list[date]) -> Iterator[Serving]:
         for day in days:
@@ -98,7 +103,8 @@ class MealPapers:
             one = members.get(pupil)
             name, mine = ("", "") if one is None else (one.name if names else "", one.school_class)
             lines.append(MonthLine(pupil, name, mine, days, None if row is None else row.pupils.get(pupil)))
-        return month_paper(month, meal, lines, None if row is None else row.version, self._language)
+        paper = month_paper(month, meal, lines, None if row is None else row.version, self._language)
+        return self._rests_on(paper, *month_days(month))
 
     def slip_days(self, student: str, month: str) -> list[SlipDay]:
         """A child's meals of a month, to today, with hours and records. Raises EntryRefused."""
@@ -131,24 +137,25 @@ class MealPapers:
             raise EntryRefused("{student!r} is no pupil of this school", student=student[:70])
         complaints = [one for _, one in store.complaints.of(month, student)]
         days = self.slip_days(student, month)
-        return slip_paper(person.name, person.school_class, month, days, complaints, self._language)
+        paper = slip_paper(person.name, person.school_class, month, days, complaints, self._language)
+        return self._rests_on(paper, *month_days(month))
 
     # --- as files -----------------------------------------------------------------------------------------------------
 
-    def stamp(self, by: str, first: date, last: date) -> Stamp:
-        """The next report's number, by whom and when; and whose counters' records are waited for in a span."""
-        now_ms = self._store.clock.now_ms()
-        first_ms, last_ms = midnight_of(first), min(midnight_of(last) + DAY_MS, now_ms)
-        origins = IncidentBook(self._store).origins(first_ms, last_ms, now_ms) if first_ms < last_ms else ()
-        waiting = tuple(one.name for one in origins if not one.complete)
-        known = [one.complete_to_ms for one in origins if one.complete_to_ms is not None]
-        number = Reporting(self._store).next_number()
-        standing = Standing(None if waiting or not known else min(known), waiting)
-        return Stamp(number, self._store.config.school, now_ms, by.strip() or "-", standing)
-
-    def file(self, paper: Paper, form: PaperForm, by: str, first: date, last: date) -> bytes:
+    def file(self, paper: Paper, form: PaperForm, by: str) -> bytes:
         """A paper as a file under a number of its own."""
-        return paper_bytes(paper, form, self.stamp(by, first, last), self._language)
+        number, school = Reporting(self._store).next_number(), self._store.config.school
+        # How far counters' records reach is the paper's own to say, where it rests on any.
+        stamp = Stamp(number, school, self._store.clock.now_ms(), by.strip() or "-", Standing(None))
+        return paper_bytes(paper, form, stamp, self._language)
+
+    def _rests_on(self, paper: Paper, first: date, last: date) -> Paper:
+        """A paper that rests on counters' records of some days, with who is waited for of the meals that are over."""
+        found = counter_waits(self._store, first, last)
+        if found.until_ms is None:
+            return paper
+        reaches = None if found.waits or not found.known else found.until_ms
+        return replace(paper, standing=Standing(reaches, found.waits))
 
 
 def _hold(first: date, last: date) -> None:

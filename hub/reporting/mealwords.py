@@ -79,7 +79,7 @@ class MealWords:
         name = next((one for one in PAPER_FORMS if one == form), None)
         if name is None:
             raise ReportRefused(f"{form[:20]!r} is not one of {', '.join(PAPER_FORMS)}", hint="Name the file so.")
-        return Outcome(made.title, paper=papers.file(made, name, by, first, last))
+        return Outcome(made.title, paper=papers.file(made, name, by))
 
     def _complain(self, words: Words) -> Outcome:
         day = None if words.get("date") is None else _date(words)

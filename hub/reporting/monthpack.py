@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hub.days.classbook import today_at
+from hub.days.counterwaits import counter_waits
 from hub.days.mealmonths import month_days
 from hub.days.office import EntryRefused
 from hub.meals.mealdays import PupilMeal, evidence_digest, meals_of, month_of
@@ -202,6 +203,7 @@ class MonthPack:
             devices,
             keys,
             {source: self._boots(source, volumes) for source in devices},
+            list(counter_waits(store, first, last).waits),
         )
 
     def _devices(self, volumes: Mapping[str, Volume]) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -185,6 +185,7 @@ class Counters(RowsWorker):
             store.mealplans.version,
             store.counters.version,
             store.people.version,
+            store.notes.diets_in_doubt() is None,
             [key.number for key in store.secrets.card_keys()],
             counts,
         )
@@ -219,6 +220,7 @@ class Counters(RowsWorker):
             staff = [one for one in store.counters.staff() if one.gone_ms is None]
             keys = store.secrets.card_keys()
             made = rfc3339(store.clock.now_ms())
+            keep = store.notes.diets_in_doubt() is not None
         told = Told(
             names,
             {pupil: Alerts(one.alerts, one.confirmed) for pupil, one in diets.items()},
@@ -227,6 +229,7 @@ class Counters(RowsWorker):
             {one.id: one.pin for one in staff if one.pin is not None},
             {key.keyed(parse_card(one.card)): one.id for one in staff if one.card is not None for key in keys},
             {one.id: one.shown for one in staff},
+            keep,
         )
         return counter_sheet(self._school, said, told, version, made)
 

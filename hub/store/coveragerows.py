@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from hub.attendance.claims import WatermarkRow, claim_of
-from hub.attendance.coverage import Chapter, Claim, DeviceFacts, Gone, Hole, Waiver, ends
+from hub.attendance.coverage import Chapter, Claim, DeviceFacts, Gone, Hole, Waiver, ends, proves
 from hub.store.anchorrows import AnchorRows
 from hub.store.books import Book
 from hub.store.ledger import Ledger
@@ -18,7 +18,10 @@ from protocol.records import JournalOpened
 HOLES_LOOKED_AT: Final = 64
 """Holes of one journal whose time is looked up; what lies behind that many is one hole that may be of any time."""
 LATER_MS: Final = 86_400_000
-"""A claim that reaches beyond the time asked about proves it as well; one of the next day's at the latest."""
+"""A claim that reaches beyond the time asked about proves it as well; so far behind it each of them is looked at.
+
+A device that was off for longer proves it with its next run's first word: see CoverageRows._next_words.
+"""
 
 
 class CoverageRows:
@@ -30,14 +33,15 @@ class CoverageRows:
         self._previous: dict[str, tuple[str, int] | None] = {}
         self._unread: dict[int, int] = {}
 
-    def facts(self, from_ms: int, until_ms: int) -> list[DeviceFacts]:
+    def facts(self, from_ms: int, until_ms: int, said_from_ms: int | None = None) -> list[DeviceFacts]:
         """Every device that a person accepted, for what is asked of the time from `from_ms` to `until_ms`.
 
-        One that was retired before that was written down was when it last spoke.
+        One that was retired before that was written down was when it last spoke. `said_from_ms`: of a long span only
+        the words, and taps' kinds, from then on are asked for; those of before prove nothing of its end.
         """
+        said_from_ms = from_ms if said_from_ms is None else said_from_ms
         self._unread = self._not_read()
-        claims = self._claims(from_ms, until_ms + LATER_MS)
-        tapped = self._tapped(from_ms, until_ms)
+        claims, tapped = self._claims(said_from_ms, until_ms + LATER_MS), self._tapped(said_from_ms, until_ms)
         rows = self._ledger.database.connection.execute(
             "SELECT device, state, first_seen_ms, retired_ms FROM devices WHERE state <> 'pending' ORDER BY device"
         ).fetchall()
@@ -49,7 +53,9 @@ class CoverageRows:
                 continue
             chapters, leaves = self._chapters(books, from_ms)
             heard_ms = max((chapter.heard_ms for chapter in chapters), default=None)
-            mine = [claim for book in books for claim in claims.get(book.number, ())] or self._last_claim(books)
+            mine = [claim for book in books for claim in claims.get(book.number, ())]
+            mine += self._next_words(books, chapters, leaves, mine, until_ms)
+            mine = mine or self._last_claim(books)
             gone_ms = (heard_ms if retired_ms is None else retired_ms) if state == "retired" else None
             kinds = frozenset(kind for book in books for kind in tapped.get(book.number, ()))
             since_ms = min([first_seen_ms, *self._began_ms(books)])
@@ -91,6 +97,46 @@ class CoverageRows:
             journal = self._ledger.books.numbered(number).journal
             found.setdefault(number, []).append(claim_of(WatermarkRow(journal, *row)))
         return found
+
+    def _next_words(
+        self, books: list[Book], chapters: list[Chapter], leaves: tuple[str, ...], near: list[Claim], until_ms: int
+    ) -> list[Claim]:
+        """Of each line of journals that proves nothing beyond the time asked about so far: its first word that does.
+
+        Run by run, so that it costs no more than following the runs themselves.
+        """
+        numbers = {book.journal: book.number for book in books}
+        by_name = {chapter.journal: chapter for chapter in chapters}
+        last_near = {claim.journal: claim.sequence for claim in near}
+        found: dict[tuple[str, int], Claim] = {}
+        for leaf in leaves:
+            line = _line(by_name, leaf)
+            if any(one.sequence <= line.get(one.journal, 0) and _reaches(one, until_ms) for one in near):
+                continue
+            for journal, through in reversed(line.items()):
+                row = numbers[journal], journal, last_near.get(journal, 0), through
+                words = self._words_beyond(*row, until_ms)
+                found |= {(journal, one.sequence): one for one in words}
+                if any(_reaches(one, until_ms) for one in words):
+                    break
+        return list(found.values())
+
+    def _words_beyond(self, number: int, journal: str, after: int, through: int, until_ms: int) -> list[Claim]:
+        """A journal's first sure word of after `until_ms`, and its last one: what was blind at first may see then."""
+        cells = "SELECT sequence, complete_to_ms, error_ms, stations, blind FROM watermarks"
+        ask = self._ledger.database.connection.execute
+        last = ask(
+            f"{cells} WHERE journal = ? AND sequence > ? AND sequence <= ? ORDER BY sequence DESC LIMIT 1",
+            (number, after, through),
+        ).fetchone()
+        if last is None or last[1] < until_ms:
+            return []
+        first = ask(
+            f"{cells} WHERE journal = ? AND sequence > ? AND sequence <= ? AND complete_to_ms - error_ms >= ?"
+            " ORDER BY sequence LIMIT 1",
+            (number, after, through, until_ms),
+        ).fetchone()
+        return [claim_of(WatermarkRow(journal, *row)) for row in (first, last) if row is not None]
 
     def _last_claim(self, books: list[Book]) -> list[Claim]:
         """The last word of a device that said nothing since."""
@@ -204,6 +250,23 @@ class CoverageRows:
             began = None if opened is None else self._anchors.of(book.source).effective(opened).not_before_ms
             if began is not None:
                 yield began
+
+
+def _reaches(claim: Claim, until_ms: int) -> bool:
+    """Whether a word says that all is written of a time, and of what came before it."""
+    return claim.error_ms is not None and proves(claim) >= until_ms
+
+
+def _line(by_name: Mapping[str, Chapter], leaf: str) -> dict[str, int]:
+    """A journal and those before it, newest first: each with its last record that belongs to this line."""
+    line: dict[str, int] = {}
+    name, through = leaf, by_name[leaf].held_last
+    while name in by_name and name not in line:
+        line[name] = through
+        previous = by_name[name].previous
+        if previous is not None:
+            name, through = previous
+    return line
 
 
 def _pieces(first: int, last: int, parked: RangeSet, lost: RangeSet | None) -> Iterator[tuple[tuple[int, int], Gone]]:

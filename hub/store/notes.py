@@ -1,6 +1,7 @@
 """The hub's notes: what it remembers in its ledger's file beside records - its last backup, what is to be regained.
 
-Of calendar and timetable it remembers whether a person looked at them after the ledger was replaced.
+Of calendar and timetable, and of what children must not eat, it remembers whether a person looked at them after the
+ledger was replaced.
 """
 
 from __future__ import annotations
@@ -57,7 +58,19 @@ class CalendarBack(msgspec.Struct, frozen=True):
     by: str = ""
 
 
-NAMES: Final = {BackedUp: "backup", Regain: "regain", Regained: "regained", CalendarBack: "calendar"}
+class DietsBack(msgspec.Struct, frozen=True):
+    """As CalendarBack, of what children must not eat: what was entered after the backup only counters may know."""
+
+    asked_ms: int
+    backup_ms: int | None = None
+    confirmed_ms: int | None = None
+    by: str = ""
+
+
+Note = BackedUp | Regain | Regained | CalendarBack | DietsBack
+NAMES: Final = {
+    BackedUp: "backup", Regain: "regain", Regained: "regained", CalendarBack: "calendar", DietsBack: "diets",
+}  # fmt: skip
 """Under which names they lie among the settings."""
 
 
@@ -75,21 +88,32 @@ class Notes:
         ).fetchone()
         return None if found is None else decoded(bytes(found[0]), kind)
 
-    def write(self, note: BackedUp | Regain | Regained | CalendarBack) -> None:
+    def write(self, note: Note) -> None:
         """Put a note in the place of the one before."""
         self._database.connection.execute(
             "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (NAMES[type(note)], encoded(note))
         )
 
-    def doubt_calendar(self, now_ms: int) -> None:
-        """What people kept of calendar and timetable may be gone: somebody is to look at them."""
-        known = self.read(CalendarBack)
-        self.write(CalendarBack(now_ms, None if known is None else known.backup_ms))
+    def doubt(self, kind: type[CalendarBack] | type[DietsBack], now_ms: int) -> None:
+        """What people kept of it may be gone: somebody is to look at what is there."""
+        known = self.read(kind)
+        self.write(kind(now_ms, None if known is None else known.backup_ms))
 
     def calendar_in_doubt(self) -> CalendarBack | None:
         """What calendar and timetable are as of, where nobody has looked at them since; else None."""
         note = self.read(CalendarBack)
         return None if note is None or note.confirmed_ms is not None else note
+
+    def diets_in_doubt(self) -> DietsBack | None:
+        """As of what children must not eat."""
+        note = self.read(DietsBack)
+        return None if note is None or note.confirmed_ms is not None else note
+
+    def confirm_diets(self, now_ms: int, by: str) -> None:
+        """A person has looked at all of them after the ledger was replaced; nothing where it wasn't."""
+        note = self.diets_in_doubt()
+        if note is not None:
+            self.write(DietsBack(note.asked_ms, note.backup_ms, now_ms, by))
 
     def drop(self, kind: type[T]) -> None:
         """Forget a note."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hub.store.database import Database
 from hub.store.devices import DeviceKey, Devices
-from hub.store.notes import Notes, Regain
+from hub.store.notes import CalendarBack, DietsBack, Notes, Regain
 from protocol.cards import KEY_BYTES, CardKey
 from protocol.envelope import digest, octets_of, text_of
 from protocol.errors import BadMessage, NeedsHands
@@ -146,7 +146,8 @@ class Secrets:
             run("INSERT INTO card_keys (number, secret) VALUES (?, ?)", (number, secret))
         # A hub that becomes who another one was lacks what that one entered.
         Notes(self._database).write(Regain(now_ms))
-        Notes(self._database).doubt_calendar(now_ms)
+        for kind in (CalendarBack, DietsBack):
+            Notes(self._database).doubt(kind, now_ms)
         devices.forget_sealed()
         for one in saved.devices:
             expected = fingerprint(one.key)

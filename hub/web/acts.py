@@ -99,6 +99,7 @@ ACTS: Final = {
     "timetable bell": N_("sửa giờ chuông"),
     "timetable changed": N_("sửa lịch và giờ học"),
     "timetable confirmed": N_("xác nhận lịch"),
+    "diets confirmed": N_("xác nhận dị ứng sau khi khôi phục"),
     "timetable document": N_("tải văn bản lịch"),
     "timetable halves": N_("sửa buổi học trong tuần"),
     "timetable holiday": N_("thêm ngày nghỉ"),

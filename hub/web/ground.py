@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fastapi import FastAPI, Request
@@ -195,7 +195,9 @@ def _opens(visit: Visit, page: Page) -> bool:
     return visit.may(page.right) and not (page.of == "class" and bound(visit.person) and not visit.person.school_class)
 
 
+@cache
 def _environment(language: Language) -> Environment:
+    """Of the whole process: pages are compiled once, however many hubs it has."""
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,

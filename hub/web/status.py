@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hub.parts import Store
     from hub.road.fleet import Fleet
     from hub.store.devices import Device
+    from hub.store.notes import CalendarBack, DietsBack
 
 _FIRST_RECORDS = (
     "SELECT journals.journal, events.raw FROM journals CROSS JOIN events ON events.journal = journals.number"
@@ -74,7 +75,8 @@ class Status:
                 },
                 "backup": self.backup(),
                 "regained": regained(store),
-                "calendar": _calendar(store),
+                "calendar": _back(store.calendar_in_doubt()),
+                "diets": _back(store.diets_in_doubt()),
                 "roster": None if release is None else release[1],
                 "devices": devices,
                 "alarms": self._alarms(),
@@ -189,9 +191,8 @@ _BESIDE = {
 }
 
 
-def _calendar(store: Store) -> dict[str, Any] | None:
-    """Of which moment the calendar is that a person is to look at; None where nobody has to."""
-    note = store.calendar_in_doubt()
+def _back(note: CalendarBack | DietsBack | None) -> dict[str, Any] | None:
+    """Of which moment is what a person is to look at after a loss; None where nobody has to."""
     return None if note is None else {"asked_ms": note.asked_ms, "backup_ms": note.backup_ms}
 
 

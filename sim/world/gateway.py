@@ -17,7 +17,7 @@ from edge.config import GatewayConfig, config_from
 from edge.delivery import Delivery
 from edge.journalfile import FILE_NAME
 from edge.journalrows import SEQUENCE_BITS
-from edge.ports import CardSeen, HandSeen, Recorded, Warning_
+from edge.ports import Came, CardSeen, HandSeen, Recorded, Warning_
 from edge.statement import will_message
 from protocol.cards import CardUid
 from protocol.errors import JournalFull, K12EdgeError
@@ -290,7 +290,7 @@ class GatewayBox:
             return None
         asked: list[Held] = []
 
-        def answered(_code: str | None, tap: str | None) -> None:
+        def answered(_code: str | None, tap: str | None, _came: Came) -> None:
             # Pressed twice: the first press's record answers, and no signal is given again.
             if tap is not None and asked and asked[0].shown is None:
                 asked[0].shown = f"pressed {tap}"

@@ -136,8 +136,9 @@ class HubBox:
             )
         except K12EdgeError as problem:
             # A full disk it waits for by itself; after anything else its process is started again by systemd.
-            self.truth.count("hub could not start" if not isinstance(problem, LedgerFull) else "hub waits for its disk")
-            self._refused += 1
+            waits = isinstance(problem, LedgerFull)
+            self.truth.count("hub waits for its disk" if waits else "hub could not start")
+            self._refused += not waits
             if self._refused > REFUSED_MAX:
                 self.truth.broken("a hub starts without a person", f"{problem.code}: {problem}")
             self.storage.release()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from hub.days.classbook import today_at
 from hub.days.office import EntryRefused
@@ -46,6 +46,8 @@ FIDGETS: Final = 0.5
 """Of those whose serving is taken back, who touched the reader once more before."""
 UNDONE: Final = 0.03
 """Servings that staff take back; half of those eaters come again."""
+MENDED_TWICE: Final = 0.7
+"""Of those whose serving is taken back, who had touched at another counter since, where staff call it the same tray."""
 CUTS: Final = 0.06
 """Pupils who don't eat today; some of them come all the same."""
 CUTS_MIN: Final = (25, 100, 160)
@@ -75,6 +77,8 @@ class Lunch:
         self.paths = Paths(school)
         self.undone: dict[str, Word] = {}
         """Records of servings that staff took back, as far as they know."""
+        self.flipped: dict[str, Word] = {}
+        """The same of second helpings that staff called the same tray."""
 
     # --- the office ---------------------------------------------------------------------------------------------------
 
@@ -184,6 +188,8 @@ class Lunch:
         if rng.random() < UNDONE:
             if rng.random() < FIDGETS:
                 self._school.loop.after(SECOND, lambda: _touch(box, station, card))
+            if rng.random() < MENDED_TWICE:
+                self._touch_elsewhere(rng, card)
             self._school.loop.after(
                 int(rng.uniform(2, 15) * SECOND), lambda: self._undo(rng, box, held, place, pupil, card)
             )
@@ -205,23 +211,45 @@ class Lunch:
         pupil: Pupil | None,
         card: CardUid,
     ) -> None:
-        """Staff take a serving back; where the box falls over it, nobody knows whether that was written."""
-        tap, now_ns = held.tap, self._school.loop.now_ns
-        if held.shown != "accepted" or tap is None or box.assembly is None:
-            return
-        counter = box.assembly.counter
-        assert counter is not None
-        word = self.undone[tap] = Word(None, False, now_ns)
+        """Staff take a serving back; half of those eaters come again."""
+        if self._correct("undo", box, held) and rng.random() < 0.5:
+            self._school.loop.after(2 * SECOND, lambda: self._come(rng, place, pupil, card, by_name=False))
 
-        def undo() -> None:
-            done = counter.undo(tap, STAFF)
+    def _touch_elsewhere(self, rng: Random, card: CardUid) -> None:
+        """At whatever counter; staff there call it the same tray, before the first is taken back or after it."""
+        gateway, station, chance = self._a_counter(rng)
+        boxes = self._school.boxes(gateway)
+        box, wait_ns = boxes[int(chance * len(boxes))], int(rng.uniform(1, 12) * SECOND)
+
+        def touch() -> None:
+            held = box.hold(station, card)
+            if held is not None:
+                self._school.loop.after(wait_ns, lambda: self._flip(box, held))
+
+        self._school.loop.after(SECOND + 200 * MS, touch)
+
+    def _flip(self, box: GatewayBox, held: Held) -> None:
+        self._correct("flip", box, held)
+
+    def _correct(self, what: Literal["undo", "flip"], box: GatewayBox, held: Held) -> bool:
+        """Whether staff could press it; where the box falls over it, nobody knows whether that was written."""
+        tap = held.tap
+        if held.shown != "accepted" or tap is None or box.assembly is None:
+            return False
+        counter, words = box.assembly.counter, self.undone if what == "undo" else self.flipped
+        assert counter is not None
+        word = words[tap] = Word(None, False, self._school.loop.now_ns)
+
+        def say() -> None:
+            done = counter.undo(tap, STAFF) if what == "undo" else counter.flip(tap, STAFF)
             if done.code is None:
                 word.sure, word.record = True, done.tap
-                self._school.truth.seen["serving taken back"] += 1
+                self._school.truth.seen["serving taken back" if what == "undo" else "called the same tray"] += 1
+            elif done.code == "no-second":
+                del words[tap]
 
-        box.perform(undo)
-        if rng.random() < 0.5:
-            self._school.loop.after(2 * SECOND, lambda: self._come(rng, place, pupil, card, by_name=False))
+        box.perform(say)
+        return True
 
 
 def _today(store: Store) -> date:

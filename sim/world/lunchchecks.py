@@ -16,6 +16,7 @@ from sim.world.plan import MEALTIME
 
 if TYPE_CHECKING:
     from hub.parts import Store
+    from sim.world.lunch import Word
     from sim.world.school import School
     from sim.world.truth import Held
 
@@ -38,6 +39,7 @@ def check_lunch(school: School) -> None:
         found = served(known)
         _check_refused(school, known.taps)
         _check_counted(school, store, day, found)
+        _check_ate(school, store, known.taps, found)
         _check_seconds(school, known.taps)
     _check_sheets(school, store)
 
@@ -82,6 +84,8 @@ def _check_counted(school: School, store: Store, day: date, found: Served) -> No
         if len(got) != 1 or got[0] not in wanted:
             school.truth.broken("each serving counted once", f"{name}, shown {held.shown}: {got}, not {sorted(wanted)}")
         school.truth.seen[f"at the hub: {got[0]}"] += 1
+        if got[0] == "served" and _sure(store, school.lunch.flipped.get(name)):
+            school.truth.seen["a same tray stands"] += 1
 
 
 def _wanted(school: School, store: Store, name: str, held: Held) -> set[str]:
@@ -91,11 +95,34 @@ def _wanted(school: School, store: Store, name: str, held: Held) -> set[str]:
     if held.shown == "refused":
         return {"referred", "answered"}
     word = school.lunch.undone.get(name)
+    if name in school.lunch.flipped:
+        # Which of both by what else the pupil has: `_check_ate`.
+        return {"repeat", "served"}
     if word is None:
         return {"served"}
-    if word.sure and (word.record is None or _is_held(store, word.record)):
-        return {"undone"}
-    return {"undone", "served"}
+    return {"undone"} if _sure(store, word) else {"undone", "served"}
+
+
+def _sure(store: Store, word: Word | None) -> bool:
+    """Whether a word was said, and the hub has it."""
+    return word is not None and word.sure and (word.record is None or _is_held(store, word.record))
+
+
+def _check_ate(school: School, store: Store, known: tuple[CounterTap, ...], found: Served) -> None:
+    """Whoever was shown a tray that nobody took back ate, whatever was called the same tray; and what was called so is
+    a serving only where nothing else of theirs is.
+    """
+    shown = {one.id for one in known if one.decision == "accepted"}
+    ate: dict[tuple[str | None, date, str], list[str]] = defaultdict(list)
+    for serving in found.servings:
+        ate[serving.pupil, serving.day, serving.meal].append(serving.tap)
+    for aside in found.aside:
+        if aside.tap in shown and aside.what == "repeat" and not ate[aside.pupil, aside.day, aside.meal]:
+            school.truth.broken("each serving counted once", f"{aside.tap}: the same tray as none; {aside.pupil}")
+    for (pupil, _, _), taps in ate.items():
+        for tap in taps if pupil is not None and len(taps) > 1 else ():
+            if _sure(store, school.lunch.flipped.get(tap)):
+                school.truth.broken("each serving counted once", f"{tap}: called the same tray, beside {taps}")
 
 
 def _is_held(store: Store, name: str) -> bool:
@@ -110,6 +137,8 @@ def _is_held(store: Store, name: str) -> bool:
 def _check_seconds(school: School, taps: tuple[CounterTap, ...]) -> None:
     """A counter that could hear of a serving knows the next one for a second; one that couldn't says so."""
     signals, seen = school.truth.signals, school.lunch.paths.seen
+    # A hub that was replaced lacks what gateways had pruned: how many trays there were in all, it can't say.
+    whole = seen.keys() <= {tap.id for tap in taps}
     meals: dict[tuple[str, str, str], list[tuple[int, CounterTap]]] = defaultdict(list)
     for tap in taps:
         held = signals.get(tap.id)
@@ -125,11 +154,11 @@ def _check_seconds(school: School, taps: tuple[CounterTap, ...]) -> None:
         mine.sort(key=lambda one: one[0])
         for number, (at_ns, tap) in enumerate(mine):
             if tap.id in signals and tap.id in seen:
-                _check_second(school, at_ns, tap, mine[:number], len(mine))
+                _check_second(school, at_ns, tap, mine[:number], len(mine) if whole else None)
 
 
 def _check_second(
-    school: School, at_ns: int, tap: CounterTap, before: list[tuple[int, CounterTap]], total: int
+    school: School, at_ns: int, tap: CounterTap, before: list[tuple[int, CounterTap]], total: int | None
 ) -> None:
     assert tap.said is not None
     seen, here = school.lunch.paths.seen, school.lunch.paths.seen[tap.id]
@@ -141,8 +170,9 @@ def _check_second(
         and one.id in seen
         and seen[one.id].process in heard
         and one.id not in school.lunch.undone
+        and one.id not in school.lunch.flipped
     ]
-    if not 1 + len(sure) <= tap.said.nth <= total:
+    if tap.said.nth < 1 + len(sure) or (total is not None and tap.said.nth > total):
         school.truth.broken(
             "a second is known within a second", f"{tap.id}: {tap.said}, after {sure}; {total} in all, near {heard}"
         )

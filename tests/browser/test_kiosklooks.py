@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from edge.canteen.ports import ClassTally
+from edge.canteen.ports import ClassTally, Done
+from protocol.countersheet import Eater
 from sim.counter import SimulatedCounter
 from tests.browser.kioskwalk import CUT, SIZES, Screens, chromium
 from tests.edge.kiosk.counters import STATION, counter, kiosk_of
@@ -112,6 +113,42 @@ def test_each_step_of_the_staffs_screen_fits_and_is_accessible(
         # What stands there is the same in both languages but for the words, which are looked at in each.
         found[number] = screens.faults(page, axe=language == "vi")
     assert not any(found.values()), found
+    page.context.close()
+    calm(of)
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+@pytest.mark.parametrize("size", SIZES)
+def test_what_came_of_a_serving_by_hand_and_that_a_list_was_cut_fit(
+    of: SimulatedCounter,
+    screens: Screens,
+    size: tuple[int, int],
+    language: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy(of)
+    many = [Eater(f"st-z{n}", "Nguyễn Hoàng Phương Uyên Thảo", "10A12", meals=["lunch"]) for n in range(60)]
+    monkeypatch.setattr(of, "eaters", (*of.eaters, *many))
+    page = screens.open(f"/staff?station={STATION}&lang={language}", size)
+    cut = {"vi": "Hơn 48 em", "en": "More than 48"}[language]
+    for done in (
+        Done("slow-storage", later=lambda: None),
+        Done("gone"),
+        Done(None, came="pressed"),
+        Done(None, came="repeated"),
+    ):
+        monkeypatch.setattr(of, "serve_name", lambda *_, came=done: came)
+        # Wherever the test before left the desk: from a step `*` leads home, from there to the menu.
+        step("*", "1", "typing")(page)
+        step("t", "h", "a", "o", "typing")(page)
+        expect(page.locator(".typed")).to_contain_text(cut)
+        assert not page.evaluate(CUT), "the list"
+        step("Enter", "choosing")(page)
+        expect(page.locator(".typed")).to_contain_text(cut)
+        assert not page.evaluate(CUT), "the list to choose from"
+        step("1", "home")(page)
+        expect(page.locator(".notice")).to_be_visible()
+        assert not page.evaluate(CUT), done
     page.context.close()
     calm(of)
 

@@ -20,10 +20,11 @@ from hub.meals.sittings import plan_on, sittings_of
 from k12edge.cli import main
 from k12edge.incident import volumes_of
 from protocol.countersheet import CounterSheet, Eater, MealPlan, SealedSheet, Shift, pack_sheet
-from protocol.meals import ByHand
+from protocol.meals import ByHand, MealTap
 from protocol.signing import seal, sign_message
+from protocol.taps import TapData
 from protocol.topics import device_topic
-from tests.hub.days.test_daybook import midnight_ms
+from tests.hub.days.test_daybook import midnight_ms, mono_at
 from tests.hub.handmade import SCHOOL, Run, new_identity
 from tests.hub.incidents.schooldays import CARDS, COUNTERS, DAY, STRANGE, Lunch, journal_in
 
@@ -244,3 +245,29 @@ def test_by_the_hub_the_files_lie_in_the_folder_and_a_version_is_sent_by_its_own
     assert len(json.loads(capsys.readouterr().out)) == 1
     assert main(["hub", "incident", *words]) == 1
     assert "incident-refused" in capsys.readouterr().err
+
+
+def test_hours_from_journals_name_a_weekends_meal_only_by_a_serving(
+    lunch: Lunch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, sunday = tmp_path / "quay-a", DAY + timedelta(days=3)
+    journal_in(folder, [lunch.runs[0]])
+    sheet_in(folder, "quay-a")
+    hours = ("--last-hours", "96", "--date", sunday.isoformat())
+    ran(tmp_path / "out", capsys, folder, more=hours)
+    # Thursday's lunch and Friday's: of Saturday and Sunday nobody is said not to have eaten.
+    days = {row[1] for row in lines_of(tmp_path / "out", "Có mặt hoặc chưa rõ, không có lượt ăn")}
+    assert days == {f"{DAY:%d/%m/%Y}", f"{DAY + timedelta(days=1):%d/%m/%Y}"}
+    run = Run(lunch.boxes[0].source).open(after=lunch.runs[0], mono_ms=mono_at("09:00", sunday))
+    # Its hub is closed already: the tap's bytes are made by hand.
+    said = MealTap(sunday.isoformat(), "lunch", 1)
+    run.add(
+        "meal.pickup",
+        lambda at: TapData(
+            "canteen", "quay-a-1", None, "hk1:AAAAAAAAAAA", "st-03", "accepted", None, "ok", "r", at, meal=said
+        ),
+        mono_ms=mono_at("10:40", sunday),
+    )
+    journal_in(tmp_path / "second", [run])
+    ran(tmp_path / "other", capsys, folder, tmp_path / "second", more=hours)
+    assert f"{sunday:%d/%m/%Y}" in {row[1] for row in lines_of(tmp_path / "other", "Đã ăn")}

@@ -407,8 +407,8 @@ def _undone_for_show(monkeypatch: pytest.MonkeyPatch) -> None:
 def _refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter sends pupils away."""
 
-    def at_table(self: Station, judged: Any, keyed: str, clock: Any) -> Any:
-        judged, plate = real(self, judged, keyed, clock)
+    def at_table(self: Station, judged: Any, keyed: str, clock: Any, of: Any = None) -> Any:
+        judged, plate = real(self, judged, keyed, clock, of)
         return (Judgement("refused", "not-enrolled", None, judged.roster) if keyed[-1] in "05" else judged), plate
 
     real = Station._at_table
@@ -424,9 +424,14 @@ def _unadjusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Kitchen, "_follow", lambda *_: 0)
 
 
+def _same_tray_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.meals.servings.standing", lambda _: frozenset())
+
+
 LUNCH_BREAKS: list[tuple[Callable[[pytest.MonkeyPatch], None], str, str | None]] = [
     (_deaf, "a second is known within a second", None),
     (_undone_for_show, "each serving counted once", None),
+    (_same_tray_as_none, "each serving counted once", None),
     (_refuses, "nobody refused", None),
     (_sure_of_all, "a counter that hears not all says so", "counter-alone"),
     (_unadjusted, "frozen sheet and adjustments are what was said", None),

@@ -8,8 +8,10 @@ import msgspec
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from hub.days.counterwaits import counter_waits
+from hub.days.mealmonths import month_days
 from hub.days.office import REASON_CHARACTERS_MAX, EntryRefused
-from hub.dayview.mealevents import at_school, meal_events, shown_sheet
+from hub.dayview.mealevents import MealEvents, at_school, meal_events, shown_sheet
 from hub.meals.publicsheet import counter_lines
 from hub.meals.servings import Aside, Serving, newest_lists
 from hub.meals.wordorder import in_word_order
@@ -75,7 +77,7 @@ def _add_servings(web: Web) -> None:
     def servings(visit: Visitor, day: AskedDay = None, meal: AskedMeal = None, _class: Class = None) -> Any:
         """Every serving of a meal, of a class or of all, by time; records of counters that are none stand `aside`.
 
-        Of a class: its pupils' alone. `complete`: all counters have said everything.
+        Of a class: its pupils' alone. `complete`: all counters have said everything. `dark`: when one was off or blind.
         """
         when = day or visit.today
         found = meal_events(web.store, when, meal_asked(web, when, meal))
@@ -85,6 +87,7 @@ def _add_servings(web: Web) -> None:
             "meal": found.meal,
             "complete": found.complete(visit.now_ms),
             "waits": list(found.waits),
+            "dark": _dark(found),
             "items": [
                 _serving(one, found.classes)
                 for one in found.servings
@@ -104,6 +107,7 @@ def _add_servings(web: Web) -> None:
         return {
             **msgspec.to_builtins(sheet),
             "complete": found.complete(visit.now_ms),
+            "dark": _dark(found),
             "counters": [
                 {
                     **{name: getattr(one, name) for name in ("device", "point", "shift", "served", "seconds")},
@@ -113,6 +117,14 @@ def _add_servings(web: Web) -> None:
                 for one in counter_lines(when, found.meal, found.servings)
             ],
         }
+
+
+def _dark(events: MealEvents) -> list[dict[str, str]]:
+    return [
+        {"device": device, "why": why, "detail": detail}
+        for device, words in events.dark.items()
+        for why, detail in words
+    ]
 
 
 def _serving(one: Serving, classes: dict[str, str]) -> dict[str, Any]:
@@ -191,18 +203,29 @@ def _seen_ms(text: str | None) -> int | None:
 def _add_months(web: Web) -> None:
     @web.api("GET", "/v1/meals/months", "reports", of="class")
     def months(visit: Visitor, month: AskedMonth = None, meal: AskedMeal = None, _class: Class = None) -> Any:
-        """A month of each pupil of a class or of all: registered, cut, eaten, chargeable; and the version stated."""
+        """A month of each pupil of a class or of all: registered, cut, eaten, chargeable; and the version stated.
+
+        `waits`: the counters whose records of that month aren't all here.
+        """
         asked = month or f"{visit.today:%Y-%m}"
         name = meal_asked(web, visit.today, meal)
         found = web.store.mealmonths.told(asked, (name,), visit.school_class)
         return {
             "month": asked,
             "meal": name,
+            "waits": _waits(web, asked),
             "items": found,
         }
 
     @web.api("POST", "/v1/meals/months", "meal-months")
     def state(said: MonthIn, visit: Visitor) -> Any:
-        """State a month. Where nothing changed since, the version of then stands, and no record is made."""
+        """State a month. Where nothing changed since, the version of then stands, and no record is made.
+
+        `waits`: the counters whose records of that month aren't all here: what they bring is in no version yet.
+        """
         version = web.store.mealmonths.state(name_of(visit), said.month, said.meal, said.reason)
-        return {"month": said.month, "meal": said.meal, "version": version}
+        return {"month": said.month, "meal": said.meal, "version": version, "waits": _waits(web, said.month)}
+
+
+def _waits(web: Web, month: str) -> list[str]:
+    return list(counter_waits(web.store, *month_days(month)).waits)

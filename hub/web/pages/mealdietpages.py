@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from hub.days.office import EntryRefused
 from hub.dayview.mealclass import members_named
 from hub.meals.portions import portions_of
+from hub.store.notes import BackedUp
 from hub.web.dayforms import AskedDay, shown_names
 from hub.web.ground import Web
 from hub.web.mealforms import AskedSaid, FormPortion, FormWhy, MealDate, meal_words, meals_path
@@ -21,6 +22,7 @@ from hub.web.visits import Visit, Visitor
 ALERTS_CHARACTERS_MAX: Final = 1_200
 SAID: Final = {
     "kept": N_("Đã ghi. Các quầy biết trong vòng một phút, hoặc hiện danh sách cũ đến đâu."),
+    "looked": N_("Đã xác nhận. Từ giờ quầy chỉ theo danh sách này."),
     "admitted": N_("Đã cho phép đứng quầy."),
     "dismissed": N_("Từ giờ người này không mở được ca ở quầy."),
 }
@@ -38,6 +40,13 @@ def _add_diets(web: Web) -> None:
     @web.page("/meals/diets")
     def diets(visit: Visitor, day: AskedDay = None, said: AskedSaid = "") -> Response:
         return _diets(web, visit, day or visit.today, said=said)
+
+    @web.form("/meals/diets/confirm", "diets", "diets confirmed")
+    def confirm(visit: Visitor) -> Response:
+        """What came back after a loss was looked at: counters go by it alone from now on."""
+        with web.store.database.transaction():
+            web.store.notes.confirm_diets(visit.now_ms, name_of(visit))
+        return RedirectResponse("/meals/diets?said=looked", 303)
 
     @web.form("/meals/diet", "diets", "diet entered", of="class")
     def diet(
@@ -78,6 +87,8 @@ def _diets(web: Web, visit: Visit, day: date, *, said: str = "", problem: str = 
         with web.store.database.lock:
             cooked = portions_of(web.store.mealbook.said(day))
             known = web.store.counters.diets([one.key for one in people]) if people else {}
+    with web.store.database.lock:
+        backup = web.store.notes.read(BackedUp)
     own = visit.person is not None and visit.person.school_class
     told = SAID.get(said)
     return web.show(
@@ -90,6 +101,8 @@ def _diets(web: Web, visit: Visit, day: date, *, said: str = "", problem: str = 
         known=known,
         names=shown_names(web, {one.by for one in known.values()}),
         classes=[] if own else classes_of(web, visit),
+        back=web.store.diets_in_doubt(),
+        backup_ms=0 if backup is None else backup.at_ms,
         told=None if told is None else web.say(visit, told),
         problem=problem,
         words=meal_words(web, visit),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from fastapi import Form, Query
@@ -109,6 +108,7 @@ def _month(
         table=paper.tables[0],
         lines=paper.lines,
         signs=paper.signs,
+        waits=() if paper.standing is None else paper.standing.waiting,
         row=row,
         complaints=complaints,
         over=last < visit.today,
@@ -191,41 +191,38 @@ def _add_complaints(web: Web) -> None:
 
 
 def _add_files(web: Web) -> None:
-    def handed(visit: Visit, paper: Paper, form: str, name: str, first: date, last: date) -> Response:
-        octets = _papers(web, visit).file(paper, form, maker_of(visit), first, last)  # type: ignore[arg-type]
+    def handed(visit: Visit, paper: Paper, form: str, name: str) -> Response:
+        octets = _papers(web, visit).file(paper, form, maker_of(visit))  # type: ignore[arg-type]
         return _download(octets, TYPES[form], f"{name}.{form}")
 
     @web.file("/meals/sheet/file", "see-cooking", "kitchen sheet taken")
     def kitchen(visit: Visitor, day: AskedDay = None, meal: AskedMeal = None, form: AskedForm = "xlsx") -> Response:
         when = day or visit.today
         name = meal_asked(web, when, meal)
-        return handed(visit, _papers(web, visit).kitchen(when, name), form, f"bep-{when}-{name}", when, when)
+        return handed(visit, _papers(web, visit).kitchen(when, name), form, f"bep-{when}-{name}")
 
     @web.file("/meals/public/file", "see-portions", "public meal sheet taken")
     def public(visit: Visitor, day: AskedDay = None, meal: AskedMeal = None, form: AskedForm = "xlsx") -> Response:
         when = day or visit.today
         name = meal_asked(web, when, meal)
-        return handed(visit, _papers(web, visit).public(when, name), form, f"cong-khai-{when}-{name}", when, when)
+        return handed(visit, _papers(web, visit).public(when, name), form, f"cong-khai-{when}-{name}")
 
     @web.file("/meals/month/file", "reports", "meal month taken", of="class")
     def month_file(
         visit: Visitor, month: AskedMonth = None, meal: AskedMeal = None, form: AskedForm = "xlsx"
     ) -> Response:
         asked = month or f"{visit.today:%Y-%m}"
-        first, last = month_days(asked)
+        _, last = month_days(asked)
         name = meal_asked(web, min(last, visit.today), meal)
-        paper = _month_paper(web, visit, asked, name)
-        return handed(visit, paper, form, f"thang-an-{asked}-{name}", first, min(last, visit.today))
+        return handed(visit, _month_paper(web, visit, asked, name), form, f"thang-an-{asked}-{name}")
 
     @web.file("/meals/slip/file", "reports", "meal slip taken", of="object")
     def slip_file(
         visit: Visitor, pupil: AskedPupil = "", month: AskedMonth = None, form: AskedForm = "pdf"
     ) -> Response:
         asked = month or f"{visit.today:%Y-%m}"
-        first, last = month_days(asked)
         person = _of_month(web, visit, pupil, asked)
-        paper = _papers(web, visit).slip(person.key, asked)
-        return handed(visit, paper, form, f"phieu-an-{asked}", first, min(last, visit.today))
+        return handed(visit, _papers(web, visit).slip(person.key, asked), form, f"phieu-an-{asked}")
 
     @web.file("/meals/month/pack", "audit-meals", "meal audit pack taken", of="object")
     def pack(visit: Visitor, month: AskedMonth = None) -> Response:

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from hub.days.office import EntryRefused
 from hub.dayview.mealevents import MealEvents, at_school, counters_now, meal_events, shown_sheet
 from hub.dayview.namesakes import called
+from hub.incidents.words import origin_text
 from hub.meals.conflicts import CONFLICT_KINDS, conflicts
 from hub.meals.publicsheet import counter_lines
 from hub.meals.sittings import shift_of
@@ -28,7 +29,7 @@ from hub.web.mealforms import (
 )
 from hub.web.pages.cardpages import classes_of, name_of
 from hub.web.registry import N_
-from hub.web.visits import Visitor
+from hub.web.visits import Visit, Visitor
 from protocol.names import class_order, name_order
 
 if TYPE_CHECKING:
@@ -175,9 +176,14 @@ def _add_public(web: Web) -> None:
             counters=counter_lines(when, found.meal, found.servings),
             dishes=[one for one in dishes if kinds or one.portion == "regular"],
             complete=found.complete(visit.now_ms),
+            dark=_dark(visit, found),
             meals=meals_of_day(web, when),
             words=meal_words(web, visit),
         )
+
+
+def _dark(visit: Visit, events: MealEvents) -> list[tuple[str, str]]:
+    return [(counter, origin_text(words, visit.language)) for counter, words in events.dark.items()]
 
 
 def _add_conflicts(web: Web) -> None:
@@ -211,6 +217,7 @@ def _add_conflicts(web: Web) -> None:
             times=times,
             by=shown_names(web, {one.by for one in events.servings}),
             complete=complete,
+            dark=_dark(visit, events),
             kinds=words(web, visit, KINDS),
             hows=words(web, visit, HOWS),
             classes=[] if own else classes_of(web, visit),

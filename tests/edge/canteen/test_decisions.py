@@ -170,7 +170,7 @@ class Place:
         answers: list[tuple[str | None, str | None]] = []
         hand = ByHand("name" if student else "stranger", "u-7", of)
         whom = student or of or f"stranger:{self.mono_s}"
-        asked = HandSeen(hand, whom, student, int(self.mono_s * 1e9), lambda *answer: answers.append(answer))
+        asked = HandSeen(hand, whom, student, int(self.mono_s * 1e9), lambda code, tap, _: answers.append((code, tap)))
         self.station.take(asked)
         assert len(answers) == 1, "a press is answered once"
         return answers[0]
@@ -276,7 +276,10 @@ def test_what_is_recorded_is_counted_once_and_a_count_from_the_journal_is_the_sa
         if place.fault is not None:
             assert journal.last == before, "nothing was written, so nothing may be signalled but an alarm"
             assert all(signal == "alarm" for signal, _ in place.events[shown:])
-    assert _trays(place) == _recount(journal, first) + Counter(who for who, back in heard.values() if not back)
+    found, lent = _recount(journal, first)
+    found += Counter(who for who, back in heard.values() if not back)
+    # Who has nothing but what a person called the same tray had that tray.
+    assert _trays(place) == found + Counter(lent - found.keys())
 
 
 def _correct(place: Place, why: Any, which: int) -> None:
@@ -285,7 +288,8 @@ def _correct(place: Place, why: Any, which: int) -> None:
     serving = place.hatch.serving(str(taps[which % len(taps)])) if taps else None
     if serving is None or place.fault is not None:
         return
-    can = {"undone": serving.counts, "done": serving.undone, "second": serving.same, "repeat": serving.counts}
+    counts, again = serving.counts and place.hatch.nth(serving) > 1, serving.same and not serving.counts
+    can = {"undone": serving.counts, "done": serving.undone, "second": again and not serving.undone, "repeat": counts}
     if can[why]:
         clock = clock_data(place.reading_at(0))
         word = TapCorrection(serving.tap, "urn:k12edge:dev:x", None, serving.student, serving.card, why, "", "-", clock)
@@ -304,8 +308,8 @@ def _trays(place: Place) -> Counter[str]:
     return +found
 
 
-def _recount(journal: SqliteJournal, first: int) -> Counter[str]:
-    """The same from the records alone."""
+def _recount(journal: SqliteJournal, first: int) -> tuple[Counter[str], set[str]]:
+    """The same from the records alone; and who has a serving that only a person's word makes the same tray."""
     reader = BookReader(journal.path)
     reader.journals()
     events = (
@@ -314,12 +318,13 @@ def _recount(journal: SqliteJournal, first: int) -> Counter[str]:
         else []
     )
     reader.close()
-    words = {}
+    words, trays = {}, {}
     for event in events:
         if event.name == "meal.correction":
             word = decode_data(event, TapCorrection)
             words[word.tap] = word.why
-    found: Counter[str] = Counter()
+            trays[word.tap] = word.why if word.why in ("second", "repeat") else trays.get(word.tap)
+    found, lent = Counter[str](), Counter[str]()
     seen: dict[str, str] = {}
     shown = {event.id: decode_data(event, TapData).card for event in events if event.name == "meal.referred"}
     for event in events:
@@ -329,12 +334,17 @@ def _recount(journal: SqliteJournal, first: int) -> Counter[str]:
         assert data.reason is None or data.reason in REASONS
         if data.student is not None:
             seen[data.card] = data.student
-        counts = words.get(event.id, "done" if data.decision == "accepted" else "repeat") in ("done", "second")
-        if data.decision != "refused" and counts and "day" in getattr(data.meal, "__struct_fields__", ()):
+        repeat = (trays.get(event.id) or ("second" if data.decision == "accepted" else "repeat")) == "repeat"
+        if data.decision == "refused" or words.get(event.id) == "undone":
+            continue
+        if "day" in getattr(data.meal, "__struct_fields__", ()):
             # A stranger who is served by hand of a referred card is whoever holds that card.
             of = data.hand.of if isinstance(data.hand, ByHand) and data.hand.how == "stranger" else None
-            found[data.student or shown.get(of, data.card)] += 1
+            who = data.student or shown.get(of, data.card)
+            found[who] += not repeat
+            lent[who] += repeat and data.decision == "accepted"
     for card, student in seen.items():
         # A card that nobody knew for a while was that pupil's all the time.
         found[student] += found.pop(card, 0)
-    return +found
+        lent[student] += lent.pop(card, 0)
+    return +found, set(+lent)

@@ -43,6 +43,19 @@ def test_words_find_expected_pupils_first_and_lists_order_the_rest(words: str, s
     assert found(words) == students
 
 
+def test_who_is_of_the_class_comes_before_whoever_has_such_a_name() -> None:
+    eaters = [Eater("name", "Ba An", "1A", meals=["lunch"]), Eater("other", "Vy", "2/2"), Eater("late", "An", "2A")]
+    eaters.append(Eater("expected", "Yến", "2A", meals=["lunch"]))
+    finder = Finder(eaters)
+    assert [one.student for one in finder.find("22", 8, lambda one: bool(one.meals))] == [
+        "expected",
+        "late",
+        "other",
+        "name",
+    ]
+    assert [one.student for one in finder.find("2a", 8, lambda one: bool(one.meals))] == ["expected", "late"]
+
+
 def test_a_limit_is_held() -> None:
     assert found("an", 1) == ["st-3"] and len(found("an", 0)) == 1
     many = Finder([Eater(f"st-{n}", "An", "1A") for n in range(LIMIT_MAX + 9)])
@@ -61,7 +74,7 @@ KEYPAD = Finder([Eater("an", "Nguyễn Thị An", "3/2"), Eater("dang", "Lê Đ�
 @pytest.mark.parametrize(
     ("typed", "students"),
     [
-        ("32", ["an", "dang"]),
+        ("32", ["dang", "an"]),
         ("326", ["dang"]),
         ("1027", ["ten"]),
         ("26", ["an", "ten"]),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from edge.canteen.sheetstore import DAMAGED_NAME, FILE_BYTES_MAX, FILE_NAME, SheetStore
+from edge.canteen.sheetstore import BEFORE_NAME, DAMAGED_NAME, FILE_BYTES_MAX, FILE_NAME, SheetStore
 from protocol.errors import BadMessage
 from protocol.signing import Identity, open_message
 from protocol.status import DeviceState, decode_body
@@ -124,6 +125,52 @@ def test_a_damaged_sheet_is_set_aside_with_an_alarm_and_pupils_are_served_all_th
     assert (shown.name, shown.school_class) == ("Nguyễn Thị Hoà An", "1A"), "the roster knows names, too"
     assert after.lay(), "the hub's next word is taken, of whatever version"
     after.close()
+
+
+def test_no_alert_goes_because_a_hub_was_restored_until_somebody_there_has_looked(tmp_path: Path) -> None:
+    canteen = Canteen(tmp_path)
+    canteen.roster()
+    canteen.lay(sheet(5))
+
+    def alerts_of(store: SheetStore, student: str = "st-an") -> tuple[list[str], bool]:
+        assert store.current is not None
+        [eater] = [one for one in store.current.eaters if one.student == student]
+        return eater.alerts, eater.confirmed
+
+    store = canteen.counter.store
+    bare = [replace(eater, alerts=[], confirmed=False) for eater in sheet().eaters]
+    told = [
+        replace(bare[0], alerts=["tôm"], confirmed=False),
+        replace(bare[1], alerts=["cá"], confirmed=True),
+        *bare[2:],
+    ]
+    assert canteen.lay(sheet(6, eaters=bare, keep_alerts=True))
+    assert alerts_of(store) == (["lạc / peanut"], True)
+    assert canteen.tap(AN) == "accepted" and canteen.view().shown.alerts == ("lạc / peanut",), "on the staff's screen"
+    # What is entered there meanwhile stands beside it; also after a restart, and in a third such sheet.
+    assert canteen.lay(sheet(7, eaters=told, keep_alerts=True))
+    for now in (store, opened(canteen)):
+        assert alerts_of(now) == (["tôm", "lạc / peanut"], False), "one of both is only told"
+        assert alerts_of(now, "st-binh") == (["cá"], True) and now.current is not None and now.current.version == 7
+    assert canteen.lay(sheet(8, eaters=bare, keep_alerts=True)) and alerts_of(store) == (["lạc / peanut"], True)
+    # Somebody has looked: what the hub says is all there is.
+    assert canteen.lay(sheet(9, eaters=told)) and not (canteen.data / BEFORE_NAME).exists()
+    assert alerts_of(store) == (["tôm"], False) and alerts_of(opened(canteen)) == (["tôm"], False)
+    canteen.close()
+
+
+@pytest.mark.parametrize("octets", [b"", b"{}", None])
+def test_a_sheet_from_before_that_cannot_be_read_is_named_and_the_newer_one_holds(
+    tmp_path: Path, octets: bytes | None
+) -> None:
+    canteen = Canteen(tmp_path)
+    canteen.lay(sheet(5))
+    canteen.lay(sheet(6, keep_alerts=True))
+    before = canteen.data / BEFORE_NAME
+    before.write_bytes(before.read_bytes()[:-30] if octets is None else octets)
+    store = opened(canteen)
+    assert store.current is not None and store.current.version == 6 and BEFORE_NAME in store.damaged[0]
+    canteen.close()
 
 
 def test_a_sheet_that_the_disk_does_not_take_leaves_the_old_one(tmp_path: Path) -> None:

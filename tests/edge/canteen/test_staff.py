@@ -12,6 +12,7 @@ import pytest
 
 from edge.canteen import counter as room
 from edge.canteen.others import ABSENT_MS
+from edge.canteen.ports import Done
 from edge.canteen.shifts import FREE_TRIES
 from edge.lane import WAITING_MAX
 from edge.ports import CardSeen, Warning_
@@ -167,6 +168,7 @@ def test_impatient_fingers_on_a_slow_disk_make_one_serving(canteen: Canteen, fai
         press.join(20)
     assert sorted(str(one.code) for one in done) == sorted(["journal-full"] * failing + ["None"] * (4 - failing))
     assert len({one.tap for one in done if one.tap}) == 1 and len(canteen.shown) == 1
+    assert sorted(one.came for one in done if one.tap) == ["pressed"] * (3 - failing) + ["served"]
     assert canteen.view().tally.served == 1
 
 
@@ -224,7 +226,7 @@ def test_two_fingers_that_take_back_at_once_write_one_word(canteen: Canteen) -> 
 
 def test_strangers_without_a_card_are_each_somebody_else_but_not_within_a_finger_that_bounces(canteen: Canteen) -> None:
     first = canteen.counter.serve_stranger("quay-1", None, "-")
-    assert canteen.counter.serve_stranger("quay-1", None, "-") == first
+    assert canteen.counter.serve_stranger("quay-1", None, "-") == Done(None, first.tap, came="pressed")
     place = canteen.counter.hatch._places["quay-1"]
     assert place.pressed is not None
     place.pressed = (None, place.pressed[1] - room_press_ns(), place.pressed[2])

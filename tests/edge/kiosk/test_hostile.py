@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.kiosk.lines import BACKLOG, LINES_MAX
+from edge.kiosk.lines import LINES_MAX, UNSEEN_MAX
 from tests.browser.lunch import CLASSES, QUAY, Lunch, lunch
 from tests.edge.running import until
 from tests.patience import within
@@ -79,7 +79,7 @@ def test_nothing_that_a_program_of_this_machine_does_to_the_screens_touches_a_ta
         for attack in attacks:
             attack()
             served.tap(next(pupils))
-            assert len(os.listdir(f"/proc/{served.gateway.pid}/fd")) < LINES_MAX + BACKLOG + BESIDES_LINES
+            assert len(os.listdir(f"/proc/{served.gateway.pid}/fd")) < LINES_MAX + UNSEEN_MAX + BESIDES_LINES
         _refused_in_words(hostile, origin)
         # A page of ours is served all the same, and its stream as well.
         fresh = http.client.HTTPConnection("127.0.0.1", served.port, timeout=within(5))

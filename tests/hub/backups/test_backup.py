@@ -24,7 +24,7 @@ from hub.config import HubConfig
 from hub.mending import keep_keys, open_store
 from hub.parts import COPY_NAME, FILE_NAME, Store
 from hub.store.database import SUSPECT_NAME
-from hub.store.notes import BackedUp, CalendarBack, Regain
+from hub.store.notes import BackedUp, CalendarBack, DietsBack, Regain
 from hub.tls import CA_KEY_NAME, CA_NAME, FOLDER, Certificates
 from tests.hub.backups.copies import PASSPHRASE, Unpaced, backed_up, enter, hub_of, own_records
 from tests.hub.handmade import T0_MS, Gateway
@@ -80,6 +80,8 @@ def test_a_backup_holds_all_and_a_hub_made_of_it_is_who_it_was(
     assert note == made.note
     assert regain is not None
     assert store.calendar_in_doubt() == CalendarBack(1, told.made_ms), "no city gives a calendar back"
+    assert store.notes.diets_in_doubt() == DietsBack(1, told.made_ms), "nor what children must not eat"
+    assert store.diets_in_doubt() is None, "no counter was ever told anything"
     opened = json.loads(store.ledger.raw_at(own.book, 1) or b"")
     assert opened["data"]["previous"]["journal"] in told.journals
     store.database.close()

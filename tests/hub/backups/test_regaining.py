@@ -337,10 +337,12 @@ def test_an_older_ledger_put_in_place_by_hand_has_an_older_calendar(config: HubC
     assert store.calendar_in_doubt() is None
     store.carry_out("regain", {})
     assert Regainer(store, City(everything)).regain() is not None
-    assert store.calendar_in_doubt() is not None
+    assert store.calendar_in_doubt() is not None and store.notes.diets_in_doubt() is not None
     with store.database.transaction():
         store.timetables.confirm(store.clock.now_ms(), "lan")
+        store.notes.confirm_diets(store.clock.now_ms(), "y-ta")
     store.carry_out("regain", {})
     assert Regainer(store, City(everything)).regain() is not None
     assert store.calendar_in_doubt() is None, "what was looked at is looked at once"
+    assert store.notes.diets_in_doubt() is None
     store.database.close()

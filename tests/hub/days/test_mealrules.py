@@ -12,7 +12,7 @@ import pytest
 
 from hub.days.classbook import midnight_ms
 from hub.days.office import EntryRefused
-from hub.meals.sittings import FIRST_PLAN, SchoolMeals
+from hub.meals.sittings import FIRST_PLAN, PlannedShift, SchoolMeals
 from tests.hub.days.test_daybook import AN, DAY, STRANGE
 from tests.hub.days.test_mealbook import Canteen
 
@@ -101,6 +101,32 @@ def test_a_cut_is_told_the_same_whenever_it_is_asked(canteen: Canteen) -> None:
         assert kept is not None and office.taken(kept) == taken and (taken.late, taken.charged) == (said, said)
 
 
+def test_an_enrolment_for_a_meal_that_no_plan_has_is_refused_and_ends_nothing(canteen: Canteen) -> None:
+    office, desk = canteen.store.mealoffice, canteen.store.mealdesk
+    enrol(canteen)
+    first, later = MONDAY + timedelta(days=7), MONDAY + timedelta(days=21)
+    for meals in (["breakfast"], ["lunch", "breakfast"]):
+        with pytest.raises(EntryRefused, match="the school's plan has no breakfast"):
+            office.enrol("co-hoa", "st-an", first, None, meals=meals)
+    canteen.read()
+    assert "st-an" in {one.pupil for one in canteen.store.mealbook.registered(first, "lunch")}
+    # A plan of some of its days is enough; nobody who ends an enrolment names a meal.
+    early = msgspec.structs.replace(
+        FIRST_PLAN.meals[0],
+        meal="breakfast",
+        shifts=(PlannedShift(number=1, opens="06:15", closes="06:45"),),
+        provisional="05:00",
+        final="05:30",
+        money="05:30",
+    )
+    desk.plan("it", later, msgspec.structs.replace(FIRST_PLAN, meals=(*FIRST_PLAN.meals, early)))
+    with pytest.raises(EntryRefused, match="plan has no breakfast"):
+        office.enrol("co-hoa", "st-an", first, later - timedelta(days=1), meals=["breakfast"])
+    office.enrol("co-hoa", "st-an", first, later, meals=["breakfast"])
+    office.enrol("co-hoa", "st-an", first, None, meals=["lunch", "breakfast"])
+    office.enrol("co-hoa", "st-be", first, None, meals=[])
+
+
 def test_an_enrolment_is_told_what_it_means_for_the_meal_of_its_first_day(canteen: Canteen) -> None:
     office = canteen.store.mealoffice
     told = {}
@@ -132,3 +158,8 @@ def test_a_first_serving_is_no_repeat_and_a_referred_card_was_served_nothing(can
     settle("co", referred, "done")
     canteen.read()
     assert len(canteen.told()) == 1
+    settle("co", first, "undone")
+    canteen.read()
+    assert len(canteen.told()) == 1, "who called the second the same tray didn't take the child's meal"
+    with pytest.raises(EntryRefused, match="is the first serving"):
+        settle("co", second, "repeat")

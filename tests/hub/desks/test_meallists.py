@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.days.office import EntryRefused
 from hub.desks.meallists import MealLists
 from hub.lists.lines import BoardingLine, DietLine, MenuLine
 from hub.meals.portions import portions_of
@@ -38,6 +39,10 @@ def test_a_boarding_list_enrols_and_takes_nobody_off(canteen: Canteen) -> None:
     assert lists.take("boarding", "van-phong", lines[:1], MONDAY) == 0
     assert len(store.mealbook.registered(MONDAY, "lunch")) == 2
     assert lists.effects("boarding", [], MONDAY) == {"new": 0, "same": 0}
+    # One for a meal alone that no plan has would end the lunch.
+    alone = [("st-an", BoardingLine("1", None, None, MONDAY, None, WEEK, ("snack",)))]
+    with pytest.raises(EntryRefused, match="plan has no snack"):
+        lists.take("boarding", "van-phong", alone, MONDAY)
 
 
 def test_of_a_diet_the_list_says_all(canteen: Canteen) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from hub.incidents.pack import Pack
 from hub.roster import RosterRow
 from protocol.cards import parse_card
 from protocol.meals import ByHand, MealTap
+from protocol.rawread import RawRead, encode_raw
 from protocol.records import DeviceWatermark, TapCorrection
+from protocol.signing import seal
 from protocol.taps import ClockData, TapData, tap_type
 from tests.hub.days.test_daybook import DAY, School, mono_at
 from tests.hub.handmade import Gateway, Run
@@ -61,7 +64,9 @@ class Lunch(School):
         hand: ByHand | None = None,
         err_ms: int | None = 15,
         run: Run | None = None,
+        raw: bool = False,
     ) -> str:
+        """`raw`: the card's number travels sealed, as that of a card that no list knows does."""
         key = self.store.secrets.card_keys()[-1]
         keyed = key.keyed(parse_card(card)) if hand is None else key.keyed_hand(student or card)
         said = MealTap(DAY.isoformat(), "lunch", 1)
@@ -69,6 +74,9 @@ class Lunch(School):
 
         def data(at: ClockData) -> TapData:
             more: dict[str, Any] = {} if hand is None else {"hand": hand}
+            if raw:
+                box = self.store.secrets.identity().box
+                more["raw"] = seal(box, encode_raw(RawRead(parse_card(card).canonical)))
             return TapData(
                 "canteen", f"{COUNTERS[counter]}-1", None, keyed, student, decision, reason, "ok", "r", at,
                 meal=said, **more,
@@ -86,7 +94,7 @@ class Lunch(School):
             mono_ms=self.at(counter, seconds),
         )
 
-    def mark(self, counter: int, clock: str = "14:00") -> None:
+    def mark(self, counter: int, clock: str = "14:00", days: int = 0) -> None:
         """The gateway says that all until then is written."""
         run = self.runs[counter]
         last = len(run.lines)
@@ -95,7 +103,7 @@ class Lunch(School):
         def data(at: ClockData) -> DeviceWatermark:
             return DeviceWatermark(last, at.wall, {name: "canteen"}, {name: "ready"}, [], at)
 
-        run.add("device.watermark", data, mono_ms=mono_at(clock))
+        run.add("device.watermark", data, mono_ms=mono_at(clock, DAY + timedelta(days=days)))
 
     def bring(self, *counters: int) -> None:
         """What these counters recorded comes to the hub."""
@@ -138,6 +146,7 @@ def counted(runs: Iterable[Run], cards: dict[str, str]) -> dict[str, set[str]]:
                 newest[place] = max(newest.get(place, ("", "")), (one["time"], said["why"]))
     found: dict[str, set[str]] = defaultdict(set)
     ate: set[str] = set()
+    lent: dict[str, tuple[str, str]] = {}
     taps = [one for one in records if one["type"].split(".")[2:4] in (["meal", "pickup"], ["meal", "referred"])]
     answered = {
         one["data"]["hand"]["of"]
@@ -158,12 +167,19 @@ def counted(runs: Iterable[Run], cards: dict[str, str]) -> dict[str, set[str]]:
             if name not in answered:
                 found["referred"].add(name)
         elif tray == "repeat" or (data["decision"] == "repeated" and tray != "second"):
-            continue
+            if data["decision"] == "accepted":
+                called = "maybe" if "err" not in data["clock"] else "unidentified" if who is None else "eaten"
+                lent.setdefault(whom, (called, name))
         elif "err" not in data["clock"]:
             found["maybe"].add(name)
+            lent[whom] = "", ""
         else:
             found["unidentified" if who is None else "second" if whom in ate else "eaten"].add(name)
             ate.add(whom)
+    for whom, (called, name) in lent.items():
+        # Whoever has nothing else had the tray that people called another one's.
+        if called and whom not in ate:
+            found[called].add(name)
     return dict(found)
 
 

@@ -8,6 +8,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from hub.incidents.versions import kept_of, packed, unpacked
 from hub.store.counterrows import CounterStaff
 from hub.store.mealplanrows import Dish
 from k12edge.incident import unzipped
+from protocol.cards import parse_card
 from protocol.envelope import EVENT_BYTES_MAX, decode_data, decode_event
 from protocol.meals import ByHand
 from protocol.records import IncidentPack
@@ -149,6 +151,38 @@ def test_a_later_binding_makes_a_new_version_that_names_whose_the_card_was(schoo
     assert second.pack.counts()["unidentified"] == 0
 
 
+def everything_in(octets: bytes) -> str:
+    """All that a file holds as text: pages, and the parts of a workbook."""
+    if octets.startswith(b"%PDF"):
+        return "\n".join(texts(octets))
+    if octets.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(octets)) as whole:
+            return "\n".join(everything_in(whole.read(name)) for name in whole.namelist())
+    return octets.decode()
+
+
+def test_no_file_of_a_pack_says_the_number_of_a_card(school: Lunch) -> None:
+    # What no gateway knew comes with its number, and is kept by it: a card that was bound since, and a stranger's.
+    bound, other = "a:04FFEEDDCCBB80", "a:04FFEEDDCCBB81"
+    for number, card in enumerate((bound, other)):
+        shown = school.serve(0, card, 1200 + 60 * number, decision="refused", raw=True)
+        school.serve(0, f"x{number}", 1210 + 60 * number, hand=ByHand("stranger", "co-hoa", shown))
+        school.serve(0, card, 1230 + 60 * number, decision="refused", raw=True)
+    school.bring()
+    school.store.office.card("van-phong", "issued", bound, "st-07", None)
+    school.read()
+    made = school.store.incidentdesk.make(LUNCH, "co-hieu-truong", ill={"st-07": True})
+    assert {tap.card for tap in made.pack.known.counters.taps} >= {bound, other}
+    assert "st-07" in made.pack.keys("eaten") and made.pack.counts()["unidentified"] == 2
+    numbers = [card.removeprefix("a:") for card in (bound, other, STRANGE, *CARDS.values())]
+    for file in made.files:
+        whole = everything_in(file.octets).upper()
+        assert not [number for number in numbers if number in whole], file.name
+    keyed = school.store.secrets.card_keys()[-1].keyed(parse_card(bound))
+    rows = list(csv.reader(io.StringIO(made.files[1].octets.decode("utf-8-sig"))))
+    assert [row[-2] for row in rows if row[7] == "st-07" and row[0] == "Đã ăn"] == [keyed]
+
+
 def test_ill_and_well_are_compared_by_what_they_had(school: Lunch) -> None:
     ticks = "ma,tinh\nst-00,ốm\nst-02,ill\nst-01,well\nst-08;khỏe\n".encode()
     made = school.store.incidentdesk.make(LUNCH, "y-te", ill=("om.csv", ticks))
@@ -195,6 +229,29 @@ def test_a_lot_leads_to_its_meals_and_hours_to_all_meals_within_them(school: Lun
         school.store.incidentdesk.make(Scope("lot", DAY, lot="CA-78"), "co-hieu-truong")
     hours = school.store.incidentdesk.make(Scope("hours", DAY, hours=72), "co-hieu-truong")
     assert (DAY, "lunch") in hours.pack.known.asked and len(hours.pack.known.asked) == 3
+
+
+def test_hours_name_only_meals_that_were_by_the_plan_or_by_a_serving(school: Lunch) -> None:
+    monday, saturday = DAY + timedelta(days=4), DAY + timedelta(days=2)
+    desk = school.store.incidentdesk
+
+    def asked() -> list[tuple[date, str]]:
+        return list(desk.look(Scope("hours", monday, hours=72)).known.asked)
+
+    assert asked() == [(monday, "lunch")], "the plan has no lunch on Saturday and Sunday"
+    school.serve(0, CARDS["st-03"], 2 * 86_400, student="st-03")
+    school.bring()
+    assert asked() == [(saturday, "lunch"), (monday, "lunch")]
+    pack = desk.look(Scope("hours", monday, hours=72))
+    assert [(one.list, one.who and one.who.key) for one in pack.lines if one.day == saturday] == [("eaten", "st-03")]
+    # Whoever asks for a day without that meal isn't told that the whole school didn't eat it either.
+    assert not desk.look(Scope("meal", monday - timedelta(days=1), meal="lunch")).lines
+    # A meal that the school closed never was; hours in which there was none still name who is waited for.
+    school.store.mealoffice.close("hieu-truong", monday, ["lunch"], "mất nước")
+    school.read()
+    assert asked() == [(saturday, "lunch")]
+    closed = desk.look(Scope("hours", monday, hours=24))
+    assert closed.known.asked == ((monday, "lunch"),) and not closed.lines and closed.known.origins
 
 
 def test_a_command_hands_over_a_zip_and_each_look_stands_in_the_audit(school: Lunch) -> None:

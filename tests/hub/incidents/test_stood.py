@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from edge.pile import pile_of
+from hub.dayview.mealevents import meal_events
 from hub.incidents.asking import Scope
 from hub.incidents.journals import Found, known_of
 from hub.incidents.pack import Origin, Pack, incident_pack
 from hub.incidents.words import origin_text
 from hub.meals.sittings import DAY_MS, midnight_of
+from hub.reporting.mealpapers import MealPapers
 from k12edge.incident import volumes_of
 from protocol.envelope import rfc3339
 from protocol.records import DeviceWatermark, Unseeing
@@ -148,6 +150,44 @@ def test_a_new_start_of_half_a_minute_is_none(school: Lunch, tmp_path: Path) -> 
         assert all(origin.complete for origin in counters(pack).values()), pack.known.origins
 
 
+@pytest.mark.parametrize("days", [1, 2, 4, 90])
+def test_a_counter_that_was_unplugged_after_serving_makes_its_meal_complete_with_its_next_run(
+    school: Lunch, tmp_path: Path, days: int
+) -> None:
+    runs = []
+    for counter in (0, 1):
+        school.mark(counter, "12:15")
+        first = school.runs[counter]
+        runs.append([first, begun_anew(school, counter, "06:30", days=days, after=first)])
+        school.mark(counter, "06:32", days)
+    school.bring()
+    events = meal_events(school.store, DAY, "lunch")
+    assert not events.waits and not events.dark and events.complete(events.ends_ms)
+    at_hub, alone = both(school, tmp_path, LUNCH, *runs)
+    assert at_hub.complete, at_hub.known.origins
+    # Without a hub nobody knows that the last shift was over at 12:15.
+    for origin in counters(alone).values():
+        assert [code for code, _ in origin.words] == ["off"]
+        assert origin.complete_to_ms is not None and origin.complete_to_ms >= events.ends_ms
+
+
+def test_without_all_records_of_its_last_run_the_next_one_proves_nothing(school: Lunch) -> None:
+    school.mark(0, "12:15")
+    school.mark(1)
+    first = school.runs[0]
+    kept = len(first.lines)
+    school.serve(0, CARDS["st-03"], 600, student="st-03")
+    second = Run(school.boxes[0].source).open(after=first, mono_ms=mono_at("06:30") + 4 * DAY_MS)
+    school.room.batch(school.boxes[0], school.boxes[0].batch(first, 1, kept))
+    school.runs[0], school.given[0] = second, 0
+    school.mark(0, "06:32", 4)
+    school.bring()
+    assert meal_events(school.store, DAY, "lunch").waits == ("quay-a",)
+    school.room.batch(school.boxes[0], school.boxes[0].batch(first, kept + 1))
+    school.read()
+    assert not meal_events(school.store, DAY, "lunch").waits
+
+
 def blind(school: Lunch, clock: str, since: str, until: str | None, kind: str = "canteen") -> None:
     """The first counter's gateway says that one of its readers didn't look."""
 
@@ -174,6 +214,29 @@ def test_a_counter_whose_reader_saw_no_cards_says_when(school: Lunch, tmp_path: 
         words = counters(pack)["quay-a"].words
         assert words == (("counter-blind", "quay-a-1 10:41:00–10:46:00 19/11/2026"),), words
         assert counters(pack)["quay-b"].complete and not pack.complete
+
+
+def test_the_days_numbers_say_it_too_and_wait_for_nobody(school: Lunch) -> None:
+    blind(school, "10:45", "10:41", "10:46")
+    second = begun_anew(school, 1, "11:10", after=school.runs[1])
+    for counter in (0, 1):
+        school.mark(counter)
+    school.bring()
+    events = meal_events(school.store, DAY, "lunch")
+    told = {next(one for one in COUNTERS if name.endswith(one)): words for name, words in events.dark.items()}
+    assert told == {
+        "quay-a": (("counter-blind", "quay-a-1 10:41:00–10:46:00 19/11/2026"),),
+        "quay-b": (("off", "10:31:00–11:10:00 19/11/2026"),),
+    }
+    assert second.lines and not events.waits and events.complete(events.ends_ms)
+    paper = MealPapers(school.store, "en").public(DAY, "lunch")
+    assert "quay-b: was off 10:31:00–11:10:00 19/11/2026: trays of that time may be on paper only" in paper.lines
+
+
+def test_of_a_meal_before_any_counter_nothing_is_called_complete(school: Lunch) -> None:
+    school.bring()
+    events = meal_events(school.store, BEFORE, "lunch")
+    assert not events.dark and not events.counters and not events.complete(events.ends_ms)
 
 
 def test_a_reader_that_never_saw_again_goes_on_and_a_gates_reader_is_none_of_a_counter(

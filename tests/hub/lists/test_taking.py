@@ -13,15 +13,18 @@ import pytest
 
 from hub.attendance.schoolday import VIETNAM
 from hub.config import hub_config_from
+from hub.desks.otherlists import TAKEN
 from hub.lists.changes import Change, ListGuarded
 from hub.lists.faults import ListRefused
 from hub.lists.known import KnownPupil, class_on
 from hub.lists.lines import PupilLine
 from hub.lists.telling import told
+from hub.lists.templates import TEMPLATES
 from hub.papers import wrapped
 from hub.parts import Store
 from hub.store.listrows import ListRows
 from k12edge.cli import main
+from k12edge.listwords import LISTS
 from tests.hub.lists.school import book, c1, known_of, oneroster, packed, pupils
 from tests.hub.running import HubProcess
 
@@ -237,6 +240,33 @@ def test_the_commands_speak_to_a_hub_that_does_not_run(tmp_path: Path, capsys: p
     code, said = run("apply", str(tmp_path / "half.xlsx"), "--leave", "--confirm", "many-gone")
     assert code == 0 and "30 rời trường / left" in said
     assert not any(str(line.name) in said for line in lines)
+
+
+def test_the_command_takes_every_list_that_a_hub_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(LISTS) == set(TEMPLATES) == {LISTS[0], *TAKEN}
+    folder, lines = tmp_path / "hub", pupils(3)
+    (tmp_path / "hub.toml").write_text(f'[hub]\nid = "h"\nschool = "s"\ndata_dir = "{folder}"\n', encoding="utf-8")
+
+    def run(file: bytes, *words: str) -> tuple[int, str]:
+        (tmp_path / "ds.xlsx").write_bytes(file)
+        code = main(
+            ["hub", "roster", "apply", str(tmp_path / "ds.xlsx"), *words, "--config", str(tmp_path / "hub.toml")]
+        )
+        return code, capsys.readouterr().out
+
+    assert run(c1(lines))[0] == 0
+    code, day = str(lines[0].code), f"{today():%d/%m/%Y}"
+    listed = {
+        "boarding": [("Mã học sinh", "Bán trú từ ngày"), (code, day)],
+        "diet": [("Mã học sinh", "Chế độ ăn", "Dị ứng"), (code, "Chay", "Không")],
+        "menus": [("Ngày", "Bữa", "Món"), (day, "Trưa", "Canh bí đỏ")],
+    }
+    for kind, rows in listed.items():
+        file = book((kind, rows))
+        status, said = run(file, "--as", kind)
+        assert status == 0 and f"đã ghi / written: {kind} 1" in said, said
+        status, said = run(file, "--as", kind)
+        assert status == 0 and "written: " not in said, said
 
 
 def test_a_running_hub_takes_a_list_and_writes_nobody_s_name_into_its_log(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ LINES = {
     "cuts.csv": [f"x1,{at('08:30')},co,{BE},{DAY},,lunch,\n", f"x2,{at('06:10')},co,{DUNG},{DAY},,,\n"],
     "locks.csv": [f"{DAY},lunch,final,{at('08:00')}\n", f"{DAY},lunch,money,{at('08:00')}\n"],
     "counters.csv": ["t3,,2,,,,\n", "t5,,,stranger,co-hoa,t4,\n", f"t6,,,name,co-hoa,,{CHI}\n"],
+    "closures.csv": [],
     "corrections.csv": [],
     "class-lists.csv": [],
 }
@@ -109,6 +110,26 @@ def test_a_lunch_is_made_again_from_files(tmp_path: Path) -> None:
         ({"enrolment": [f"e1,{at('05:00')},co,{AN},2026-09-07,2026-09-06,,lunch,\n"]}, "don't follow"),
         ({"cuts": [f"x1,{at('08:30')},co,{BE},{DAY},,lunch,x9\n"]}, "there is no cut x9"),
         ({"locks": LINES["locks.csv"][:1] * 2}, "stands on two lines"),
+        (
+            {"locks": [f"{DAY},dinner,final,{at('08:00')}\n"]},
+            f"locks.csv: {DAY} dinner is not in menus.csv; where the school serves none, closures.csv says so",
+        ),
+        ({"menus": [], "counters": []}, f"locks.csv: {DAY} lunch is not in menus.csv"),
+        (
+            {"cuts": [f"x1,{at('08:30')},co,{BE},2026-11-20,{DAY},snack,\n"]},
+            f"cuts.csv: x1: snack is not in menus.csv on any day from 2026-11-20 to {DAY}",
+        ),
+        (
+            {"class_lists": [f"d1,{at('11:00')},co,1A,{DAY},snack,{at('10:40')},{AN}\n"]},
+            f"class-lists.csv: d1: {DAY} snack is not in menus.csv",
+        ),
+        (
+            {"closures": [f"z1,{at('06:00')},hieu-truong,{DAY},snack,\n"]},
+            f"closures.csv: z1: {DAY} snack is not in menus.csv; its line there names its counters",
+        ),
+        ({"closures": [f"z1,{at('06:00')},ht,2026-11-24,,\n"]}, "closures.csv: z1: 2026-11-24 is not in menus.csv"),
+        ({"closures": [f"z1,{at('06:00')},ht,{DAY},,maybe\n"]}, "closures.csv, line 2: closed 'maybe'"),
+        ({"closures": [f"z1,{at('06:00')},ht,{DAY},,\n"] * 2}, "closures.csv: z1 stands on 2 lines"),
         ({"counters": ["t1,,,,,,\n"]}, "t1 is no tap at a counter"),
         ({"corrections": [f"k1,{at('11:00')},co,t2,eaten\n"]}, "corrections.csv, line 2: why 'eaten'"),
         ({"cuts": LINES["cuts.csv"][:1] * 2}, "cuts.csv: x1 stands on 2 lines"),
@@ -179,27 +200,79 @@ def test_what_a_counter_took_back_is_no_helping_that_it_knew_of(tmp_path: Path) 
     assert [(r[5], r[8], r[17]) for r in found["servings.csv"]] == [("1", "", "t2"), ("2", "apart", "t3")]
 
 
-def test_a_counters_window_runs_from_the_last_tray_that_counts(tmp_path: Path) -> None:
-    def lunch(seconds: tuple[int, ...], *words: str, counters: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
-        taps = [f"t{n},quay,quay-1,,{DAY}T10:31:{one:02}.000+07:00,,,c-{AN}\n" for n, one in enumerate(seconds, 1)]
-        said = [f"k{n},{at('10:32')},co,{one}\n" for n, one in enumerate(words, 1)]
-        files = written(tmp_path / "day", taps=taps, counters=[*counters], corrections=said)
-        return [(r[17], r[5], r[8]) for r in made(files)["servings.csv"]]
+def test_a_same_tray_stands_in_a_replayed_day_where_the_other_counter_took_its_own_back(tmp_path: Path) -> None:
+    taps = [
+        f"t1,quay,quay-1,,{at('10:31')},,,c-{AN}\n",
+        f"t2,quay-khac,quay-2,,{at('10:33')},,,c-{AN}\n",
+        f"t3,quay,quay-1,,{at('10:45')},,,c-{BE}\n",
+    ]
+    words = [f"k1,{at('10:34')},co,t2,repeat\n", f"k2,{at('10:35')},co,t1,undone\n"]
+    found = made(written(tmp_path / "day", taps=taps, counters=["t2,,2,,,,\n"], corrections=words))
+    assert [(r[4], r[5], r[8], r[17]) for r in found["servings.csv"]] == [(AN, "1", "", "t2"), (BE, "1", "", "t3")]
 
+
+def lunch(
+    folder: Path, seconds: tuple[int, ...], *words: tuple[str, str], counters: tuple[str, ...] = ()
+) -> list[tuple[str, str, str]]:
+    """One card at one counter so many seconds after 10:31: record, helping and flags of each serving."""
+    taps = [f"t{n},quay,quay-1,,{DAY}T10:31:{one:02}.000+07:00,,,c-{AN}\n" for n, one in enumerate(seconds, 1)]
+    said = [f"k{n},{DAY}T{clock}.000+07:00,co,{one}\n" for n, (clock, one) in enumerate(words, 1)]
+    files = written(folder / "day", taps=taps, counters=[*counters], corrections=said)
+    return [(r[17], r[5], r[8]) for r in made(files)["servings.csv"]]
+
+
+def test_a_counters_window_runs_from_the_last_tray_that_counts(tmp_path: Path) -> None:
     # It isn't prolonged by a repeat; what was taken back opens none; what was said to be a second helping does.
-    assert lunch((0, 13, 26, 39)) == [("t1", "1", ""), ("t3", "2", "")]
-    assert lunch((0, 5, 11), "t1,undone") == [("t2", "1", "")]
-    assert lunch((0, 5, 11), "t1,undone", counters=("t2,repeated,,,,,\n",)) == [("t3", "1", "")]
-    assert lunch((0, 5, 24), "t2,second") == [("t1", "1", ""), ("t2", "2", "")]
-    assert lunch((0, 25, 30, 46), "t2,repeat") == [("t1", "1", ""), ("t3", "2", "")]
+    assert lunch(tmp_path, (0, 13, 26, 39)) == [("t1", "1", ""), ("t3", "2", "")]
+    assert lunch(tmp_path, (0, 5, 11), ("10:31:03", "t1,undone")) == [("t2", "1", "")]
+    assert lunch(tmp_path, (0, 5, 11), ("10:31:03", "t1,undone"), counters=("t2,repeated,,,,,\n",)) == [("t3", "1", "")]
+    assert lunch(tmp_path, (0, 5, 24), ("10:31:07", "t2,second")) == [("t1", "1", ""), ("t2", "2", "")]
+    assert lunch(tmp_path, (0, 25, 30, 46), ("10:31:29", "t2,repeat")) == [("t1", "1", ""), ("t3", "2", "")]
     # A counter whose window is shorter says so itself.
-    assert lunch((0, 9), counters=("t2,accepted,2,,,,\n",)) == [("t1", "1", ""), ("t2", "2", "")]
+    assert lunch(tmp_path, (0, 9), counters=("t2,accepted,2,,,,\n",)) == [("t1", "1", ""), ("t2", "2", "")]
+
+
+def test_a_word_changes_nothing_of_what_a_counter_had_signalled_before_it(tmp_path: Path) -> None:
+    """It had called the card the same tray; no later word makes a serving of that which the hub would not."""
+    assert lunch(tmp_path, (0, 5), ("11:00:00", "t1,undone")) == []
+    assert lunch(tmp_path, (0, 5), ("11:00:00", "t1,undone"), counters=("t2,repeated,,,,,\n",)) == []
+    # The window of the first ran when the others came: the third is a helping, the second and the fourth are none.
+    assert lunch(tmp_path, (0, 15, 30, 45), ("12:00:00", "t1,undone")) == [("t3", "1", "")]
+    assert lunch(tmp_path, (0, 5, 24), ("10:32:00", "t2,second")) == [("t1", "1", ""), ("t2", "2", ""), ("t3", "3", "")]
+    assert lunch(tmp_path, (0, 25, 30, 46), ("10:32:00", "t2,repeat")) == [("t1", "1", ""), ("t4", "2", "")]
+    # Said at the very moment is not said before; taken back and given again before is a tray that counts.
+    assert lunch(tmp_path, (0, 5), ("10:31:05", "t1,undone")) == []
+    assert lunch(tmp_path, (0, 9), ("10:31:03", "t1,undone"), ("10:31:05", "t1,done")) == [("t1", "1", "")]
 
 
 def test_a_serving_by_name_is_the_pupils_whom_staff_chose_whatever_card_stands_there(tmp_path: Path) -> None:
     taps = [f"t1,quay,quay-1,,{at('10:31')},,,c-{BE}\n"]
     found = made(written(tmp_path / "day", taps=taps, counters=[f"t1,,,name,co-hoa,,{AN}\n"]))
     assert [(r[4], r[6], r[16]) for r in found["servings.csv"]] == [(AN, "name", "-")]
+
+
+def test_a_tray_of_a_meal_that_the_school_did_not_serve_stays_that_meals(tmp_path: Path) -> None:
+    """As at a hub: nobody is registered, who is served all the same ate unregistered, and nobody came by a gate."""
+    snack = f"{DAY},snack,1,14:30,15:00,,quay-1;quay-2,,\n"
+    changed = {
+        "menus": [*LINES["menus.csv"], snack],
+        "taps": [f"t2,quay,quay-1,,{at('10:40')},,,c-{AN}\n"],
+        "closures": [f"z1,{at('06:00')},hieu-truong,{DAY},lunch,\n"],
+        "counters": [],
+    }
+    found = made(written(tmp_path / "day", **changed))
+    assert not [r for r in found["sheet.csv"] if r[1] == "lunch"]
+    assert [(r[1], r[4], r[6], r[7], r[8]) for r in found["servings.csv"]] == [("lunch", AN, "card", "yes", "")]
+    meals = {(r[1], r[3]): tuple(r[4:9]) for r in found["meal-days.csv"]}
+    assert meals == {("lunch", AN): ("no", "", "card", "0", "no")}
+    assert "present" not in {r[4] for r in found["marks.csv"]}, "a counter is no gate"
+    # Said after the lock, the sheet was frozen before; said again that there is a meal, there is one.
+    later = f"z2,{at('09:00')},hieu-truong,{DAY},lunch,no\n"
+    found = made(written(tmp_path / "day", **{**changed, "closures": [*changed["closures"], later]}))
+    assert {r[2] for r in found["sheet.csv"] if r[1] == "lunch"} == {"now"}
+    late = [f"z1,{at('09:00')},hieu-truong,{DAY},,yes\n"]
+    found = made(written(tmp_path / "day", **{**changed, "closures": late}))
+    assert {r[2] for r in found["sheet.csv"] if r[1] == "lunch"} == {"final"}
 
 
 def test_without_its_files_a_day_has_no_meals(tmp_path: Path) -> None:

@@ -75,6 +75,63 @@ def test_what_is_no_zip_or_packed_otherwise_is_refused(monkeypatch: pytest.Monke
         unzipped(zipped(sound_pack()))
 
 
+def beside() -> dict[str, bytes]:
+    """A sound pack, and bytes that are no file of it: at its ends, in comments, hidden between its files."""
+    pack, junk = zipped(sound_pack()), b"no one listed this"
+    out = io.BytesIO(junk)
+    with zipfile.ZipFile(out, "a") as grown:
+        grown.writestr("facts.json", b"{}")
+    commented = io.BytesIO(pack)
+    with zipfile.ZipFile(commented, "a") as one:
+        one.comment = b"paid in full"
+    noted = io.BytesIO()
+    with zipfile.ZipFile(noted, "w") as made:
+        entry = zipfile.ZipInfo("facts.json")
+        entry.comment = junk
+        made.writestr(entry, b"{}")
+    end = pack.rfind(b"PK\x05\x06")
+    start = struct.unpack_from("<I", pack, end + 16)[0]
+    moved = struct.pack("<I", start + len(junk))
+    return {
+        "two": pack + pack,
+        "before": junk + pack,
+        "before, and counted": out.getvalue(),
+        "after": pack + junk,
+        "comment": commented.getvalue(),
+        "comment of an entry": noted.getvalue(),
+        "between": pack[:start] + junk + pack[start : end + 16] + moved + pack[end + 20 :],
+        "before the end": pack[:end] + junk + pack[end:],
+    }
+
+
+@pytest.mark.parametrize("name", beside())
+def test_bytes_that_are_no_file_of_the_pack_are_refused(name: str, tmp_path: Path) -> None:
+    """What stands beside the files nobody signed; two packs in one file would be whichever a reader looks at."""
+    octets = beside()[name]
+    with pytest.raises(PackRefused, match="beside its files"):
+        unzipped(octets)
+    (tmp_path / "goi.zip").write_bytes(octets)
+    found = verify_pack(tmp_path / "goi.zip", None)
+    assert found.exit_code == UNREADABLE and "beside its files" in found.lines[0]
+
+
+def test_a_pack_that_another_program_zipped_again_is_read() -> None:
+    class Piped(io.BytesIO):
+        """What can't be sought in: sizes then follow their file."""
+
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise OSError
+
+    pack, out = sound_pack(), Piped()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, octets in pack.items():
+            made.writestr(name, octets)
+    assert unzipped(out.getvalue()) == pack
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "facts.json", "signatures.json", "index.json", "manifest.sig"])
 @pytest.mark.parametrize("octets", [b"", b"[" * 5_000, b'{"a":1}', b"\xff\xfe", b"9" * 5_000, b"null"])
 def test_hostile_json_is_named_and_never_a_fault(name: str, octets: bytes) -> None:

@@ -41,14 +41,16 @@ def rows(paper: Paper, table: int = 0) -> list[tuple[Any, ...]]:
 def test_the_kitchens_sheet_says_its_version_and_whatever_was_adjusted_since(canteen: Canteen) -> None:
     paper = MealPapers(canteen.store).kitchen(DAY, "lunch")
     assert rows(paper) == [
-        ("1A", 2, 1, 3, 0, 0, 0, 3),
-        ("1B", 1, 0, 1, 0, 0, 0, 1),
-        ("Toàn trường", 3, 1, 4, 0, 0, 0, 4),
+        ("1A", 2, 1, 3, 0, 0, 0, 3, 1),
+        ("1B", 1, 0, 1, 0, 0, 0, 1, 1),
+        ("Toàn trường", 3, 1, 4, 0, 0, 0, 4, 2),
     ]
+    assert paper.tables[0].header[-2:] == ("Suất thực tế", "Lúc chốt")
     assert "Khóa chính thức, phiên bản 1" in paper.lines[1]
-    assert any("khách của trường" in line and "1A +2" in line for line in paper.lines)
+    assert any("khách của trường (1A Mặn +2)" in line for line in paper.lines)
     assert len(paper.signs) == 3
     draft = MealPapers(canteen.store, "en").kitchen(date(2026, 11, 20), "lunch")
+    assert draft.tables[0].header[-1] == "Real total"
     assert draft.lines[1] == "DRAFT, not locked" and rows(draft)[-1][:3] == ("Whole school", 3, 1)
 
 
@@ -76,7 +78,7 @@ def test_a_slip_shows_one_child_its_hours_and_the_answer_to_its_parents(canteen:
     )  # fmt: skip
     left = next(row for row in rows(paper) if row[0] == "20/11/2026")
     assert "too late" in left[3] and left[9] == "yes", "a leave that was told after the lock is charged"
-    assert rows(paper, 2)[0][3] == "not answered yet"
+    assert rows(paper, 2)[0][3] == "not answered yet" and paper.tables[2].header[0] == "Entered at"
     store.complaints.answer("hieu-truong", record, "Đã xem lại: một khay, sẽ chốt lại")
     assert "Đã xem lại" in rows(papers.slip("st-an", MONTH), 2)[0][3]
     text = msgspec.json.encode([paper.lines, [one.rows for one in paper.tables]]).decode()
@@ -115,7 +117,7 @@ def test_the_month_says_what_differs_from_what_was_stated(canteen: Canteen) -> N
 def test_every_paper_comes_in_every_form(canteen: Canteen, form: Any) -> None:
     papers = MealPapers(canteen.store)
     for paper in (papers.kitchen(DAY, "lunch"), papers.slip("st-an", MONTH), papers.food(DAY, DAY)):
-        octets = papers.file(paper, form, "bep", DAY, DAY)
+        octets = papers.file(paper, form, "bep")
         if form == "xlsx":
             with zipfile.ZipFile(io.BytesIO(octets)) as book:
                 sheets = [book.read(name).decode() for name in book.namelist() if "worksheets/sheet" in name]

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from hub.days.office import EntryRefused
+from hub.recount import counting
 from hub.recount.archive import unzipped, zipped
-from hub.recount.manifest import FACTS, INDEX, MANIFEST, MEALS, MONTHS, SERVINGS, SIGNATURE, listed, manifest_from
+from hub.recount.manifest import (
+    FACTS,
+    INDEX,
+    MANIFEST,
+    MEALS,
+    MONTHS,
+    NOTES,
+    SERVINGS,
+    SIGNATURE,
+    listed,
+    manifest_from,
+)
 from hub.recount.manifest import signed_manifest as signed
 from hub.recount.verdict import BAD, UNREADABLE, VALID, verify_contents
 from hub.reporting.monthpack import MonthPack
 from protocol.envelope import decode_event
+from protocol.mealrecords import Portions
 from protocol.signing import fingerprint
-from tests.hub.days.test_daybook import AN, BE
+from tests.hub.days.test_daybook import AN, BE, DAY, ROSTER
 from tests.hub.days.test_mealbook import Canteen
 from tests.hub.handmade import new_identity
-from tests.hub.reporting.monthschool import MONTH, lived, stated
+from tests.hub.reporting.monthschool import MONTH, lived, on, stated
 
 Files = dict[str, bytes]
 
@@ -84,6 +99,8 @@ def test_the_pack_counts_again_as_the_hub_counted_and_is_the_same_bytes_each_tim
     made = MonthPack(canteen.store).make("ke-toan", MONTH)
     assert made.verdict.exit_code == VALID and unzipped(made.octets) == pack
     assert zipped(pack) == made.octets
+    others = unzipped(MonthPack(canteen.store).make("hieu-truong", MONTH).octets)
+    assert {name for name in pack if others[name] != pack[name]} == {MANIFEST, SIGNATURE}, "they say who asked"
     key = canteen.store.secrets.identity().key
     assert verify_contents(pack, key).exit_code == verify_contents(pack, fingerprint(key)).exit_code == VALID
     servings = pack[SERVINGS].splitlines()
@@ -221,12 +238,53 @@ def test_a_pack_says_that_a_month_counts_otherwise_than_it_was_stated(tmp_path: 
         canteen.deliver()
         made = MonthPack(canteen.store).make("ke-toan", MONTH)
         notes = [one for one in made.verdict.lines if one.startswith("NOTE")]
-        assert made.verdict.exit_code == VALID and notes == ["NOTE lunch, version 1: 2 pupils count otherwise now"]
+        waits = "NOTE when it was made, records of these counters were waited for: cong"
+        assert made.verdict.exit_code == VALID
+        assert notes == ["NOTE lunch, version 1: 2 pupils count otherwise now", waits]
         assert canteen.store.mealmonths.state("ke-toan", MONTH, "lunch", "quầy 2 gửi trễ") == 2
         made = MonthPack(canteen.store).make("ke-toan", MONTH)
-        assert made.verdict.exit_code == VALID and not any(one.startswith("NOTE") for one in made.verdict.lines)
+        notes = [one for one in made.verdict.lines if one.startswith("NOTE")]
+        assert made.verdict.exit_code == VALID and notes == [waits]
         for month, why in (("2026-13", "no month"), ("2031-01", "no meals that were")):
             with pytest.raises(EntryRefused, match=why):
                 MonthPack(canteen.store).make("ke-toan", month)
     finally:
         canteen.room.close()
+
+
+def test_a_note_of_a_sheet_names_each_class_that_is_otherwise_with_its_numbers(tmp_path: Path) -> None:
+    canteen = stated(lived(Canteen(tmp_path)))
+    try:
+        # The whole school's numbers are the same on both sides: a pupil is in another class of that day since.
+        on(canteen, DAY)
+        moved = [*ROSTER[:1], dataclasses.replace(ROSTER[1], school_class="1B"), *ROSTER[2:]]
+        canteen.store.office.take_roster("-", moved)
+        on(canteen, date(2026, 12, 1))
+        made = MonthPack(canteen.store).make("ke-toan", MONTH)
+        assert made.verdict.exit_code == VALID
+        notes = [one for one in made.verdict.lines if one.startswith(f"NOTE {DAY}")]
+        same = "3 registered, 1 cut, 2 cooked in 2 classes"
+        assert notes == [
+            f"NOTE {DAY} lunch final sheet, version 1: frozen, {same}; what had been said comes to {same}: "
+            "1A frozen 2 registered, 1 cut, 1 regular, said 1 registered, 1 regular; "
+            "1B frozen 1 registered, 1 regular, said 2 registered, 1 cut, 1 regular",
+            f"NOTE {DAY} lunch final sheet, version 1: frozen and adjusted, "
+            "0 registered, 0 cut, 0 cooked in 2 classes more are said now: "
+            "1A -1 registered, -1 cut; 1B +1 registered, +1 cut",
+        ]
+        # A pack of before has no classes in its notes; it is as good as it was.
+        files = unzipped(made.octets)
+        before = re.sub(rb',\n *"classes": "[^"]*"|"classes": "[^"]*",\n *', b"", files[NOTES])
+        assert b'classes":' not in before and before != files[NOTES]
+        assert verify_contents(resigned({**files, NOTES: before})).exit_code == VALID
+    finally:
+        canteen.room.close()
+
+
+def test_a_note_of_many_classes_names_the_first_ones_and_counts_the_others() -> None:
+    frozen = {f"1{letter}": Portions(1, 0, 1) for letter in "ABCDEFGHIJKLMNOP"}
+    told = counting._otherwise(frozen, {})
+    assert told.startswith("1A frozen 1 registered, 1 regular, said nothing; 1B ") and told.endswith(
+        "; and 4 more classes"
+    )
+    assert counting._otherwise(frozen, frozen) == "of each class the same numbers, of other pupils"

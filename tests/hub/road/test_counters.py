@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from hub.road.counters import RECKON_MS, RENEW_MS, Counters
+from hub.store.notes import DietsBack
 from protocol.countersheet import CounterSheet, SealedSheet, unpack_sheet
 from protocol.errors import K12EdgeError
 from protocol.signing import SealRefused, open_message
@@ -104,6 +105,34 @@ def test_a_counter_is_told_who_eats_at_each_change_and_nobody_else_can_read_it(
     assert list(second.pins) == ["co-hoa"] and list(second.cards.values()) == ["co-hoa"]
     assert all(card.startswith("hk") for card in second.cards)
     assert second.staff == {"co-hoa": "Cô Hoa"}
+
+
+def test_after_a_loss_counters_keep_their_alerts_until_somebody_has_looked_at_the_diets(
+    canteen: Canteen, counters: Counters
+) -> None:
+    link, store, gate = Told(), canteen.store, canteen.gate
+    counters.use(link)
+    mono(canteen, 1_000)
+    canteen.read()
+    counters.work()
+    assert not opened(canteen, gate, link.said[-1]).keep_alerts and store.diets_in_doubt() is None
+    with store.database.transaction():
+        store.notes.write(DietsBack(store.clock.now_ms(), 1))
+    counters.work()
+    assert opened(canteen, gate, link.said[-1]).keep_alerts and len(link.said) == 2
+    assert canteen.room.status.whole()["diets"] == {"asked_ms": store.clock.now_ms(), "backup_ms": 1}
+    # What is entered meanwhile confirms nothing; nor does the hour.
+    store.mealdesk.diet("y-ta", "st-an", ["đậu phộng"], confirmed=True)
+    counters.work()
+    assert opened(canteen, gate, link.said[-1]).keep_alerts and len(link.said) == 3
+    mono(canteen, 1_000 + RENEW_MS)
+    counters.work()
+    assert opened(canteen, gate, link.said[-1]).keep_alerts and len(link.said) == 4
+    with store.database.transaction():
+        store.notes.confirm_diets(store.clock.now_ms(), "y-ta")
+    counters.work()
+    assert not opened(canteen, gate, link.said[-1]).keep_alerts and len(link.said) == 5
+    assert canteen.room.status.whole()["diets"] is None
 
 
 def test_it_is_said_again_to_who_connects_or_is_behind_and_its_age_stays_honest(

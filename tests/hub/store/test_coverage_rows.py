@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ def at(clock: str) -> int:
 
 
 def say(
-    run: Run, clock: str, *missed: Unseeing, stations: dict[str, str] | None = None, lag_ms: int = 2000, **more: Any
-) -> int:
+    run: Run, clock: str, *missed: Unseeing, stations: dict[str, str] | None = None, lag_ms: int = 2000,
+    clock_day: date = DAY, **more: Any,
+) -> int:  # fmt: skip
     """A watermark at a time of the day, of what was seen to `lag_ms` before; its sequence."""
-    mono_ms = mono_at(clock)
+    mono_ms = mono_at(clock, clock_day)
 
     def data(reading: ClockData) -> DeviceWatermark:
         return DeviceWatermark(
@@ -123,6 +124,35 @@ def test_what_was_asked_while_something_was_written_that_came_to_nothing_is_aske
         interrupted()
     assert known(school).complete
     assert school.store.words(DAWN, DAWN + 1) is school.store.words(DAWN, DAWN + 1), "nothing was written between"
+
+
+@pytest.mark.parametrize("days", [1, 2, 3, 95])
+def test_a_gate_that_was_switched_off_for_days_makes_its_last_day_complete_with_its_next_run(
+    school: School, days: int
+) -> None:
+    school.tap(AN, "06:40", student="st-an")
+    say(school.run, "16:00")
+    school.deliver()
+    assert waits(school, "17:00") == "not-heard"
+    before, last = school.run, len(school.run.lines)
+    lost = school.tap(AN, "16:30", student="st-an")
+    after = school.gate.run(after=before, mono_ms=mono_at("06:00", DAY + timedelta(days=days)))
+    say(after, "06:01", clock_day=DAY + timedelta(days=days))
+    offer(school, after, (1, 2))
+    assert waits(school, "17:00") == "missing", "a tap of the evening is on its way"
+    offer(school, before, (last + 1, last + 1))
+    assert waits(school, "17:00") == "" and lost.endswith(f".{last + 1}")
+
+
+def test_a_reader_that_saw_nobody_for_days_is_waited_for_no_longer_once_it_sees(school: School) -> None:
+    blind_ms, days = at("07:00"), timedelta(days=4)
+    say(school.run, "08:50", Unseeing("cong-a", rfc3339(blind_ms), None))
+    say(school.run, "09:00", Unseeing("cong-a", rfc3339(blind_ms), None), clock_day=DAY + days)
+    school.deliver()
+    assert waits(school, "07:30") == "reader-blind"
+    say(school.run, "09:10", Unseeing("cong-a", rfc3339(blind_ms), rfc3339(at("09:00"))), clock_day=DAY + days)
+    school.deliver()
+    assert waits(school, "07:30") == "" and known(school).flawed
 
 
 def test_the_journal_before_must_be_here_to_its_end(school: School) -> None:

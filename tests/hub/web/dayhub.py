@@ -129,14 +129,15 @@ class DayHub(PageHub):
         self.run.add(kind, data, mono_ms=ms_at(clock) - T0_MS, err_ms=err_ms)
         return f"{self.run.journal}.{len(self.run.lines)}"
 
-    def watermark(self, clock: str) -> None:
-        """The gateway says that all that it saw until then is written."""
+    def watermark(self, clock: str, **more: Any) -> None:
+        """The gateway says that all that it saw until then is written; `more`: what else it says, or otherwise."""
         told = {
             "last": len(self.run.lines),
             "complete_to": rfc3339(ms_at(clock)),
             "stations": {"cong-a": "gate"},
             "readers": {"cong-a": "ready"},
             "blind": [],
+            **more,
         }
         self.run.add("device.watermark", told, mono_ms=ms_at(clock) - T0_MS)
 

@@ -116,6 +116,13 @@ def test_who_enrols_late_is_told_what_is_charged(hub: MealHub) -> None:
     assert again["record"] != first["record"]
 
 
+def test_an_enrolment_for_a_meal_that_no_plan_has_is_refused_by_its_name(hub: MealHub) -> None:
+    body = {"student": "st-3-3-3", "first": TODAY, "meals": ["breakfast"]}
+    assert "the school's plan has no breakfast" in str(
+        told(program(hub, "principal").post("/v1/meals/enrolments", json=body), 422)
+    )
+
+
 def test_a_list_of_a_day_that_was_says_why(hub: MealHub) -> None:
     principal = program(hub, "principal")
     body = {"class": CLASS, "day": "2026-11-25", "served": ["st-3-2-3"]}
@@ -231,13 +238,16 @@ def test_servings_and_what_people_say_of_them(hub: MealHub) -> None:
 
 def test_months_are_stated_once(hub: MealHub) -> None:
     accountant = program(hub, "accountant")
-    items = told(accountant.get("/v1/meals/months"))["items"]
+    found = told(accountant.get("/v1/meals/months"))
+    items, waits = found["items"], found["waits"]
+    assert isinstance(waits, list)
     assert len(items) == 18 and {one["version"] for one in items} == {0}
     told(accountant.get("/v1/meals/months", params={"month": "2026-13"}), 422)
     told(accountant.post("/v1/meals/months", json={"month": "2026-11"}), 422)
     hub.now("07:00", DAY.replace(month=12, day=1))
     accountant = program(hub, "accountant")
     stated = told(accountant.post("/v1/meals/months", json={"month": "2026-11"}))
+    assert stated["waits"] and told(accountant.get("/v1/meals/months", params={"month": "2026-11"}))["waits"]
     hub.settle()
     assert told(accountant.post("/v1/meals/months", json={"month": "2026-11"})) == stated and stated["version"] == 1
     told(program(hub, "principal").get("/v1/meals/months"))

@@ -10,6 +10,8 @@ from datetime import date
 import httpx2 as httpx
 import pytest
 
+from hub.days.counterwaits import counter_waits
+from hub.days.mealmonths import month_days
 from tests.hub.web.dayhub import DAY
 from tests.hub.web.mealhub import MealHub, meal_hub
 from tests.hub.web.pagehub import OTHER_CLASS, csrf_in
@@ -35,6 +37,9 @@ def test_a_month_is_stated_and_a_class_sees_its_own(hub: MealHub) -> None:
     accountant, teacher = hub.who("accountant"), hub.who("teacher")
     page = accountant.get("/meals/month", params={"month": MONTH}).text
     assert "Chốt tháng" in page and "st-3-3-0" in page and "Cháo" not in page
+    # The counter said nothing since: it may be stated, and page and button say who is waited for.
+    [name] = counter_waits(hub.store, *month_days(MONTH)).waits
+    assert f"còn chờ bản ghi của quầy {name}" in page and f"Chốt tháng (dù còn chờ quầy {name})" in page
     assert send(teacher, "/meals/month/state").status_code == 403
     assert send(accountant, "/meals/month/state").status_code == 303
     hub.settle()

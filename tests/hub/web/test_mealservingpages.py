@@ -11,6 +11,7 @@ import pytest
 from hub.days.office import HalfDayOf
 from hub.mealpapers.words import WORDS
 from hub.reporting.mealpapers import MealPapers
+from protocol.envelope import rfc3339
 from protocol.meals import ByHand
 from tests.hub.web.dayhub import DAY, STRANGE, ms_at
 from tests.hub.web.mealhub import MealHub, meal_hub
@@ -108,7 +109,19 @@ def test_conflicts_are_of_ones_own_class_and_say_what_is_missing(hub: MealHub) -
     hub.watermark("13:25")
     hub.deliver()
     page = principal.get("/meals/conflicts").text
-    assert "Có mặt nhưng chưa ăn <small>7</small>" in page and "Đủ số liệu" in page
+    assert "Có mặt nhưng chưa ăn <small>7</small>" in page and "Đủ số liệu" in page and "nhập bù" not in page
+    # A counter that saw no cards for a while: who was served then may stand on paper alone.
+    blind = [{"station": "quay-1", "since": rfc3339(ms_at("11:20")), "until": rfc3339(ms_at("11:24"))}]
+    hub.watermark("13:26", stations={"cong-a": "gate", "quay-1": "canteen"}, blind=blind)
+    hub.deliver()
+    told = f"quay-1 11:20:00–11:24:00 {DAY:%d/%m/%Y}"
+    for path in ("/meals/conflicts", "/meals/public"):
+        page = principal.get(path).text
+        assert "Đủ số liệu" in page and "nhập bù" in page and told in page
+    for path in ("/v1/meals/servings", "/v1/meals/public"):
+        answer = principal.get(path).json()
+        assert answer["complete"] is True
+        assert answer["dark"] == [{"device": hub.gate.device, "why": "counter-blind", "detail": told}]
     assert ms_at("13:30") <= hub.store.clock.now_ms()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 
+from hub.store.notes import BackedUp, DietsBack
 from tests.hub.web.dayhub import DAY
 from tests.hub.web.mealhub import MealHub, meal_hub
 from tests.hub.web.pagehub import CLASS, OTHER_CLASS, csrf_in
@@ -71,6 +72,8 @@ def test_enrolments_are_the_accountants_and_show_no_diet(hub: MealHub) -> None:
     hub.settle()
     told = page(accountant, "/meals/enrolments")
     assert told.count("không ăn ở trường") == 2 and "Cháo" not in told and "Suất riêng" not in told
+    answer = send(accountant, "/meals/enrol", pupils=["st-3-2-2"], meals=["breakfast"], weekdays=["0", "3"])
+    assert answer.status_code == 409 and "kế hoạch của trường không có" in answer.text
     answer = send(accountant, "/meals/enrol", pupils=["st-3-2-2"], meals=["lunch"], weekdays=["0", "3"])
     assert answer.status_code == 303
     hub.settle()
@@ -94,6 +97,10 @@ def test_diets_are_for_nurse_and_principal_alone(hub: MealHub) -> None:
     hub.settle()
     told = page(nurse, "/meals/diets")
     assert "lạc; tôm" in told and "nhà trường đã xác nhận" in told and "Suất riêng" in told
+    assert told.count("chỉ lưu ở đây") == 1, "only a backup holds it, too"
+    with hub.store.database.transaction():
+        hub.store.notes.write(BackedUp(hub.store.clock.now_ms() + 1, 1, "stick", False, {}))
+    assert "chỉ lưu ở đây" not in page(nurse, "/meals/diets")
     entered = len(list(hub.store.days.meals.portions(DAY, DAY)))
     assert send(nurse, "/meals/diet", pupil="st-3-2-5", portion="diet", alerts="").status_code == 303
     hub.settle()
@@ -102,6 +109,25 @@ def test_diets_are_for_nurse_and_principal_alone(hub: MealHub) -> None:
     for role in ("teacher", "accountant", "canteen", "kitchen", "auditor", "dpo", "it", "supervisor"):
         client = hub.who(role)  # type: ignore[arg-type]
         assert client.get("/meals/diets", params=MINE).status_code == 403, role
+
+
+def test_diets_that_came_back_after_a_loss_are_confirmed_by_who_may_see_them(hub: MealHub) -> None:
+    nurse, store = hub.who("nurse"), hub.store
+    now_ms = store.clock.now_ms()
+    assert "/meals/diets/confirm" not in page(nurse, "/meals/diets")
+    with store.database.transaction():
+        store.notes.write(DietsBack(now_ms, now_ms))
+    assert "/meals/diets/confirm" not in page(nurse, "/meals/diets"), "no counter was ever told anything"
+    with store.database.transaction():
+        store.counters.next_sheet(now_ms)
+    told = page(nurse, "/meals/diets")
+    assert "/meals/diets/confirm" in told and "là của bản sao lưu" in told
+    assert "là của bản sao lưu" in hub.who("it").get("/devices").text
+    assert send(hub.who("canteen"), "/meals/diets/confirm").status_code == 403
+    assert nurse.post("/meals/diets/confirm", data={"csrf": "0"}).status_code == 403 and store.diets_in_doubt()
+    assert send(nurse, "/meals/diets/confirm").status_code == 303 and store.diets_in_doubt() is None
+    assert "/meals/diets/confirm" not in page(nurse, "/meals/diets", said="looked")
+    assert any(one.what == "diets confirmed" and one.outcome == "allowed" for one in hub.audit())
 
 
 def test_who_ate_by_a_list_on_paper(hub: MealHub) -> None:
