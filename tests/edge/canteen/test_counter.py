@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from edge.canteen.ports import Counter, Done
 from edge.salvage import mark_damaged
@@ -18,16 +15,6 @@ from tests.edge.room import data_of, events
 def again(done: Done) -> Done:
     """The answer to a press that nothing was written for, since this one is its answer."""
     return replace(done, came="pressed")
-
-
-@pytest.fixture
-def canteen(tmp_path: Path) -> Iterator[Canteen]:
-    made = Canteen(tmp_path)
-    made.roster()
-    made.lay()
-    made.run()
-    yield made
-    made.close()
 
 
 def test_a_card_is_served_and_said_with_its_meal_and_a_later_one_is_a_second_helping(canteen: Canteen) -> None:

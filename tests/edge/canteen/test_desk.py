@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -38,16 +36,6 @@ class Desk:
         """What was signalled, and which record each answered."""
         made = {event.id: data_of(event) for event in events(self.canteen.data)}
         return [(one.signal, made[str(one.tap)].get("hand", {}).get("of")) for one in self.canteen.shown]
-
-
-@pytest.fixture
-def canteen(tmp_path: Path) -> Iterator[Canteen]:
-    made = Canteen(tmp_path)
-    made.roster()
-    made.lay()
-    made.run()
-    yield made
-    made.close()
 
 
 @pytest.fixture

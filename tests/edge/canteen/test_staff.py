@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,6 @@ from tests.edge.running import until
 
 STAFFED: dict[str, Any] = {"pins": {"u-6": hashed("135791"), "u-7": hashed(PIN)}, "cards": {KEY.keyed(STAFF): "u-8"}}
 STAFFED["staff"] = {"u-7": "Cô Hoa"}
-
-
-@pytest.fixture
-def canteen(tmp_path: Path) -> Iterator[Canteen]:
-    made = Canteen(tmp_path)
-    made.roster()
-    made.lay()
-    made.run()
-    yield made
-    made.close()
 
 
 def test_a_shift_is_taken_with_a_pin_and_serving_never_waits_for_it(canteen: Canteen) -> None:
